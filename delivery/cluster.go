@@ -1,0 +1,50 @@
+package delivery
+
+import "fmt"
+
+// Account is a named cloud account or project. It comes from the configuration
+// and is never stored.
+type Account struct {
+	// Name is what pipelines call it, for example "aws-sim".
+	Name string `json:"name"`
+	// Provider is Spinnaker's cloudProvider: "aws", later "gce" and "cloudrun".
+	Provider string `json:"provider"`
+	// AccountID is the cloud's own number or project id.
+	AccountID   string   `json:"accountId"`
+	Environment string   `json:"environment,omitempty"`
+	Regions     []string `json:"regions"`
+}
+
+// HasRegion reports whether the account is configured for the region.
+func (a Account) HasRegion(region string) bool {
+	for _, r := range a.Regions {
+		if r == region {
+			return true
+		}
+	}
+	return false
+}
+
+// Cluster is one application's server groups of one stack and detail in one
+// account and region. It is the unit of deployment and of locking.
+type Cluster struct {
+	// Provider selects the target kind: "aws" is an EC2 Auto Scaling group.
+	Provider string  `json:"provider"`
+	Account  string  `json:"account"`
+	Region   string  `json:"region"`
+	Moniker  Moniker `json:"moniker"`
+}
+
+// Name returns the cluster's name, for example "storefront-prod".
+func (c Cluster) Name() string { return c.Moniker.Cluster() }
+
+// Key returns "account/region/name", unique over all clusters. It is the id of
+// the cluster's lock and of its sequence counter.
+func (c Cluster) Key() string { return fmt.Sprintf("%s/%s/%s", c.Account, c.Region, c.Name()) }
+
+// Owns reports whether a server group of this name belongs to the cluster. A
+// look-alike of another cluster ("foo-bar-v001" for cluster "foo") does not.
+func (c Cluster) Owns(serverGroup string) bool {
+	m, _, ok := ParseServerGroup(serverGroup)
+	return ok && m == c.Moniker
+}

@@ -1,0 +1,198 @@
+package delivery
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// ExecutionID is a ULID, for example "01JD3Z8Q6V5T0H3W4M8N7K2RXA".
+type ExecutionID string
+
+// WorkflowID returns the id of the Temporal workflow that runs the execution.
+func (id ExecutionID) WorkflowID() string { return "execution/" + string(id) }
+
+// Status is the state of an execution, a stage or a task, in Spinnaker's words.
+type Status string
+
+// The statuses. StatusUnknown is the zero value and never written.
+const (
+	StatusUnknown        Status = ""
+	StatusNotStarted     Status = "NOT_STARTED"
+	StatusRunning        Status = "RUNNING"
+	StatusPaused         Status = "PAUSED"
+	StatusSucceeded      Status = "SUCCEEDED"
+	StatusFailedContinue Status = "FAILED_CONTINUE"
+	StatusTerminal       Status = "TERMINAL"
+	StatusCanceled       Status = "CANCELED"
+	StatusStopped        Status = "STOPPED"
+	StatusSkipped        Status = "SKIPPED"
+)
+
+// transitions is the one table of allowed status changes. A complete status has
+// no way out.
+var transitions = map[Status][]Status{
+	StatusNotStarted: {StatusRunning, StatusPaused, StatusCanceled, StatusSkipped, StatusTerminal},
+	StatusRunning: {StatusPaused, StatusSucceeded, StatusFailedContinue, StatusTerminal,
+		StatusCanceled, StatusStopped, StatusSkipped},
+	StatusPaused: {StatusRunning, StatusCanceled, StatusTerminal},
+}
+
+// Statuses returns every status that is ever written, in the order of a life.
+func Statuses() []Status {
+	return []Status{StatusNotStarted, StatusRunning, StatusPaused, StatusSucceeded,
+		StatusFailedContinue, StatusTerminal, StatusCanceled, StatusStopped, StatusSkipped}
+}
+
+// ParseStatus returns Invalid for a word that is no status.
+func ParseStatus(word string) (Status, error) {
+	if s := Status(word); slices.Contains(Statuses(), s) {
+		return s, nil
+	}
+	return StatusUnknown, Errorf(Invalid, "%q is not a status", word)
+}
+
+// Complete reports whether the status is final.
+func (s Status) Complete() bool {
+	switch s {
+	case StatusSucceeded, StatusFailedContinue, StatusTerminal, StatusCanceled, StatusStopped, StatusSkipped:
+		return true
+	default:
+		return false
+	}
+}
+
+// Halting reports whether the status stops what comes after it.
+func (s Status) Halting() bool {
+	return s == StatusTerminal || s == StatusCanceled || s == StatusStopped
+}
+
+// Next returns the statuses that may follow s.
+func (s Status) Next() []Status { return slices.Clone(transitions[s]) }
+
+// CanBecome reports whether the table allows the change from s to next. Staying
+// the same is always allowed.
+func (s Status) CanBecome(next Status) bool {
+	return s == next || slices.Contains(transitions[s], next)
+}
+
+// Become returns next, or Conflict when the table does not allow the change.
+func (s Status) Become(next Status) (Status, error) {
+	if !s.CanBecome(next) {
+		return s, Errorf(Conflict, "status %s cannot become %s", s, next)
+	}
+	return next, nil
+}
+
+// ExecutionType tells pipelines' executions from ad-hoc tasks.
+type ExecutionType string
+
+// The execution types.
+const (
+	PipelineExecution ExecutionType = "PIPELINE"
+	// Orchestration is an execution of a list of jobs sent to /tasks.
+	Orchestration ExecutionType = "ORCHESTRATION"
+)
+
+// Trigger is what started an execution.
+type Trigger struct {
+	Type string `json:"type"`
+	User string `json:"user"`
+	// Parameters is a JSON object, resolved: defaults are filled in.
+	Parameters    json.RawMessage `json:"parameters,omitempty"`
+	CorrelationID string          `json:"correlationId,omitempty"`
+	// Document is the trigger as the client sent it, an open JSON object.
+	Document json.RawMessage `json:"document,omitempty"`
+}
+
+// Pause tells who paused an execution and when.
+type Pause struct {
+	PausedBy  string    `json:"pausedBy"`
+	PausedAt  time.Time `json:"pausedAt"`
+	ResumedBy string    `json:"resumedBy,omitempty"`
+	ResumedAt time.Time `json:"resumedAt,omitzero"`
+}
+
+// Execution is one run of a pipeline or of an ad-hoc task. While it runs, its
+// workflow is the truth and a stored Execution is a projection of it.
+type Execution struct {
+	ID          ExecutionID   `json:"id"`
+	Type        ExecutionType `json:"type"`
+	Application string        `json:"application"`
+	// Name is the pipeline's name; empty for a task.
+	Name string `json:"name,omitempty"`
+	// Description is the task's description; empty for a pipeline.
+	Description      string    `json:"description,omitempty"`
+	PipelineConfigID string    `json:"pipelineConfigId,omitempty"`
+	Status           Status    `json:"status"`
+	BuildTime        time.Time `json:"buildTime"`
+	// StartTime and EndTime are zero while not reached.
+	StartTime          time.Time `json:"startTime,omitzero"`
+	EndTime            time.Time `json:"endTime,omitzero"`
+	CanceledBy         string    `json:"canceledBy,omitempty"`
+	CancellationReason string    `json:"cancellationReason,omitempty"`
+	Paused             *Pause    `json:"paused,omitempty"`
+	Trigger            Trigger   `json:"trigger"`
+	Stages             []Stage   `json:"stages"`
+	// Version grows with every projection; a write with a version that is not
+	// newer than the stored one changes nothing.
+	Version int64 `json:"version"`
+}
+
+// Stage returns the stage with that refId, or nil.
+func (e *Execution) Stage(refID string) *Stage {
+	for i := range e.Stages {
+		if e.Stages[i].RefID == refID {
+			return &e.Stages[i]
+		}
+	}
+	return nil
+}
+
+// Stage is one step of an execution.
+type Stage struct {
+	// ID is a ULID.
+	ID                   string    `json:"id"`
+	RefID                string    `json:"refId"`
+	Type                 string    `json:"type"`
+	Name                 string    `json:"name"`
+	Status               Status    `json:"status"`
+	StartTime            time.Time `json:"startTime,omitzero"`
+	EndTime              time.Time `json:"endTime,omitzero"`
+	RequisiteStageRefIDs []string  `json:"requisiteStageRefIds"`
+	// Context is the stage's definition with expressions evaluated, a JSON object.
+	Context json.RawMessage `json:"context,omitempty"`
+	// Outputs is what later stages may read, a JSON object; empty for none.
+	Outputs json.RawMessage `json:"outputs,omitempty"`
+	// Failure is set when the stage failed.
+	Failure *Failure `json:"failure,omitempty"`
+	// Deployments are the ids of the deployments that the stage started.
+	Deployments []DeploymentID `json:"deployments,omitempty"`
+}
+
+// Failure says why a stage or a deployment failed.
+type Failure struct {
+	Kind    string `json:"kind"`
+	Message string `json:"message"`
+	// Step is what was being done, for example "wait for 3 healthy instances in storefront-prod-v001".
+	Step string `json:"step,omitempty"`
+	// Findings name fields when an input was at fault.
+	Findings []Finding `json:"findings,omitempty"`
+}
+
+// Error makes a Failure an error for logs.
+func (f *Failure) Error() string {
+	if f.Step == "" {
+		return f.Message
+	}
+	return fmt.Sprintf("%s: %s", f.Step, f.Message)
+}
+
+// FailureOf turns an error into a failure of the given step; nil for nil.
+func FailureOf(step string, err error) *Failure {
+	if err == nil {
+		return nil
+	}
+	return &Failure{Kind: KindOf(err).String(), Message: err.Error(), Step: step, Findings: FindingsOf(err)}
+}

@@ -1,0 +1,82 @@
+package delivery
+
+import "fmt"
+
+// Guard refuses a change that would leave a cluster which takes traffic without
+// healthy capacity. It is the traffic guard under every caller: pipelines,
+// rollbacks and manual operations. A nil error lets the change through; a
+// refusal has kind Guarded, or Invalid for weights that make no sense.
+func Guard(seen Snapshot, c Change) error {
+	switch c.Kind {
+	case CreateGroup:
+		return nil
+	case SetRouting:
+		return guardRouting(seen, c)
+	case ResizeGroup:
+		g := seen.Group(c.Group)
+		if g == nil || c.Capacity == nil || c.Capacity.Desired > 0 || !seen.Serving(c.Group) {
+			return nil
+		}
+		if seen.Routing == nil && healthyElsewhere(seen, c.Group) > 0 {
+			return nil
+		}
+		return Errorf(Guarded, "resize of %s to 0 refused: it takes %s", c.Group, trafficOf(seen, c.Group))
+	case DestroyGroup:
+		g := seen.Group(c.Group)
+		if g == nil {
+			return nil
+		}
+		if !g.Managed {
+			return Errorf(Guarded, "destroy of %s refused: it carries no ownership tag of Slipway", c.Group)
+		}
+		if !seen.Serving(c.Group) {
+			return nil
+		}
+		if seen.Routing == nil && (healthyElsewhere(seen, c.Group) > 0 || g.Healthy() == 0) {
+			return nil
+		}
+		return Errorf(Guarded, "destroy of %s refused: it takes %s", c.Group, trafficOf(seen, c.Group))
+	default:
+		return Errorf(Invalid, "unknown change %q", c.Kind)
+	}
+}
+
+func guardRouting(seen Snapshot, c Change) error {
+	sum := 0
+	for _, w := range c.Weights {
+		if w.Percent < 0 || w.Percent > 100 {
+			return Errorf(Invalid, "weight %d of %s is outside 0 to 100", w.Percent, w.ServerGroup)
+		}
+		sum += w.Percent
+	}
+	if sum != 100 {
+		return Errorf(Invalid, "weights add up to %d, not 100", sum)
+	}
+	for _, w := range c.Weights {
+		if w.Percent == 0 || w.Percent <= seen.Routing.Percent(w.ServerGroup) {
+			continue
+		}
+		g := seen.Group(w.ServerGroup)
+		if g == nil || g.Healthy() == 0 {
+			return Errorf(Guarded, "weight %d %% for %s refused: it has no healthy instance", w.Percent, w.ServerGroup)
+		}
+	}
+	return nil
+}
+
+func healthyElsewhere(seen Snapshot, except string) int {
+	n := 0
+	for _, g := range seen.Groups {
+		if g.Name != except {
+			n += g.Healthy()
+		}
+	}
+	return n
+}
+
+func trafficOf(seen Snapshot, group string) string {
+	if seen.Routing == nil {
+		return "the cluster's last healthy capacity"
+	}
+	return fmt.Sprintf("%d %% of the traffic of %s", seen.Routing.Percent(group), seen.Routing.LoadBalancer)
+}

@@ -1,0 +1,63 @@
+package delivery
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// Target is the port that one kind of deployment target in one account and
+// region implements. Every method makes at most a few round trips, returns
+// within 30 s and never waits for the cloud to settle; waiting is the workflow's.
+//
+// Errors carry a Kind: Invalid, NotFound, Conflict, Denied, Throttled,
+// Transient, NotReady, Quota. Observe and Validate only read.
+type Target interface {
+	// Describe returns what the kind is and can do. It does no I/O.
+	Describe() Descriptor
+	// Validate checks a spec against the cloud: images, subnets, load balancer,
+	// quotas, permissions. Findings carry pointers into spec.Settings. The error
+	// is for what could not be checked.
+	Validate(ctx context.Context, cluster Cluster, spec GroupSpec) ([]Finding, error)
+	// Observe returns the truth of the cluster as of now. A cluster without
+	// groups is an empty snapshot, not an error. spec names the load balancer to
+	// read; with an empty name routing is found from the groups' own attachments.
+	Observe(ctx context.Context, cluster Cluster, loadBalancer string) (Snapshot, error)
+	// Apply makes at most one write towards the change: read, compare, write.
+	// The caller repeats it until Receipt.Done; the same key never has a second
+	// effect, however often and from wherever it is applied.
+	Apply(ctx context.Context, change Change) (Receipt, error)
+}
+
+// Targets finds the target of a cluster.
+type Targets interface {
+	// Target returns Invalid when no account of that name, provider and region
+	// is configured.
+	Target(cluster Cluster) (Target, error)
+	// Accounts returns the configured accounts sorted by name.
+	Accounts() []Account
+}
+
+// Descriptor says what a target kind is.
+type Descriptor struct {
+	// Kind is "provider/kind", for example "aws/asg".
+	Kind string `json:"kind"`
+	// Schema is the JSON Schema of GroupSpec.Settings.
+	Schema       json.RawMessage `json:"schema"`
+	Capabilities Capabilities    `json:"capabilities"`
+}
+
+// Capabilities is what a target kind can do, as data.
+type Capabilities struct {
+	// Weighted is true when traffic can be split by percent.
+	Weighted bool `json:"weighted"`
+	// MaxDestinations is how many groups a router can know at once; zero means no limit.
+	MaxDestinations int `json:"maxDestinations,omitempty"`
+	// Settle is how long a routing write may take to reach every proxy after it
+	// was read back.
+	Settle time.Duration `json:"settle"`
+	// Drain is how long connections to a removed target may still be served.
+	Drain time.Duration `json:"drain"`
+	// Resize is true when capacity can be changed without a new version.
+	Resize bool `json:"resize"`
+}
