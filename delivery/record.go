@@ -1,0 +1,58 @@
+package delivery
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// NewExecution is what is recorded when a start is accepted.
+type NewExecution struct {
+	Execution Execution
+	// Definition is the pipeline's or task's JSON as it stood at the start; the
+	// workflow reads it by the execution's id.
+	Definition json.RawMessage
+	// IdempotencyKey is the request's Idempotency-Key; empty for none. A second
+	// start of the same pipeline with the same key is the first execution.
+	IdempotencyKey string
+	// RequestHash tells one request from another under the same IdempotencyKey;
+	// empty when the caller does not compare them.
+	RequestHash string
+	// CorrelationID works like IdempotencyKey, without comparing requests.
+	CorrelationID string
+}
+
+// ExecutionFilter selects executions. Every field that is set narrows the
+// selection; the zero value selects all.
+type ExecutionFilter struct {
+	IDs               []ExecutionID
+	PipelineConfigIDs []string
+	Application       string
+	Type              ExecutionType
+	// Name is the pipeline's name.
+	Name     string
+	Statuses []Status
+	// From and To bound the build time, both inclusive.
+	From, To time.Time
+	// LimitPerPipeline keeps the newest n of each pipeline configuration; zero
+	// keeps all.
+	LimitPerPipeline int
+	// Offset and Limit cut the list, which is newest first; a zero Limit is no limit.
+	Offset, Limit int
+}
+
+// PipelineExpectation is what the saver of a pipeline believes is stored. The
+// zero value expects nothing.
+type PipelineExpectation struct {
+	// Revision is the stored revision; zero is not compared.
+	Revision int
+	// UpdatedAt is the stored time of change to the millisecond; zero is not compared.
+	UpdatedAt time.Time
+}
+
+// StoredResponse is the answer given to a request with an Idempotency-Key.
+type StoredResponse struct {
+	// RequestHash tells one request from another under the same key.
+	RequestHash string
+	Status      int
+	Body        []byte
+}
