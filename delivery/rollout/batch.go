@@ -1,0 +1,81 @@
+package rollout
+
+import "github.com/slipway-cd/slipway/delivery"
+
+// Batch is what a person wants to see of a deployment's progress: what the
+// present batch wants and what is observed.
+type Batch struct {
+	Phase Phase `json:"phase"`
+	// Batch counts from 1; Of is the number of batches. Both are 0 before the
+	// steps are known.
+	Batch    int               `json:"batch"`
+	Of       int               `json:"of"`
+	Waiting  string            `json:"waiting,omitempty"`
+	Wanted   []GroupProgress   `json:"wanted,omitempty"`
+	Observed []GroupProgress   `json:"observed"`
+	Cause    *delivery.Failure `json:"cause,omitempty"`
+}
+
+// GroupProgress is one server group's part in a batch.
+type GroupProgress struct {
+	ServerGroup string `json:"serverGroup"`
+	Desired     int    `json:"desired"`
+	// Healthy is observed; it is 0 in what is wanted.
+	Healthy int `json:"healthy"`
+	// Weight is the share of traffic in percent, -1 when the cluster is behind
+	// no router.
+	Weight int `json:"weight"`
+}
+
+// Batch returns the progress as of a snapshot.
+func (s State) Batch(seen delivery.Snapshot) Batch {
+	b := Batch{Phase: s.Phase, Of: len(s.Steps), Waiting: s.Waiting, Cause: s.Cause, Observed: []GroupProgress{}}
+	if len(s.Steps) > 0 {
+		b.Batch = min(s.Step+1, len(s.Steps))
+	}
+	for _, g := range seen.Groups {
+		if g.Capacity.Desired == 0 && len(g.Instances) == 0 && !seen.Serving(g.Name) && g.Name != s.Input.Group {
+			continue
+		}
+		b.Observed = append(b.Observed, GroupProgress{ServerGroup: g.Name, Desired: g.Capacity.Desired,
+			Healthy: g.Healthy(), Weight: shareOf(seen.Routing, g.Name)})
+	}
+	b.Wanted = s.wanted()
+	return b
+}
+
+// wanted is the present step's aim, or the recorded state while rolling back.
+func (s State) wanted() []GroupProgress {
+	if s.Before == nil || len(s.Steps) == 0 {
+		return nil
+	}
+	routing := &delivery.Routing{}
+	if !s.Before.Routed {
+		routing = nil
+	}
+	var out []GroupProgress
+	if s.Phase == RollingBack {
+		if routing != nil {
+			routing.Weights = s.Before.Weights
+		}
+		for _, g := range s.sources() {
+			out = append(out, GroupProgress{ServerGroup: g.Name, Desired: g.Capacity.Desired, Weight: shareOf(routing, g.Name)})
+		}
+		return out
+	}
+	step := s.Steps[min(s.Step, len(s.Steps)-1)]
+	if routing != nil {
+		routing.Weights = step.Weights
+	}
+	for i, g := range s.sources() {
+		out = append(out, GroupProgress{ServerGroup: g.Name, Desired: step.Old[i], Weight: shareOf(routing, g.Name)})
+	}
+	return append(out, GroupProgress{ServerGroup: s.Input.Group, Desired: step.New, Weight: shareOf(routing, s.Input.Group)})
+}
+
+func shareOf(r *delivery.Routing, group string) int {
+	if r == nil {
+		return -1
+	}
+	return r.Percent(group)
+}

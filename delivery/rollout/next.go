@@ -1,0 +1,366 @@
+package rollout
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+// lookTwice is how many consecutive looks must agree before capacity or weight
+// moves on them: one look may be a stale read.
+const lookTwice = 2
+
+// Next looks at what is and says what to do now. It never waits and never calls.
+// The returned state replaces the given one, also when the decision is to wait.
+func Next(s State, seen delivery.Snapshot, now time.Time) (State, Decision) {
+	for {
+		if s.Outcome != nil {
+			return s, Decision{Done: s.Outcome}
+		}
+		next, decision := s.advance(seen, now)
+		if decision != nil {
+			return next, *decision
+		}
+		s = next
+	}
+}
+
+// advance either decides or moves the state on; a nil decision means: decide
+// again in the new state.
+func (s State) advance(seen delivery.Snapshot, now time.Time) (State, *Decision) {
+	if s.CancelRequested && s.Phase != RollingBack {
+		switch {
+		case !s.touched():
+			return s.finish(delivery.DeploymentCanceled, s.Cause), nil
+		case s.Phase != Cleaning: // in Cleaning the old state is being given up
+			return s.enter(RollingBack), nil
+		}
+	}
+	if !s.Paused.IsZero() && s.Phase != RollingBack {
+		return s, &Decision{Await: &Await{For: "a resume"}}
+	}
+	if s.overdue(now) {
+		return s.fail(&delivery.Failure{Kind: "deadline", Step: s.Waiting,
+			Message: fmt.Sprintf("the deployment took longer than %s", s.Input.Strategy.Deadline)}), nil
+	}
+	switch s.Phase {
+	case Preparing:
+		return s.prepare(seen, now), nil
+	case Creating:
+		return s.create(seen, now)
+	case Moving:
+		return s.move(seen, now)
+	case Finishing:
+		return s.finishUp(seen, now)
+	case Cleaning:
+		return s.clean(seen, now)
+	default:
+		return s.rollBack(seen, now)
+	}
+}
+
+// overdue reports whether the whole deployment is past its deadline. Once all
+// traffic is on the new group, or on the way back, it no longer counts.
+func (s State) overdue(now time.Time) bool {
+	return !s.Started.IsZero() && (s.Phase == Creating || s.Phase == Moving) &&
+		now.Sub(s.Started) > s.Input.Strategy.Deadline
+}
+
+// prepare records what is, before anything is written.
+func (s State) prepare(seen delivery.Snapshot, now time.Time) State {
+	s.Started = now
+	before := &Recorded{Routed: seen.Routing != nil}
+	for _, g := range seen.Groups {
+		if g.Deleting || !g.Complete || g.Name == s.Input.Group {
+			continue
+		}
+		before.Groups = append(before.Groups, RecordedGroup{Name: g.Name, Capacity: g.Capacity,
+			Healthy: g.Healthy(), Serving: seen.Serving(g.Name)})
+	}
+	if seen.Routing != nil {
+		before.Weights = slices.Clone(seen.Routing.Weights)
+	}
+	s.Before = before
+	if s.Input.Spec.LoadBalancer != "" && seen.Routing == nil {
+		return s.fail(&delivery.Failure{Kind: delivery.NotFound.String(), Step: "read the routing",
+			Message: fmt.Sprintf("load balancer %s has no rule for cluster %s", s.Input.Spec.LoadBalancer, s.Input.Cluster.Name())})
+	}
+	if m := s.Input.Capabilities.MaxDestinations; seen.Routing != nil && m > 0 && len(seen.Routing.Weights) >= m {
+		return s.fail(&delivery.Failure{Kind: delivery.Quota.String(), Step: "read the routing",
+			Message: fmt.Sprintf("%s already knows %d server groups, the most it can; destroy one without traffic first", seen.Routing.LoadBalancer, len(seen.Routing.Weights))})
+	}
+	s.Steps = Steps(s.Input.Strategy, s.Input.Group, s.Input.Spec.Capacity.Desired, s.sources(), before.Routed)
+	return s.enter(Creating)
+}
+
+// create makes the new group, empty and without weight.
+func (s State) create(seen delivery.Snapshot, now time.Time) (State, *Decision) {
+	if g := seen.Group(s.Input.Group); g != nil {
+		switch {
+		case g.Managed && g.Deployment != "" && g.Deployment != s.Input.Deployment:
+			return s.finish(delivery.DeploymentFailed, &delivery.Failure{Kind: delivery.Conflict.String(), Step: "create " + g.Name,
+				Message: fmt.Sprintf("%s exists and belongs to deployment %s", g.Name, g.Deployment)}), nil
+		case g.Complete && !g.Deleting:
+			s.Problems = problemIDs(g)
+			return s.enter(Moving), nil
+		}
+	}
+	s, late := s.wait("create "+s.Input.Group, s.Input.Strategy.HealthTimeout, now)
+	if late != nil {
+		return s.fail(late), nil
+	}
+	c := s.change(delivery.CreateGroup, "create")
+	spec := s.Input.Spec
+	c.Group, c.Spec, c.Capacity = s.Input.Group, &spec, &delivery.Capacity{Max: spec.Capacity.Max}
+	return s, &Decision{Apply: &c}
+}
+
+// move carries out the present step: grow, healthy, weight, settled, shrink.
+func (s State) move(seen delivery.Snapshot, now time.Time) (State, *Decision) {
+	if s.Step >= len(s.Steps) {
+		return s.enter(Finishing), nil
+	}
+	g := seen.Group(s.Input.Group)
+	if g == nil || g.Deleting {
+		return s.vanished(now)
+	}
+	if problems := s.newProblems(g); len(problems) >= maxProblems {
+		last := problems[len(problems)-1]
+		return s.fail(&delivery.Failure{Kind: "unhealthy", Step: s.stepName(),
+			Message: fmt.Sprintf("%d instances of %s failed, the last one: %s", len(problems), g.Name, last.Message)}), nil
+	}
+	if !s.StepDone.IsZero() {
+		return s.betweenSteps(now)
+	}
+	step := s.Steps[s.Step]
+	if g.Capacity.Desired < step.New {
+		c := s.resize(g.Name, delivery.Pinned(step.New), fmt.Sprintf("step/%d/grow", s.Step))
+		return s.apply(c, "grow "+g.Name, now)
+	}
+	if next, d := s.awaitStreak(g.Healthy() >= step.New, waitFor{
+		what: fmt.Sprintf("%d healthy instances in %s", step.New, g.Name), limit: s.Input.Strategy.HealthTimeout,
+		have: fmt.Sprintf("%d are healthy", g.Healthy())}, now); d != nil || next.Phase != s.Phase {
+		return next, d
+	} else if !s.Routed.IsZero() || step.Weights == nil {
+		s = next
+	} else {
+		return next.route(step, seen, now)
+	}
+	if next, d, settled := s.settle(step.Weights, seen, now); !settled {
+		return next, d
+	}
+	return s.shrink(step, seen, now)
+}
+
+// route writes the step's weights until they are read back.
+func (s State) route(step Step, seen delivery.Snapshot, now time.Time) (State, *Decision) {
+	if seen.Routing == nil {
+		return s.fail(&delivery.Failure{Kind: delivery.NotFound.String(), Step: s.stepName(), Message: "the routing disappeared"}), nil
+	}
+	if !delivery.SameWeights(seen.Routing.Weights, step.Weights) {
+		s.WroteRouting = true
+		c := s.change(delivery.SetRouting, fmt.Sprintf("step/%d/route", s.Step))
+		c.Weights, c.Fingerprint = step.Weights, seen.Routing.Fingerprint
+		return s.apply(c, "set the weights of "+seen.Routing.LoadBalancer, now)
+	}
+	s.Routed = now
+	s.Since, s.Waiting = time.Time{}, ""
+	return s, nil
+}
+
+// settle waits until weights that this step wrote have reached every proxy. The
+// weights must stay as wanted meanwhile.
+func (s State) settle(want []delivery.Weight, seen delivery.Snapshot, now time.Time) (State, *Decision, bool) {
+	if want == nil {
+		return s, nil, true
+	}
+	if seen.Routing == nil || !delivery.SameWeights(seen.Routing.Weights, want) {
+		s.Routed = time.Time{}
+		next, d := s.moveAgain(now)
+		return next, d, false
+	}
+	until := s.Routed.Add(s.Input.Capabilities.Settle)
+	if !s.WroteRouting || !now.Before(until) {
+		return s, nil, true
+	}
+	s.Waiting = "the weights to reach every proxy"
+	return s, &Decision{Await: &Await{For: s.Waiting, Until: until, Deadline: until}}, false
+}
+
+// moveAgain goes back to writing weights that somebody else changed.
+func (s State) moveAgain(now time.Time) (State, *Decision) {
+	s, late := s.wait("keep the weights of the step", s.Input.Strategy.HealthTimeout, now)
+	if late != nil {
+		return s.fail(late), nil
+	}
+	return s, nil
+}
+
+// shrink takes the step's share from the old groups, never below the floor.
+func (s State) shrink(step Step, seen delivery.Snapshot, now time.Time) (State, *Decision) {
+	for i, src := range s.sources() {
+		g := seen.Group(src.Name)
+		if g == nil || g.Deleting || g.Capacity.Desired <= step.Old[i] {
+			continue
+		}
+		if healthy, floor := s.healthyAfter(step, seen), s.bounds().floor; healthy < floor {
+			return s.awaitStreak1(fmt.Sprintf("%d healthy instances before %s shrinks, %d would be left", floor, g.Name, healthy), now)
+		}
+		c := s.resize(g.Name, delivery.Pinned(step.Old[i]), fmt.Sprintf("step/%d/shrink/%s", s.Step, g.Name))
+		return s.apply(c, "shrink "+g.Name, now)
+	}
+	for i, src := range s.sources() {
+		if g := seen.Group(src.Name); g != nil && s.Input.Strategy.Kind == Rolling && len(g.Instances) > step.Old[i] {
+			return s.awaitStreak1(fmt.Sprintf("%s to shrink to %d instances", g.Name, step.Old[i]), now)
+		}
+	}
+	s = s.fresh()
+	s.StepDone = now
+	return s, nil
+}
+
+// healthyAfter is how many healthy instances are certain to be left once the
+// step's shrinking is done: the cloud may choose healthy ones to go.
+func (s State) healthyAfter(step Step, seen delivery.Snapshot) int {
+	n := 0
+	if g := seen.Group(s.Input.Group); g != nil {
+		n = g.Healthy()
+	}
+	for i, src := range s.sources() {
+		if g := seen.Group(src.Name); g != nil {
+			leaving := max(0, max(g.Capacity.Desired, len(g.Instances))-step.Old[i])
+			n += min(max(0, g.Healthy()-leaving), step.Old[i])
+		}
+	}
+	return n
+}
+
+// betweenSteps runs the gate and the pause that follow a step.
+func (s State) betweenSteps(now time.Time) (State, *Decision) {
+	if ref := s.Input.Strategy.PipelineBeforeCleanup; ref != nil {
+		if id := fmt.Sprintf("step/%d", s.Step); s.Answered != id {
+			s.Waiting = "pipeline " + ref.PipelineID
+			return s, &Decision{Gate: &Gate{ID: id, Pipeline: ref}}
+		}
+	}
+	until := s.StepDone.Add(s.Input.Strategy.PauseBetweenBatches)
+	if s.Step+1 < len(s.Steps) && now.Before(until) {
+		s.Waiting = "the pause between batches"
+		return s, &Decision{Await: &Await{For: s.Waiting, Until: until, Deadline: until}}
+	}
+	s.Step++
+	return s.fresh(), nil
+}
+
+// finishUp gives the new group its own bounds and scales the old ones down.
+func (s State) finishUp(seen delivery.Snapshot, now time.Time) (State, *Decision) {
+	g := seen.Group(s.Input.Group)
+	if g == nil || g.Deleting {
+		return s.vanished(now)
+	}
+	if want := s.Input.Spec.Capacity; g.Capacity.Min != want.Min || g.Capacity.Max != want.Max {
+		want.Desired = min(max(g.Capacity.Desired, want.Min), want.Max)
+		return s.apply(s.resize(g.Name, want, "finish/unpin"), "give "+g.Name+" its own bounds", now)
+	}
+	if s.Input.Strategy.ScaleDown && s.Input.Strategy.Kind == RollingRedBlack {
+		if s.StepDone.IsZero() {
+			s.StepDone = now
+		}
+		until := s.StepDone.Add(s.Input.Strategy.DelayBeforeScaleDown)
+		if now.Before(until) {
+			s.Waiting = "the delay before the scale down"
+			return s, &Decision{Await: &Await{For: s.Waiting, Until: until, Deadline: until}}
+		}
+		for _, src := range s.sources() {
+			old := seen.Group(src.Name)
+			if old == nil || old.Deleting || old.Capacity == delivery.Pinned(0) || seen.Routing.Percent(src.Name) > 0 {
+				continue
+			}
+			return s.apply(s.resize(src.Name, delivery.Pinned(0), "finish/scaleDown/"+src.Name), "scale "+src.Name+" down", now)
+		}
+	}
+	s = s.enter(Cleaning)
+	s.StepDone = now
+	return s, nil
+}
+
+// clean destroys the oldest groups beyond MaxRemaining, one after the other.
+// Traffic is on the new group by now: what cannot be cleaned up in time stays.
+func (s State) clean(seen delivery.Snapshot, now time.Time) (State, *Decision) {
+	excess := s.excess(seen)
+	if len(excess) == 0 {
+		return s.finish(delivery.DeploymentSucceeded, nil), nil
+	}
+	if until := s.StepDone.Add(s.Input.Capabilities.Drain); now.Before(until) {
+		s.Waiting = "connections to drain"
+		return s, &Decision{Await: &Await{For: s.Waiting, Until: until, Deadline: until}}
+	}
+	s, late := s.wait("destroy "+excess[0], s.cleanTimeout(), now)
+	if late != nil {
+		return s.finish(delivery.DeploymentSucceeded, nil), nil
+	}
+	c := s.change(delivery.DestroyGroup, "clean/"+excess[0])
+	c.Group = excess[0]
+	return s, &Decision{Apply: &c}
+}
+
+// excess returns the managed groups without traffic and without instances that
+// are beyond MaxRemaining, oldest first.
+func (s State) excess(seen delivery.Snapshot) []string {
+	if s.Input.Strategy.MaxRemaining < 1 {
+		return nil
+	}
+	groups := slices.Clone(seen.Groups)
+	slices.SortStableFunc(groups, func(a, b delivery.ServerGroup) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	var out []string
+	for i := 0; i < len(groups)-s.Input.Strategy.MaxRemaining; i++ {
+		g := groups[i]
+		if g.Managed && g.Name != s.Input.Group && !seen.Serving(g.Name) {
+			out = append(out, g.Name)
+		}
+	}
+	return out
+}
+
+func (s State) vanished(now time.Time) (State, *Decision) {
+	next, late := s.wait("see "+s.Input.Group, goneTimeout, now)
+	if late == nil {
+		return next, &Decision{Await: &Await{For: next.Waiting, Deadline: next.Since.Add(goneTimeout)}}
+	}
+	return s.fail(&delivery.Failure{Kind: delivery.NotFound.String(), Step: s.stepName(),
+		Message: fmt.Sprintf("server group %s disappeared", s.Input.Group)}), nil
+}
+
+// goneTimeout is how long a group that was seen before may be missing from
+// reads: eventual consistency of describe calls passes within minutes.
+const goneTimeout = 2 * time.Minute
+
+func (s State) newProblems(g *delivery.ServerGroup) []delivery.Problem {
+	return slices.DeleteFunc(slices.Clone(g.Problems), func(p delivery.Problem) bool { return slices.Contains(s.Problems, p.ID) })
+}
+
+func problemIDs(g *delivery.ServerGroup) []string {
+	ids := make([]string, len(g.Problems))
+	for i, p := range g.Problems {
+		ids[i] = p.ID
+	}
+	return ids
+}
+
+func (s State) stepName() string { return fmt.Sprintf("batch %d of %d", s.Step+1, len(s.Steps)) }
+
+func (s State) bounds() bounds {
+	old := 0
+	for _, g := range s.sources() {
+		old += g.Capacity.Desired
+	}
+	return boundsOf(s.Input.Strategy, old, s.Input.Spec.Capacity.Desired)
+}
+
+func (s State) resize(group string, to delivery.Capacity, step string) delivery.Change {
+	c := s.change(delivery.ResizeGroup, step)
+	c.Group, c.Capacity = group, &to
+	return c
+}

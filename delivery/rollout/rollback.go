@@ -1,0 +1,172 @@
+package rollout
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+// restoreTimeout bounds each wait of a rollback. It is longer than a forward
+// wait: giving up here leaves the cluster to a person.
+func (s State) restoreTimeout() time.Duration {
+	return 2*s.Input.Strategy.HealthTimeout + s.Input.Capabilities.Settle + s.Input.Capabilities.Drain
+}
+
+// rollBack restores the recorded state in the one safe order: old capacity and
+// health, traffic, verify, then remove the new group.
+func (s State) rollBack(seen delivery.Snapshot, now time.Time) (State, *Decision) {
+	for _, step := range []func(State, delivery.Snapshot, time.Time) (State, *Decision){
+		State.restoreCapacity, State.restoreHealth, State.restoreRouting, State.removeNew,
+	} {
+		next, d := step(s, seen, now)
+		if d != nil || next.Phase != RollingBack {
+			return next, d
+		}
+		s = next
+	}
+	status := delivery.DeploymentRolledBack
+	if s.Cause == nil {
+		s.Cause = &delivery.Failure{Kind: delivery.Internal.String(), Message: "rolled back"}
+	}
+	return s.finish(status, s.Cause), nil
+}
+
+// restoreCapacity gives each recorded group its capacity back. A group that took
+// no traffic and is gone by now is not missed.
+func (s State) restoreCapacity(seen delivery.Snapshot, now time.Time) (State, *Decision) {
+	for _, was := range s.Before.Groups {
+		g := seen.Group(was.Name)
+		if g == nil || g.Deleting {
+			if !was.Serving {
+				continue
+			}
+			return s.awaitRestore(fmt.Sprintf("see %s, which took the traffic before", was.Name), now)
+		}
+		if g.Capacity == was.Capacity || !was.Serving {
+			continue
+		}
+		return s.restore(s.resize(was.Name, was.Capacity, "rollback/resize/"+was.Name), "give "+was.Name+" its capacity back", now)
+	}
+	return s, nil
+}
+
+// restoreHealth waits until the old groups are as healthy as they were. While
+// the traffic is still on a new group without a healthy instance, one healthy
+// old instance is better than waiting.
+func (s State) restoreHealth(seen delivery.Snapshot, now time.Time) (State, *Decision) {
+	if s.trafficIsBack(seen) {
+		return s, nil
+	}
+	for _, was := range s.sources() {
+		g := seen.Group(was.Name)
+		want := min(was.Healthy, was.Capacity.Desired)
+		if fresh := seen.Group(s.Input.Group); fresh == nil || fresh.Healthy() == 0 {
+			want = min(want, 1)
+		}
+		if g != nil && g.Healthy() < want {
+			return s.awaitRestore(fmt.Sprintf("%d healthy instances in %s", want, was.Name), now)
+		}
+	}
+	return s, nil
+}
+
+// restoreRouting writes the recorded weights and waits until they were read back
+// at consecutive looks for as long as a write needs to settle. It waits also
+// when the first look already shows them: that look may be a stale read.
+func (s State) restoreRouting(seen delivery.Snapshot, now time.Time) (State, *Decision) {
+	if !s.Before.Routed || !s.StepDone.IsZero() {
+		return s, nil
+	}
+	if seen.Routing == nil {
+		return s.awaitRestore("see the routing", now)
+	}
+	if !s.trafficIsBack(seen) {
+		s.Routed, s.Streak = time.Time{}, 0
+		c := s.change(delivery.SetRouting, "rollback/route")
+		c.Weights, c.Fingerprint = s.Before.Weights, seen.Routing.Fingerprint
+		return s.restore(c, "give the old weights back", now)
+	}
+	if s.Routed.IsZero() {
+		s.Routed = now
+	}
+	s.Streak++
+	until := s.Routed.Add(s.Input.Capabilities.Settle)
+	if s.Streak < lookTwice || now.Before(until) {
+		s.Waiting = "the old weights to reach every proxy"
+		return s, &Decision{Await: &Await{For: s.Waiting, Until: until, Deadline: until}}
+	}
+	s.StepDone = now
+	s.Since, s.Waiting = time.Time{}, ""
+	return s, nil
+}
+
+// trafficIsBack reports whether the routing is as recorded. Weights of 0 do not
+// count; without anything recorded at all, only the new group must be at 0.
+func (s State) trafficIsBack(seen delivery.Snapshot) bool {
+	if !s.Before.Routed {
+		return true
+	}
+	if seen.Routing == nil {
+		return false
+	}
+	if len(s.Before.Weights) == 0 {
+		return true
+	}
+	return delivery.SameWeights(seen.Routing.Weights, s.Before.Weights)
+}
+
+// removeNew destroys the new group with all its pieces.
+func (s State) removeNew(seen delivery.Snapshot, now time.Time) (State, *Decision) {
+	g := seen.Group(s.Input.Group)
+	if g == nil {
+		return s.gone(now)
+	}
+	s.Streak = 0
+	if g.Managed && g.Deployment != "" && g.Deployment != s.Input.Deployment {
+		return s, nil
+	}
+	c := s.change(delivery.DestroyGroup, "rollback/destroy")
+	c.Group = g.Name
+	return s.restore(c, "destroy "+g.Name, now)
+}
+
+// gone makes sure that the new group's absence is no stale read.
+func (s State) gone(now time.Time) (State, *Decision) {
+	s.Problems = nil
+	if s.Waiting != goneWait {
+		s.Waiting, s.Since, s.Streak = goneWait, now, 0
+	}
+	s.Streak++
+	if s.Streak < lookTwice {
+		return s, &Decision{Await: &Await{For: goneWait, Deadline: now.Add(s.restoreTimeout())}}
+	}
+	return s, nil
+}
+
+const goneWait = "the new server group to be gone"
+
+func (s State) restore(c delivery.Change, what string, now time.Time) (State, *Decision) {
+	s, late := s.wait(what, s.restoreTimeout(), now)
+	if late != nil {
+		return s.lost(late), nil
+	}
+	return s, &Decision{Apply: &c}
+}
+
+func (s State) awaitRestore(what string, now time.Time) (State, *Decision) {
+	s, late := s.wait(what, s.restoreTimeout(), now)
+	if late != nil {
+		return s.lost(late), nil
+	}
+	return s, &Decision{Await: &Await{For: what, Deadline: s.Since.Add(s.restoreTimeout())}}
+}
+
+// lost ends a rollback that could not be carried through. The failure says both
+// why it began and where it stopped.
+func (s State) lost(f *delivery.Failure) State {
+	if s.Cause != nil {
+		f.Message += "; it was rolling back because: " + s.Cause.Error()
+	}
+	return s.finish(delivery.DeploymentRollbackFailed, f)
+}

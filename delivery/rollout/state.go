@@ -1,0 +1,261 @@
+package rollout
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+// Phase is where a deployment stands.
+type Phase string
+
+// The phases in the order of a life.
+const (
+	Preparing   Phase = "preparing"
+	Creating    Phase = "creating"
+	Moving      Phase = "moving"
+	Finishing   Phase = "finishing"
+	Cleaning    Phase = "cleaning"
+	RollingBack Phase = "rollingBack"
+	Finished    Phase = "finished"
+)
+
+// Input is what a deployment is asked to do. It does not change.
+type Input struct {
+	Deployment   delivery.DeploymentID `json:"deployment"`
+	Cluster      delivery.Cluster      `json:"cluster"`
+	Spec         delivery.GroupSpec    `json:"spec"`
+	Strategy     Strategy              `json:"strategy"`
+	Capabilities delivery.Capabilities `json:"capabilities"`
+	// Group is the name allocated for the new server group.
+	Group string `json:"group"`
+	// Fence is the token that the cluster's lock granted.
+	Fence int64 `json:"fence"`
+}
+
+// Recorded is the state of the cluster before the deployment changed anything.
+// A rollback restores from it and from nothing else.
+type Recorded struct {
+	Groups []RecordedGroup `json:"groups"`
+	// Weights is nil when the cluster is behind no router.
+	Weights []delivery.Weight `json:"weights,omitempty"`
+	Routed  bool              `json:"routed"`
+}
+
+// RecordedGroup is one server group before the deployment.
+type RecordedGroup struct {
+	Name     string            `json:"name"`
+	Capacity delivery.Capacity `json:"capacity"`
+	// Healthy is how many instances were healthy. A rollback does not wait for
+	// more than there were.
+	Healthy int `json:"healthy"`
+	// Serving groups take traffic; the deployment replaces these.
+	Serving bool `json:"serving"`
+}
+
+// State is everything a deployment remembers between two looks. It is plain
+// data: marshalled and unmarshalled, it decides the same.
+type State struct {
+	Input Input `json:"input"`
+	Phase Phase `json:"phase"`
+	// Started is when the first snapshot was taken.
+	Started time.Time `json:"started,omitzero"`
+	Before  *Recorded `json:"before,omitempty"`
+	Steps   []Step    `json:"steps,omitempty"`
+	// Step is the index of the step being carried out.
+	Step int `json:"step"`
+	// Since is when the present wait began, and Waiting what it is for.
+	Since   time.Time `json:"since,omitzero"`
+	Waiting string    `json:"waiting,omitempty"`
+	// Streak counts consecutive looks at which the present wait's condition held.
+	Streak int `json:"streak,omitempty"`
+	// Routed is when the wanted weights were first read back in this step, or
+	// zero. WroteRouting is true once this step decided to write weights.
+	Routed       time.Time `json:"routed,omitzero"`
+	WroteRouting bool      `json:"wroteRouting,omitempty"`
+	// StepDone is when the present step had its effect; zero before.
+	StepDone time.Time `json:"stepDone,omitzero"`
+	// Answered is the id of the last gate that was answered.
+	Answered string `json:"answered,omitempty"`
+	// Paused is when a pause began; zero when not paused.
+	Paused time.Time `json:"paused,omitzero"`
+	// Canceled is the reason of a cancel; CanceledBy who asked.
+	CancelRequested bool              `json:"cancelRequested,omitempty"`
+	Cause           *delivery.Failure `json:"cause,omitempty"`
+	Outcome         *Outcome          `json:"outcome,omitempty"`
+	// Problems are the ids of the new group's problems that were already counted
+	// when the present step began.
+	Problems []string `json:"problems,omitempty"`
+}
+
+// Decision says what to do now. Exactly one field is set.
+type Decision struct {
+	Apply *delivery.Change `json:"apply,omitempty"`
+	Await *Await           `json:"await,omitempty"`
+	Gate  *Gate            `json:"gate,omitempty"`
+	Done  *Outcome         `json:"done,omitempty"`
+}
+
+// Await means: look again later. When the deadline passes, Next itself decides
+// what follows; the caller only has to look again by then.
+type Await struct {
+	// For says what is waited for, for people.
+	For string `json:"for"`
+	// Until is the earliest time at which looking again can change anything;
+	// zero means at the next poll.
+	Until time.Time `json:"until,omitzero"`
+	// Deadline is when the wait fails; zero only while paused.
+	Deadline time.Time `json:"deadline,omitzero"`
+}
+
+// Gate is a question that something outside has to answer with State.Answer.
+type Gate struct {
+	ID       string       `json:"id"`
+	Pipeline *PipelineRef `json:"pipeline"`
+}
+
+// Outcome is how a deployment ended.
+type Outcome struct {
+	Status  delivery.DeploymentStatus `json:"status"`
+	Failure *delivery.Failure         `json:"failure,omitempty"`
+}
+
+// Start returns the state of a deployment that has not looked yet.
+func Start(in Input) State { return State{Input: in, Phase: Preparing} }
+
+// Cancel asks for a rollback to the recorded state. It has no effect once the
+// deployment rolls back or is finished.
+func (s State) Cancel(by delivery.Principal, reason string) State {
+	if s.Phase == RollingBack || s.Phase == Finished || s.CancelRequested {
+		return s
+	}
+	message := "canceled by " + by.Name
+	if reason != "" {
+		message += ": " + reason
+	}
+	s.CancelRequested = true
+	s.Cause = &delivery.Failure{Kind: "canceled", Message: message}
+	return s
+}
+
+// Pause stops forward movement at the next decision. A rollback is never paused.
+func (s State) Pause(now time.Time) State {
+	if s.Paused.IsZero() {
+		s.Paused = now
+	}
+	return s
+}
+
+// Resume goes on. The time paused does not count towards any deadline.
+func (s State) Resume(now time.Time) State {
+	if s.Paused.IsZero() {
+		return s
+	}
+	d := now.Sub(s.Paused)
+	s.Paused = time.Time{}
+	for _, t := range []*time.Time{&s.Started, &s.Since, &s.Routed, &s.StepDone} {
+		if !t.IsZero() {
+			*t = t.Add(d)
+		}
+	}
+	return s
+}
+
+// Fail ends the forward movement for a reason that no snapshot shows, for
+// example that the cloud refused a change. While rolling back, it ends the
+// deployment as ROLLBACK_FAILED.
+func (s State) Fail(f delivery.Failure) State {
+	switch s.Phase {
+	case Finished:
+		return s
+	case RollingBack:
+		return s.finish(delivery.DeploymentRollbackFailed, &f)
+	default:
+		return s.fail(&f)
+	}
+}
+
+// Answer gives a gate's result; failure is nil when it passed.
+func (s State) Answer(gate string, failure *delivery.Failure) State {
+	s.Answered = gate
+	if failure != nil {
+		return s.fail(failure)
+	}
+	return s
+}
+
+// Status returns the deployment's status as shown to people.
+func (s State) Status() delivery.DeploymentStatus {
+	switch {
+	case s.Outcome != nil:
+		return s.Outcome.Status
+	case s.Phase == RollingBack || s.CancelRequested:
+		return delivery.DeploymentRollingBack
+	case !s.Paused.IsZero():
+		return delivery.DeploymentPaused
+	default:
+		return delivery.DeploymentRunning
+	}
+}
+
+// Detail returns what the record of the deployment keeps beside its status.
+func (s State) Detail() (json.RawMessage, error) {
+	return json.Marshal(struct {
+		Strategy Strategy  `json:"strategy"`
+		Phase    Phase     `json:"phase"`
+		Step     int       `json:"step"`
+		Steps    []Step    `json:"steps"`
+		Waiting  string    `json:"waiting,omitempty"`
+		Before   *Recorded `json:"before,omitempty"`
+	}{s.Input.Strategy, s.Phase, s.Step, s.Steps, s.Waiting, s.Before})
+}
+
+// touched reports whether the deployment may have changed the cloud.
+func (s State) touched() bool { return s.Phase != Preparing }
+
+func (s State) fail(f *delivery.Failure) State {
+	if s.Cause == nil {
+		s.Cause = f
+	}
+	if !s.touched() {
+		return s.finish(delivery.DeploymentFailed, s.Cause)
+	}
+	if s.Input.Strategy.KeepOnFailure && !s.CancelRequested {
+		return s.finish(delivery.DeploymentFailed, s.Cause)
+	}
+	return s.enter(RollingBack)
+}
+
+func (s State) finish(status delivery.DeploymentStatus, f *delivery.Failure) State {
+	s = s.enter(Finished)
+	s.Outcome = &Outcome{Status: status, Failure: f}
+	return s
+}
+
+// enter begins a phase: nothing is waited for, and nothing was read back yet.
+func (s State) enter(p Phase) State {
+	s.Phase = p
+	return s.fresh()
+}
+
+func (s State) fresh() State {
+	s.Since, s.Waiting, s.Streak = time.Time{}, "", 0
+	s.Routed, s.WroteRouting, s.StepDone = time.Time{}, false, time.Time{}
+	return s
+}
+
+// sources returns the recorded groups that took traffic, in their order.
+func (s State) sources() []RecordedGroup {
+	return slices.DeleteFunc(slices.Clone(s.Before.Groups), func(g RecordedGroup) bool { return !g.Serving })
+}
+
+func (s State) key(step string) delivery.ChangeKey {
+	return delivery.ChangeKey(string(s.Input.Deployment) + "#" + step)
+}
+
+func (s State) change(kind delivery.ChangeKind, step string) delivery.Change {
+	return delivery.Change{Key: s.key(step), Kind: kind, Cluster: s.Input.Cluster,
+		Deployment: s.Input.Deployment, Fence: s.Input.Fence}
+}

@@ -1,0 +1,238 @@
+package rollout
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+// Kind names a strategy as pipelines do.
+type Kind string
+
+// The strategies.
+const (
+	// Rolling replaces the old groups batch by batch: the new group grows and
+	// takes its share of weight as the old ones shrink.
+	Rolling Kind = "rolling"
+	// RollingRedBlack moves weight in the steps of TargetPercentages while the
+	// old groups keep their capacity until the end.
+	RollingRedBlack Kind = "rollingredblack"
+	// None adds the new group beside the old ones; all of them take traffic by
+	// their capacity.
+	None Kind = "none"
+)
+
+// Kinds returns the strategies that can be carried out.
+func Kinds() []Kind { return []Kind{Rolling, RollingRedBlack, None} }
+
+// Defaults of a strategy. Health: AWS suggests a grace period of 300 s for slow
+// applications, so 15 minutes leave room for two replacements.
+const (
+	DefaultHealthTimeout = 15 * time.Minute
+	DefaultDeadline      = 24 * time.Hour
+	// DefaultMaxRemaining keeps the replaced group, scaled to zero, beside the new one.
+	DefaultMaxRemaining = 2
+	// maxProblems is how many launch failures or replacements of unhealthy
+	// instances a new group may have before it counts as bad: instances that
+	// never become healthy are replaced for ever, and waiting longer is useless.
+	maxProblems = 3
+)
+
+// PipelineRef names a pipeline to run as a gate.
+type PipelineRef struct {
+	Application string          `json:"application"`
+	PipelineID  string          `json:"pipelineId"`
+	Parameters  json.RawMessage `json:"pipelineParameters,omitempty"`
+}
+
+// Strategy is how a deployment proceeds, with its numbers.
+type Strategy struct {
+	Kind Kind `json:"kind"`
+	// MaxSurge is how many instances may exist beyond the larger of the old and
+	// the new capacity; MaxUnavailable how many healthy ones may be missing from
+	// the smaller of them. At least one resolves to more than 0. Rolling only.
+	MaxSurge       Amount `json:"maxSurge"`
+	MaxUnavailable Amount `json:"maxUnavailable"`
+	// PauseBetweenBatches is waited after each step but the last.
+	PauseBetweenBatches time.Duration `json:"pauseBetweenBatches"`
+	// TargetPercentages are the steps of RollingRedBlack, ascending, ending at 100.
+	TargetPercentages []int `json:"targetPercentages,omitempty"`
+	// PipelineBeforeCleanup runs after each step of RollingRedBlack; its failure
+	// rolls the deployment back.
+	PipelineBeforeCleanup *PipelineRef `json:"pipelineBeforeCleanup,omitempty"`
+	// ScaleDown scales the old groups to zero at the end. Rolling always does.
+	ScaleDown bool `json:"scaleDown"`
+	// DelayBeforeScaleDown is waited between the last weight and the scale down.
+	DelayBeforeScaleDown time.Duration `json:"delayBeforeScaleDown"`
+	// MaxRemaining is how many server groups of the cluster stay at the end, the
+	// new one among them; older managed ones without traffic are destroyed. Zero
+	// keeps all.
+	MaxRemaining int `json:"maxRemaining"`
+	// HealthTimeout is the longest wait for one batch to become healthy.
+	HealthTimeout time.Duration `json:"healthTimeout"`
+	// Deadline bounds the whole deployment, pauses not counted.
+	Deadline time.Duration `json:"deadline"`
+	// KeepOnFailure leaves everything as it stands when the deployment fails. A
+	// cancel still rolls back.
+	KeepOnFailure bool `json:"keepOnFailure"`
+}
+
+// strategyJSON is the part of a deploy stage's cluster object that speaks of
+// the strategy. Seconds are the unit where Spinnaker has them.
+type strategyJSON struct {
+	Strategy              string       `json:"strategy"`
+	MaxSurge              *Amount      `json:"maxSurge"`
+	MaxUnavailable        *Amount      `json:"maxUnavailable"`
+	PauseBetweenBatches   float64      `json:"pauseBetweenBatches"`
+	TargetPercentages     []int        `json:"targetPercentages"`
+	DelayBeforeCleanup    float64      `json:"delayBeforeCleanup"`
+	PipelineBeforeCleanup *PipelineRef `json:"pipelineBeforeCleanup"`
+	ScaleDown             bool         `json:"scaleDown"`
+	DelayBeforeScaleDown  float64      `json:"delayBeforeScaleDownSec"`
+	MaxRemaining          *int         `json:"maxRemainingAsgs"`
+	HealthTimeout         float64      `json:"healthTimeoutSec"`
+	Deadline              float64      `json:"deadlineSec"`
+	Rollback              *struct {
+		OnFailure *bool `json:"onFailure"`
+	} `json:"rollback"`
+}
+
+// ParseStrategy reads the strategy of a deploy stage's cluster object. Findings
+// carry pointers relative to that object.
+func ParseStrategy(cluster json.RawMessage) (Strategy, []delivery.Finding) {
+	var in strategyJSON
+	if err := json.Unmarshal(cluster, &in); err != nil {
+		return Strategy{}, []delivery.Finding{decodeFinding(cluster, err)}
+	}
+	s := Strategy{
+		Kind:                  Kind(strings.ToLower(in.Strategy)),
+		PauseBetweenBatches:   seconds(in.PauseBetweenBatches),
+		TargetPercentages:     in.TargetPercentages,
+		PipelineBeforeCleanup: in.PipelineBeforeCleanup,
+		ScaleDown:             in.ScaleDown,
+		DelayBeforeScaleDown:  seconds(in.DelayBeforeScaleDown),
+		HealthTimeout:         seconds(in.HealthTimeout),
+		Deadline:              seconds(in.Deadline),
+	}
+	if s.Kind == "" {
+		s.Kind = None
+	}
+	if in.Rollback != nil && in.Rollback.OnFailure != nil {
+		s.KeepOnFailure = !*in.Rollback.OnFailure
+	}
+	if in.MaxRemaining != nil {
+		s.MaxRemaining = *in.MaxRemaining
+	} else if s.Kind == Rolling {
+		s.MaxRemaining = DefaultMaxRemaining
+	}
+	if in.DelayBeforeCleanup > 0 {
+		s.PauseBetweenBatches = max(s.PauseBetweenBatches, seconds(in.DelayBeforeCleanup))
+	}
+	s.amounts(in)
+	return s.withDefaults(), s.findings(in)
+}
+
+func (s *Strategy) amounts(in strategyJSON) {
+	switch {
+	case in.MaxSurge == nil && in.MaxUnavailable == nil:
+		s.MaxSurge = Percentage(25)
+	default:
+		if in.MaxSurge != nil {
+			s.MaxSurge = *in.MaxSurge
+		}
+		if in.MaxUnavailable != nil {
+			s.MaxUnavailable = *in.MaxUnavailable
+		}
+	}
+}
+
+func (s Strategy) withDefaults() Strategy {
+	if s.HealthTimeout == 0 {
+		s.HealthTimeout = DefaultHealthTimeout
+	}
+	if s.Deadline == 0 {
+		s.Deadline = DefaultDeadline
+	}
+	if s.Kind == RollingRedBlack {
+		s.TargetPercentages = slices.Clone(s.TargetPercentages)
+		if n := len(s.TargetPercentages); n == 0 || s.TargetPercentages[n-1] != 100 {
+			s.TargetPercentages = append(s.TargetPercentages, 100)
+		}
+	}
+	return s
+}
+
+func (s Strategy) findings(in strategyJSON) []delivery.Finding {
+	var out []delivery.Finding
+	add := func(pointer, format string, args ...any) {
+		out = append(out, delivery.Finding{Pointer: pointer, Message: fmt.Sprintf(format, args...)})
+	}
+	if !slices.Contains(Kinds(), s.Kind) {
+		add("/strategy", "%q is not a strategy that can be carried out; known are rolling, rollingredblack and none", in.Strategy)
+	}
+	for _, f := range []struct {
+		pointer string
+		seconds float64
+	}{
+		{"/pauseBetweenBatches", in.PauseBetweenBatches}, {"/delayBeforeCleanup", in.DelayBeforeCleanup},
+		{"/delayBeforeScaleDownSec", in.DelayBeforeScaleDown}, {"/healthTimeoutSec", in.HealthTimeout}, {"/deadlineSec", in.Deadline},
+	} {
+		if f.seconds < 0 || f.seconds > 365*24*3600 {
+			add(f.pointer, "is %v; must be 0 s to a year", f.seconds)
+		}
+	}
+	if s.MaxSurge.Percent && s.MaxSurge.Value > 100 {
+		add("/maxSurge", "is %s; a percentage must not exceed 100%%", s.MaxSurge)
+	}
+	if s.MaxUnavailable.Percent && s.MaxUnavailable.Value > 100 {
+		add("/maxUnavailable", "is %s; a percentage must not exceed 100%%", s.MaxUnavailable)
+	}
+	if s.Kind == Rolling && s.MaxSurge.Value == 0 && s.MaxUnavailable.Value == 0 {
+		add("/maxSurge", "maxSurge and maxUnavailable are both 0; nothing could ever move")
+	}
+	if in.MaxRemaining != nil && *in.MaxRemaining < 1 {
+		add("/maxRemainingAsgs", "is %d; must be at least 1", *in.MaxRemaining)
+	}
+	for i, p := range in.TargetPercentages {
+		pointer := fmt.Sprintf("/targetPercentages/%d", i)
+		if p < 1 || p > 100 {
+			add(pointer, "is %d; must be 1 to 100", p)
+		} else if i > 0 && p <= in.TargetPercentages[i-1] {
+			add(pointer, "is %d, not more than the one before it", p)
+		}
+	}
+	if ref := in.PipelineBeforeCleanup; ref != nil {
+		if ref.Application == "" {
+			add("/pipelineBeforeCleanup/application", "is missing")
+		}
+		if ref.PipelineID == "" {
+			add("/pipelineBeforeCleanup/pipelineId", "is missing")
+		}
+	}
+	return out
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// decodeFinding names the field that does not fit. Amounts report their own
+// text, which carries no field name, so they are looked for one by one.
+func decodeFinding(cluster json.RawMessage, err error) delivery.Finding {
+	if typed, ok := err.(*json.UnmarshalTypeError); ok && typed.Field != "" {
+		return delivery.Finding{Pointer: "/" + strings.ReplaceAll(typed.Field, ".", "/"),
+			Message: fmt.Sprintf("is a JSON %s; must be a %s", typed.Value, typed.Type)}
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(cluster, &fields) == nil {
+		for _, name := range []string{"maxSurge", "maxUnavailable"} {
+			var a Amount
+			if raw, ok := fields[name]; ok && json.Unmarshal(raw, &a) != nil {
+				return delivery.Finding{Pointer: "/" + name, Message: fmt.Sprintf("%s is neither a number of instances nor a percentage like \"25%%\"", raw)}
+			}
+		}
+	}
+	return delivery.Finding{Message: err.Error()}
+}
