@@ -1,0 +1,208 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+// Definition is a pipeline document that was read and found right.
+type Definition struct {
+	// Stages stand in the document's order.
+	Stages     []StageSpec
+	Parameters []Parameter
+}
+
+// Stage returns the stage with that refId, or nil.
+func (d Definition) Stage(refID string) *StageSpec {
+	for i := range d.Stages {
+		if d.Stages[i].RefID == refID {
+			return &d.Stages[i]
+		}
+	}
+	return nil
+}
+
+// StageSpec is one stage of a pipeline.
+type StageSpec struct {
+	// RefID is unique in the pipeline. Numbers are read as their digits.
+	RefID string
+	Type  string
+	// Name is the type when the document gives none.
+	Name string
+	// Requisites are the refIds of the stages that must be over before.
+	Requisites []string
+	OnFailure  FailureMode
+	// Raw is the stage object as it stands in the document, with unknown keys
+	// and with its expressions.
+	Raw json.RawMessage
+}
+
+// identity are the keys of a stage object that are fields of a stage, not input to it.
+var identity = [...]string{"refId", "requisiteStageRefIds", "type", "name"}
+
+// Context returns the stage's input: Raw without refId, requisiteStageRefIds,
+// type and name. ParseDeploy and ParseWait read it after its expressions were
+// evaluated.
+func (s StageSpec) Context() json.RawMessage {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(s.Raw, &fields) != nil || fields == nil {
+		return json.RawMessage(`{}`)
+	}
+	for _, key := range identity {
+		delete(fields, key)
+	}
+	out, err := json.Marshal(fields)
+	if err != nil {
+		return json.RawMessage(`{}`)
+	}
+	return out
+}
+
+// FailureMode says what a failed stage does to the rest of its execution. The
+// modes are the four radio buttons of Spinnaker's stage editor.
+type FailureMode string
+
+// The failure modes.
+const (
+	// HaltPipeline fails the execution at once; other branches are canceled.
+	HaltPipeline FailureMode = "haltPipeline"
+	// HaltBranch stops what comes after the stage. Other branches finish and the
+	// execution succeeds.
+	HaltBranch FailureMode = "haltBranch"
+	// HaltBranchThenFail stops what comes after the stage. Other branches finish
+	// and the execution fails.
+	HaltBranchThenFail FailureMode = "haltBranchThenFail"
+	// Ignore lets what comes after the stage run.
+	Ignore FailureMode = "ignore"
+)
+
+// Status returns the status that a failed stage of this mode takes.
+func (m FailureMode) Status() delivery.Status {
+	switch m {
+	case Ignore:
+		return delivery.StatusFailedContinue
+	case HaltBranch, HaltBranchThenFail:
+		return delivery.StatusStopped
+	default:
+		return delivery.StatusTerminal
+	}
+}
+
+// Parse reads a pipeline document. An Invalid error carries every finding, with
+// JSON pointers into the document: malformed JSON, wrong types, an unknown stage
+// type, broken edges, cycles, and what the stage types themselves refuse. A
+// pipeline without stages is right: it can be saved, and fails when it is run.
+func Parse(document json.RawMessage) (Definition, error) {
+	r := &reader{deferred: true}
+	var d Definition
+	if doc, ok := r.document(document); ok {
+		doc.text("name")
+		doc.text("application")
+		if doc.text("type") == "templatedPipeline" {
+			doc.refuse("type", "templated pipelines are not supported")
+		}
+		d.Parameters = parseParameters(doc)
+		d.Stages = parseStages(doc)
+	}
+	if err := delivery.InvalidError("pipeline is not valid", r.findings); err != nil {
+		return Definition{}, err
+	}
+	return d, nil
+}
+
+func parseStages(doc object) []StageSpec {
+	elements := doc.list("stages")
+	objects := make([]object, len(elements))
+	linear := true
+	for i, raw := range elements {
+		objects[i], _ = doc.r.object(fmt.Sprintf("%s/%d", doc.pointer("stages"), i), raw)
+		linear = linear && !objects[i].given("refId")
+	}
+	out := make([]StageSpec, len(objects))
+	for i, o := range objects {
+		if o.fields == nil {
+			continue
+		}
+		out[i] = parseStage(o, elements[i])
+		if linear {
+			out[i].RefID, out[i].Requisites = strconv.Itoa(i), nil
+			if i > 0 {
+				out[i].Requisites = []string{strconv.Itoa(i - 1)}
+			}
+			continue
+		}
+		out[i].RefID = parseRefID(o, "refId")
+		out[i].Requisites = parseRequisites(o)
+	}
+	if !linear {
+		checkEdges(doc.r, out)
+	}
+	return out
+}
+
+func parseStage(o object, raw json.RawMessage) StageSpec {
+	s := StageSpec{Raw: raw, Name: o.text("name"), OnFailure: failureMode(o)}
+	if o.dynamic("name") {
+		s.Name = unquote(o.fields["name"])
+	}
+	if o.dynamic("type") {
+		o.refuse("type", "must not be an expression")
+	} else if s.Type = o.requiredText("type"); s.Type != "" {
+		checkType(o, s.Type)
+	}
+	if s.Name == "" {
+		s.Name = s.Type
+	}
+	refuseUnsupported(o)
+	return s
+}
+
+// failureMode reads Spinnaker's three flags. continuePipeline wins over
+// failPipeline, as in Spinnaker.
+func failureMode(o object) FailureMode {
+	ignore := o.flag("continuePipeline", false)
+	halt := o.flag("failPipeline", true)
+	thenFail := o.flag("completeOtherBranchesThenFail", false)
+	for _, name := range [...]string{"continuePipeline", "failPipeline", "completeOtherBranchesThenFail"} {
+		if o.dynamic(name) {
+			o.refuse(name, "must not be an expression")
+		}
+	}
+	switch {
+	case ignore:
+		return Ignore
+	case halt:
+		return HaltPipeline
+	case thenFail:
+		return HaltBranchThenFail
+	default:
+		return HaltBranch
+	}
+}
+
+// refuseUnsupported refuses the options that would change when, whether or for
+// how long a stage runs and that are not carried out: to ignore them would run
+// what the author did not want to run.
+func refuseUnsupported(o object) {
+	if o.given("stageEnabled") && !emptyCondition(o) {
+		o.refuse("stageEnabled", "conditional execution of a stage is not supported")
+	}
+	if o.flag("restrictExecutionDuringTimeWindow", false) || o.dynamic("restrictExecutionDuringTimeWindow") {
+		o.refuse("restrictExecutionDuringTimeWindow", "execution windows are not supported")
+	}
+	if o.given("stageTimeoutMs") {
+		o.refuse("stageTimeoutMs", "stage timeouts are not supported")
+	}
+}
+
+// emptyCondition reports whether stageEnabled holds no condition: Spinnaker's
+// editor leaves such an object behind, and it means "run".
+func emptyCondition(o object) bool {
+	var condition struct {
+		Expression string `json:"expression"`
+	}
+	return json.Unmarshal(o.fields["stageEnabled"], &condition) == nil && condition.Expression == ""
+}

@@ -1,0 +1,249 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/rollout"
+)
+
+// DeployType is the stage type that deploys a new server group to each of its clusters.
+const DeployType = "deploy"
+
+// DeployStage is the input of a deploy stage.
+type DeployStage struct {
+	// Clusters has one entry per cluster object and region, in the document's
+	// order and inside it sorted by region. No two are the same cluster.
+	Clusters []DeployCluster
+}
+
+// DeployCluster is one deployment that a deploy stage asks for.
+type DeployCluster struct {
+	Cluster  delivery.Cluster
+	Spec     delivery.GroupSpec
+	Strategy rollout.Strategy
+	// UseSourceCapacity asks for the capacity of the newest serving group
+	// instead of Spec.Capacity, which then holds only where there is none.
+	UseSourceCapacity bool
+	// Index is the place of the cluster object in the stage's "clusters".
+	Index int
+}
+
+// Pointer returns the JSON pointer of the cluster object relative to the stage,
+// to which findings with pointers into Spec.Settings are appended.
+func (c DeployCluster) Pointer() string { return fmt.Sprintf("/clusters/%d", c.Index) }
+
+// ParseDeploy reads an evaluated deploy stage. An Invalid error carries findings
+// with pointers relative to the stage, for example /clusters/0/capacity/min.
+func ParseDeploy(context json.RawMessage) (DeployStage, error) {
+	r := &reader{}
+	var stage DeployStage
+	if o, ok := r.document(context); ok {
+		stage = readDeploy(o)
+	}
+	if err := delivery.InvalidError("deploy stage is not valid", r.findings); err != nil {
+		return DeployStage{}, err
+	}
+	return stage, nil
+}
+
+func readDeploy(o object) DeployStage {
+	o.require("clusters")
+	var stage DeployStage
+	for i, raw := range o.list("clusters") {
+		if o.r.deferred && isExpression(raw) {
+			continue
+		}
+		if cluster, ok := o.r.object(fmt.Sprintf("%s/%d", o.pointer("clusters"), i), raw); ok {
+			stage.Clusters = append(stage.Clusters, readCluster(cluster, raw, i)...)
+		}
+	}
+	if raw, ok := o.fields["clusters"]; ok && kindOf(raw) == "list" && len(o.list("clusters")) == 0 {
+		o.refuse("clusters", "is empty; there is nothing to deploy")
+	}
+	refuseRepeated(o, stage)
+	return stage
+}
+
+// readCluster reads one cluster object into one deployment per region.
+func readCluster(o object, raw json.RawMessage, index int) []DeployCluster {
+	base := DeployCluster{
+		Cluster: delivery.Cluster{Provider: readProvider(o), Account: o.requiredText("account"), Moniker: readMoniker(o)},
+		Spec: delivery.GroupSpec{
+			Image: readImage(o), LoadBalancer: readLoadBalancer(o), Capacity: readCapacity(o), Settings: raw,
+		},
+		Strategy:          readStrategy(o, raw),
+		UseSourceCapacity: o.flag("useSourceCapacity", false),
+		Index:             index,
+	}
+	var out []DeployCluster
+	for _, region := range readRegions(o) {
+		one := base
+		one.Cluster.Region = region
+		out = append(out, one)
+	}
+	return out
+}
+
+// readProvider returns cloudProvider, or its older name provider, or Spinnaker's
+// default "aws".
+func readProvider(o object) string {
+	name, older := o.text("cloudProvider"), o.text("provider")
+	switch {
+	case name != "" && older != "" && name != older:
+		o.refuse("provider", "is %q, but cloudProvider is %q", older, name)
+	case name == "" && older == "":
+		return "aws"
+	case name == "":
+		return older
+	}
+	return name
+}
+
+func readMoniker(o object) delivery.Moniker {
+	m := delivery.Moniker{App: o.requiredText("application"), Stack: o.text("stack"), Detail: o.text("freeFormDetails")}
+	for _, f := range m.Validate() {
+		if name := strings.TrimPrefix(f.Pointer, "/"); o.dynamic(name) || (name == "application" && m.App == "") {
+			continue
+		}
+		o.r.refuse(o.at+f.Pointer, "%s", f.Message)
+	}
+	return m
+}
+
+// readImage returns the first given of amiName, imageId and image.
+func readImage(o object) string {
+	known := true
+	for _, name := range [...]string{"amiName", "imageId", "image"} {
+		if image := o.text(name); image != "" {
+			return image
+		}
+		if o.given(name) && (o.dynamic(name) || kindOf(o.fields[name]) != "string") {
+			known = false
+		}
+	}
+	if known {
+		o.refuse("amiName", "is required: the image to deploy, a name or an id")
+	}
+	return ""
+}
+
+func readLoadBalancer(o object) string {
+	names := o.texts("loadBalancers")
+	if len(names) > 1 {
+		o.refuse("loadBalancers", "names %d load balancers; a cluster is behind one or none", len(names))
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	if names[0] == "" {
+		o.r.refuse(o.pointer("loadBalancers")+"/0", "must not be empty")
+	}
+	return names[0]
+}
+
+func readCapacity(o object) delivery.Capacity {
+	o.require("capacity")
+	c, ok := o.child("capacity")
+	if !ok {
+		return delivery.Capacity{}
+	}
+	var out delivery.Capacity
+	known := true
+	for _, f := range []struct {
+		name  string
+		value *int
+	}{{"min", &out.Min}, {"max", &out.Max}, {"desired", &out.Desired}} {
+		c.require(f.name)
+		n, ok := c.whole(f.name)
+		*f.value = n
+		known = known && ok
+		if n < 0 {
+			c.refuse(f.name, "is %d; must not be negative", n)
+			known = false
+		}
+	}
+	if known {
+		for _, f := range out.Validate() {
+			c.r.refuse(c.at+f.Pointer, "%s", f.Message)
+		}
+	}
+	return out
+}
+
+// readRegions returns the keys of availabilityZones in order; without them the
+// one region of "region".
+func readRegions(o object) []string {
+	if !o.given("availabilityZones") {
+		if region := o.text("region"); region != "" || o.dynamic("region") {
+			return []string{region}
+		}
+		o.refuse("availabilityZones", "is required: the regions to deploy to, each with its zones")
+		return nil
+	}
+	zones, ok := o.child("availabilityZones")
+	if !ok {
+		return nil
+	}
+	regions := zones.names()
+	if len(regions) == 0 {
+		o.refuse("availabilityZones", "names no region")
+	}
+	for _, region := range regions {
+		if region == "" || strings.Contains(region, "${") {
+			o.refuse("availabilityZones", "%q is not the name of a region", region)
+		}
+		zones.texts(region)
+	}
+	return regions
+}
+
+// readStrategy leaves the reading to rollout. Fields that are not known yet are
+// hidden from it, and what it says about them is left out.
+func readStrategy(o object, raw json.RawMessage) rollout.Strategy {
+	hidden := make(map[string]bool)
+	if o.r.deferred {
+		visible := make(map[string]json.RawMessage, len(o.fields))
+		for name, value := range o.fields {
+			if strings.Contains(string(value), "${") {
+				hidden[name] = true
+				continue
+			}
+			visible[name] = value
+		}
+		if out, err := json.Marshal(visible); err == nil {
+			raw = out
+		}
+	}
+	strategy, findings := rollout.ParseStrategy(raw)
+	for _, f := range findings {
+		name, _, _ := strings.Cut(strings.TrimPrefix(f.Pointer, "/"), "/")
+		if !hidden[name] {
+			f.Pointer = o.at + f.Pointer
+			o.r.findings = append(o.r.findings, f)
+		}
+	}
+	return strategy
+}
+
+// refuseRepeated refuses a stage that deploys to one cluster twice: both would
+// be the same deployment.
+func refuseRepeated(o object, stage DeployStage) {
+	if o.r.deferred && strings.Contains(string(o.fields["clusters"]), "${") {
+		return
+	}
+	first := make(map[string]int)
+	for _, c := range stage.Clusters {
+		if c.Cluster.Account == "" || c.Cluster.Moniker.App == "" {
+			continue
+		}
+		key := c.Cluster.Key()
+		if i, taken := first[key]; taken && i != c.Index {
+			o.r.refuse(o.at+c.Pointer(), "deploys to %s, as %s/clusters/%d does", key, o.at, i)
+			continue
+		}
+		first[key] = c.Index
+	}
+}

@@ -1,0 +1,83 @@
+package pipeline
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// stageType is one entry of the table of stage types.
+type stageType struct {
+	name string
+	// check reports what is wrong with a stage of this type before its
+	// expressions are evaluated.
+	check func(stage object)
+}
+
+// stageTypes is the table of stage types, sorted by name.
+func stageTypes() []stageType {
+	return []stageType{
+		{name: DeployType, check: func(o object) { readDeploy(o) }},
+		{name: WaitType, check: func(o object) { readWait(o) }},
+	}
+}
+
+// checkType lets the stage's type check the stage, or refuses an unknown type.
+func checkType(o object, name string) {
+	known := stageTypes()
+	for _, t := range known {
+		if t.name == name {
+			t.check(o)
+			return
+		}
+	}
+	names := make([]string, len(known))
+	for i, t := range known {
+		names[i] = t.name
+	}
+	message := fmt.Sprintf("%q is not a known stage type", name)
+	if near := nearest(name, names); len(near) > 0 {
+		message += "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	o.refuse("type", "%s (known: %s)", message, strings.Join(names, ", "))
+}
+
+// nearest returns the candidates that differ from a word in at most a third of
+// its letters (but two at least), the nearest first.
+func nearest(word string, candidates []string) []string {
+	limit := max(2, len(word)/3)
+	distance := func(candidate string) int {
+		return editDistance(strings.ToLower(word), strings.ToLower(candidate))
+	}
+	var out []string
+	for _, c := range candidates {
+		if distance(c) <= limit {
+			out = append(out, c)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b string) int { return cmp.Compare(distance(a), distance(b)) })
+	return out
+}
+
+// editDistance counts the insertions, deletions and replacements of bytes that
+// turn a into b (Levenshtein).
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replace := diagonal
+			if a[i] != b[j] {
+				replace++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
