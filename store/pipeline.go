@@ -1,0 +1,188 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+// SavePipeline stores the pipeline and one more entry of its history, and
+// returns it with ID and Revision set. A pipeline without an ID is new. With an
+// ID it replaces the stored one, which may have had another name or application,
+// or is created with that ID; a revision once given is never given again.
+//
+// Invalid when the application has another pipeline of that name, ignoring case.
+// Conflict when the stored one is not the expected one. The document is stored
+// as it is given.
+func (s *Store) SavePipeline(ctx context.Context, p delivery.Pipeline, expect delivery.PipelineExpectation) (delivery.Pipeline, error) {
+	doc, err := document("the pipeline's document", p.Document)
+	if err != nil {
+		return p, err
+	}
+	p.Application = strings.ToLower(p.Application)
+	p.Name = strings.TrimSpace(p.Name)
+	p.Document = json.RawMessage(doc)
+	p.UpdatedAt = fromMicros(micros(p.UpdatedAt))
+	if p.ID == "" {
+		p.ID = newUUID()
+	}
+	err = s.write(ctx, func(tx *sql.Tx) error {
+		if err := checkExpectation(ctx, tx, p, expect); err != nil {
+			return err
+		}
+		if err := checkName(ctx, tx, p); err != nil {
+			return err
+		}
+		if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(revision), 0) + 1 FROM pipeline_revisions WHERE pipeline_id = ?`,
+			p.ID).Scan(&p.Revision); err != nil {
+			return err
+		}
+		return putPipeline(ctx, tx, p)
+	})
+	if err != nil {
+		return p, fmt.Errorf("save pipeline %s of %s: %w", p.Name, p.Application, err)
+	}
+	return p, nil
+}
+
+func checkExpectation(ctx context.Context, tx *sql.Tx, p delivery.Pipeline, expect delivery.PipelineExpectation) error {
+	if expect == (delivery.PipelineExpectation{}) {
+		return nil
+	}
+	var revision int
+	var updated int64
+	found, err := first(tx.QueryRowContext(ctx, `SELECT revision, updated_us FROM pipelines WHERE id = ?`, p.ID), &revision, &updated)
+	if err != nil {
+		return err
+	}
+	stored := fromMicros(updated)
+	if !found ||
+		expect.Revision != 0 && expect.Revision != revision ||
+		!expect.UpdatedAt.IsZero() && expect.UpdatedAt.UnixMilli() != stored.UnixMilli() {
+		return delivery.Errorf(delivery.Conflict, "the pipeline was changed by somebody else; read it again")
+	}
+	return nil
+}
+
+func checkName(ctx context.Context, tx *sql.Tx, p delivery.Pipeline) error {
+	var other string
+	found, err := first(tx.QueryRowContext(ctx, `SELECT id FROM pipelines WHERE application = ? AND name_key = ? AND id <> ?`,
+		p.Application, strings.ToLower(p.Name), p.ID), &other)
+	if err != nil {
+		return err
+	}
+	if found {
+		return delivery.Errorf(delivery.Invalid, "A pipeline with name %s already exists in application %s", p.Name, p.Application)
+	}
+	return nil
+}
+
+func putPipeline(ctx context.Context, tx *sql.Tx, p delivery.Pipeline) error {
+	if _, err := tx.ExecContext(ctx, `
+		INSERT INTO pipelines (id, application, name, name_key, position, disabled, document, revision, updated_us, last_modified_by)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET application = excluded.application, name = excluded.name, name_key = excluded.name_key,
+			position = excluded.position, disabled = excluded.disabled, document = excluded.document, revision = excluded.revision,
+			updated_us = excluded.updated_us, last_modified_by = excluded.last_modified_by`,
+		p.ID, p.Application, p.Name, strings.ToLower(p.Name), p.Index, p.Disabled, string(p.Document), p.Revision,
+		micros(p.UpdatedAt), p.LastModifiedBy); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `
+		INSERT INTO pipeline_revisions (pipeline_id, revision, application, name, position, disabled, document, updated_us, last_modified_by)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		p.ID, p.Revision, p.Application, p.Name, p.Index, p.Disabled, string(p.Document), micros(p.UpdatedAt), p.LastModifiedBy)
+	return err
+}
+
+const pipelineColumns = `application, name, position, disabled, document, revision, updated_us, last_modified_by`
+
+// Pipeline returns the application's pipeline of that name, ignoring case, or of
+// that id; NotFound when there is none.
+func (s *Store) Pipeline(ctx context.Context, application, nameOrID string) (delivery.Pipeline, error) {
+	return s.onePipeline(ctx, fmt.Sprintf("pipeline %s of %s", nameOrID, application),
+		`WHERE application = ? AND (name_key = ? OR id = ?) ORDER BY id = ?`,
+		strings.ToLower(application), strings.ToLower(nameOrID), nameOrID, nameOrID)
+}
+
+// PipelineByID returns the pipeline with that id; NotFound when there is none.
+func (s *Store) PipelineByID(ctx context.Context, id string) (delivery.Pipeline, error) {
+	return s.onePipeline(ctx, "pipeline "+id, `WHERE id = ?`, id)
+}
+
+func (s *Store) onePipeline(ctx context.Context, what, where string, args ...any) (delivery.Pipeline, error) {
+	found, err := collect(ctx, s.reads, scanPipeline, `SELECT id, `+pipelineColumns+` FROM pipelines `+where, args...)
+	if err != nil {
+		return delivery.Pipeline{}, fmt.Errorf("read %s: %w", what, s.classify(err))
+	}
+	if len(found) == 0 {
+		return delivery.Pipeline{}, delivery.Errorf(delivery.NotFound, "%s", what)
+	}
+	return found[0], nil
+}
+
+// Pipelines returns the application's pipelines sorted by index and name; with
+// an empty name those of every application, sorted by application first.
+func (s *Store) Pipelines(ctx context.Context, application string) ([]delivery.Pipeline, error) {
+	key := strings.ToLower(application)
+	found, err := collect(ctx, s.reads, scanPipeline, `SELECT id, `+pipelineColumns+` FROM pipelines
+		WHERE ? = '' OR application = ? ORDER BY application, position, name_key`, key, key)
+	if err != nil {
+		return nil, fmt.Errorf("list pipelines of %s: %w", application, s.classify(err))
+	}
+	return found, nil
+}
+
+// DeletePipeline removes the application's pipeline of that name, ignoring case;
+// its history and its executions stay. NotFound when there is none.
+func (s *Store) DeletePipeline(ctx context.Context, application, name string) error {
+	err := s.write(ctx, func(tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, `DELETE FROM pipelines WHERE application = ? AND name_key = ?`,
+			strings.ToLower(application), strings.ToLower(name))
+		if err != nil {
+			return err
+		}
+		return oneRow(result, "pipeline %s of %s", name, application)
+	})
+	if err != nil {
+		return fmt.Errorf("delete pipeline %s of %s: %w", name, application, err)
+	}
+	return nil
+}
+
+// PipelineHistory returns the saves of a pipeline, newest first and at most
+// limit of them; zero is no limit. It is empty for an id never saved.
+func (s *Store) PipelineHistory(ctx context.Context, id string, limit int) ([]delivery.Pipeline, error) {
+	found, err := collect(ctx, s.reads, scanPipeline, `SELECT pipeline_id, `+pipelineColumns+` FROM pipeline_revisions
+		WHERE pipeline_id = ? ORDER BY revision DESC LIMIT ?`, id, atMost(limit))
+	if err != nil {
+		return nil, fmt.Errorf("read history of pipeline %s: %w", id, s.classify(err))
+	}
+	return found, nil
+}
+
+func scanPipeline(row scanner) (delivery.Pipeline, error) {
+	var p delivery.Pipeline
+	var doc string
+	var updated int64
+	if err := row.Scan(&p.ID, &p.Application, &p.Name, &p.Index, &p.Disabled, &doc, &p.Revision, &updated, &p.LastModifiedBy); err != nil {
+		return p, err
+	}
+	p.Document = json.RawMessage(doc)
+	p.UpdatedAt = fromMicros(updated)
+	return p, nil
+}
+
+// newUUID returns a random UUID (version 4).
+func newUUID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails; the program ends when the system has no randomness
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:16])
+}
