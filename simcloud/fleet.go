@@ -155,6 +155,17 @@ func (i *Instance) Address() string {
 	return i.address
 }
 
+// reachable is the address to connect to. When nothing serves there, it is one that refuses connections: the port may
+// belong to somebody else by now.
+func (i *Instance) reachable() string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.state != StateRunning || i.crashed {
+		return "127.0.0.1:0"
+	}
+	return i.address
+}
+
 // Requests is the number of requests to / so far.
 func (i *Instance) Requests() int64 { return i.requests.Load() }
 
@@ -179,11 +190,14 @@ func (i *Instance) boot() {
 	i.state, i.running = StateRunning, i.world.Clock.Now()
 	i.address, i.server = listener.Addr().String(), server
 	i.mu.Unlock()
-	i.world.Go(func(context.Context) {
+	serving := i.world.Go(func(context.Context) {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			i.world.logger.Error("serve instance", "instance", i.launch.ID, "error", err)
 		}
 	})
+	if !serving {
+		_ = listener.Close()
+	}
 	if i.launch.Image.CrashAfter > 0 {
 		i.world.Clock.AfterFunc(i.launch.Image.CrashAfter, i.Crash)
 	}

@@ -1,6 +1,18 @@
 package simcloud
 
-import "sync"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"sort"
+	"sync"
+	"time"
+)
 
 // LoadBalancerConfig names a load balancer.
 type LoadBalancerConfig struct {
@@ -8,6 +20,9 @@ type LoadBalancerConfig struct {
 	ID              string
 	Name            string
 	Account, Region string
+	// Timeout is the real time that a target may take to begin its answer, after which the client gets 504; 60 s
+	// when 0.
+	Timeout time.Duration
 }
 
 // Rule routes the requests that meet all its conditions.
@@ -57,40 +72,128 @@ const (
 
 // LoadBalancer is a real reverse proxy on loopback. Its workers take over a new routing one by one.
 type LoadBalancer struct {
-	world  *World
-	config LoadBalancerConfig
+	world     *World
+	config    LoadBalancerConfig
+	transport *http.Transport
+	proxy     *httputil.ReverseProxy
 
-	mu sync.Mutex
+	mu        sync.Mutex
+	listeners map[int]*listener
 }
 
 // NewLoadBalancer adds a load balancer without listeners to the world.
 func NewLoadBalancer(world *World, config LoadBalancerConfig) *LoadBalancer {
-	lb := &LoadBalancer{world: world, config: config}
+	if config.Timeout == 0 {
+		config.Timeout = time.Minute
+	}
+	l := &LoadBalancer{world: world, config: config, listeners: map[int]*listener{}}
+	l.transport = &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		MaxIdleConnsPerHost:   1024,
+		IdleConnTimeout:       time.Minute,
+		ResponseHeaderTimeout: config.Timeout,
+		DisableCompression:    true,
+	}
+	l.proxy = &httputil.ReverseProxy{
+		Rewrite:        rewrite,
+		Transport:      l.transport,
+		BufferPool:     &buffers{},
+		ModifyResponse: countAnswer,
+		ErrorHandler:   l.fail,
+		ErrorLog:       log.New(io.Discard, "", 0),
+	}
 	world.mu.Lock()
 	defer world.mu.Unlock()
-	world.loadBalancers[lb] = struct{}{}
-	return lb
+	world.loadBalancers[l] = struct{}{}
+	return l
 }
 
 // Config returns the load balancer's names.
 func (l *LoadBalancer) Config() LoadBalancerConfig { return l.config }
 
-// Listen opens a listener for a port of the simulated cloud, on a free loopback port, and returns its URL.
-func (l *LoadBalancer) Listen(port int) (string, error) { return "", nil }
+// Listen opens a listener for a port of the simulated cloud, on a free loopback port, and returns its URL. Until it has
+// rules it answers 503.
+func (l *LoadBalancer) Listen(port int) (string, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, exists := l.listeners[port]; exists {
+		return "", fmt.Errorf("listen on port %d of %s: there is a listener", port, l.config.Name)
+	}
+	socket, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("listen on port %d of %s: %w", port, l.config.Name, err)
+	}
+	opened := newListener(l, port, "http://"+socket.Addr().String())
+	serving := l.world.Go(func(context.Context) {
+		if err := opened.server.Serve(socket); !errors.Is(err, http.ErrServerClosed) {
+			l.world.logger.Error("serve load balancer", "loadBalancer", l.config.Name, "error", err)
+		}
+	})
+	if !serving {
+		_ = socket.Close()
+		return "", fmt.Errorf("listen on port %d of %s: the world has ended", port, l.config.Name)
+	}
+	l.listeners[port] = opened
+	return opened.url, nil
+}
 
 // URL is the loopback URL of the listener of a port, empty when there is none.
-func (l *LoadBalancer) URL(port int) string { return "" }
+func (l *LoadBalancer) URL(port int) string {
+	if found := l.listener(port); found != nil {
+		return found.url
+	}
+	return ""
+}
 
 // Ports returns the ports that have a listener, ascending.
-func (l *LoadBalancer) Ports() []int { return nil }
+func (l *LoadBalancer) Ports() []int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ports := make([]int, 0, len(l.listeners))
+	for port := range l.listeners {
+		ports = append(ports, port)
+	}
+	sort.Ints(ports)
+	return ports
+}
 
-// CloseListener ends the listener of a port.
-func (l *LoadBalancer) CloseListener(port int) {}
+// CloseListener ends the listener of a port, with the connections it has.
+func (l *LoadBalancer) CloseListener(port int) {
+	l.mu.Lock()
+	found := l.listeners[port]
+	delete(l.listeners, port)
+	l.mu.Unlock()
+	if found != nil {
+		found.close()
+	}
+}
 
 // SetRules replaces all rules of a listener. Each proxy worker takes them over after its own propagation delay; the
-// first rules of a listener apply at once. Target groups named are in use from now on, others of the listener are not.
-// Changed weights are logged as WeightsStored now and WeightsEffective later: callers need not.
-func (l *LoadBalancer) SetRules(port int, rules []Rule) error { return nil }
+// first rules of a listener apply at once. Target groups that they name are in use from now on; those that they do not
+// name any more are in use until the last worker has dropped them. Changed weights are logged as WeightsStored now and
+// WeightsEffective later: callers need not.
+func (l *LoadBalancer) SetRules(port int, rules []Rule) error {
+	found := l.listener(port)
+	if found == nil {
+		return fmt.Errorf("set rules of port %d of %s: there is no listener", port, l.config.Name)
+	}
+	found.setRules(rules)
+	return nil
+}
 
 // Close ends all listeners and takes the load balancer out of the world.
-func (l *LoadBalancer) Close() {}
+func (l *LoadBalancer) Close() {
+	for _, port := range l.Ports() {
+		l.CloseListener(port)
+	}
+	l.world.mu.Lock()
+	delete(l.world.loadBalancers, l)
+	l.world.mu.Unlock()
+	l.transport.CloseIdleConnections()
+}
+
+func (l *LoadBalancer) listener(port int) *listener {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.listeners[port]
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"sort"
 	"sync"
 	"time"
@@ -36,6 +37,7 @@ type World struct {
 	life    context.Context // ends with the world; owned by it, never a caller's
 	end     context.CancelFunc
 	work    sync.WaitGroup
+	prober  *http.Transport // health checks close their connections
 
 	mu            sync.Mutex
 	random        *rand.Rand
@@ -63,6 +65,7 @@ func NewWorld(options WorldOptions) *World {
 		logger:        options.Logger,
 		life:          life,
 		end:           end,
+		prober:        &http.Transport{DisableKeepAlives: true},
 		random:        rand.New(rand.NewPCG(uint64(options.Seed), 2)),
 		loadBalancers: map[*LoadBalancer]struct{}{},
 		targetGroups:  map[*TargetGroup]struct{}{},
@@ -72,18 +75,20 @@ func NewWorld(options WorldOptions) *World {
 	return w
 }
 
-// Go runs f on a goroutine that [World.Close] waits for. Its context ends with the world.
-func (w *World) Go(f func(ctx context.Context)) {
+// Go runs f on a goroutine that [World.Close] waits for. Its context ends with the world. It reports false, and does
+// nothing, when the world has ended.
+func (w *World) Go(f func(ctx context.Context)) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.life.Err() != nil {
-		return
+		return false
 	}
 	w.work.Add(1)
 	go func() {
 		defer w.work.Done()
 		f(w.life)
 	}()
+	return true
 }
 
 // Between returns a random duration from low to high.
