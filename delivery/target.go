@@ -38,6 +38,14 @@ type Targets interface {
 	Accounts() []Account
 }
 
+// ClusterLister finds what an application runs. Target kinds that can list
+// implement it for their account and region, the registry for all of them.
+type ClusterLister interface {
+	// Clusters returns the clusters of the application that have at least one
+	// managed server group, sorted by account, region and name. It only reads.
+	Clusters(ctx context.Context, application string) ([]Cluster, error)
+}
+
 // Descriptor says what a target kind is.
 type Descriptor struct {
 	// Kind is "provider/kind", for example "aws/asg".
