@@ -16,6 +16,15 @@ func (s State) restoreTimeout() time.Duration {
 // rollBack restores the recorded state in the one safe order: old capacity and
 // health, traffic, verify, then remove the new group.
 func (s State) rollBack(seen delivery.Snapshot, now time.Time) (State, *Decision) {
+	if s.Failures > s.Retried {
+		if s.RetryAt.IsZero() {
+			s.RetryAt = now.Add(min(time.Minute, time.Second<<min(s.Failures, 6)))
+		}
+		if now.Before(s.RetryAt) {
+			return s, &Decision{Await: &Await{For: "the next try", Until: s.RetryAt, Deadline: s.RetryAt}}
+		}
+		s.Retried, s.RetryAt = s.Failures, time.Time{}
+	}
 	for _, step := range []func(State, delivery.Snapshot, time.Time) (State, *Decision){
 		State.restoreCapacity, State.restoreHealth, State.restoreRouting, State.removeNew,
 	} {
@@ -25,11 +34,7 @@ func (s State) rollBack(seen delivery.Snapshot, now time.Time) (State, *Decision
 		}
 		s = next
 	}
-	status := delivery.DeploymentRolledBack
-	if s.Cause == nil {
-		s.Cause = &delivery.Failure{Kind: delivery.Internal.String(), Message: "rolled back"}
-	}
-	return s.finish(status, s.Cause), nil
+	return s.finish(delivery.DeploymentRolledBack, s.Cause), nil
 }
 
 // restoreCapacity gives each recorded group its capacity back. A group that took
@@ -43,7 +48,7 @@ func (s State) restoreCapacity(seen delivery.Snapshot, now time.Time) (State, *D
 			}
 			return s.awaitRestore(fmt.Sprintf("see %s, which took the traffic before", was.Name), now)
 		}
-		if g.Capacity == was.Capacity || !was.Serving {
+		if !was.Serving || restored(g.Capacity, was.Capacity) {
 			continue
 		}
 		return s.restore(s.resize(was.Name, was.Capacity, "rollback/resize/"+was.Name), "give "+was.Name+" its capacity back", now)
@@ -51,11 +56,17 @@ func (s State) restoreCapacity(seen delivery.Snapshot, now time.Time) (State, *D
 	return s, nil
 }
 
+// restored reports whether a group has its recorded bounds and at least its
+// recorded size: more of it is an autoscaler's doing and is left alone.
+func restored(is, was delivery.Capacity) bool {
+	return is.Min == was.Min && is.Max == was.Max && is.Desired >= was.Desired
+}
+
 // restoreHealth waits until the old groups are as healthy as they were. While
 // the traffic is still on a new group without a healthy instance, one healthy
 // old instance is better than waiting.
 func (s State) restoreHealth(seen delivery.Snapshot, now time.Time) (State, *Decision) {
-	if s.trafficIsBack(seen) {
+	if s.HealthBack || s.Before.Routed && s.trafficIsBack(seen) {
 		return s, nil
 	}
 	for _, was := range s.sources() {
@@ -65,9 +76,14 @@ func (s State) restoreHealth(seen delivery.Snapshot, now time.Time) (State, *Dec
 			want = min(want, 1)
 		}
 		if g != nil && g.Healthy() < want {
+			s.Streak = 0
 			return s.awaitRestore(fmt.Sprintf("%d healthy instances in %s", want, was.Name), now)
 		}
 	}
+	if s.Streak++; s.Streak < lookTwice {
+		return s.awaitRestore("a second look at the old server groups", now)
+	}
+	s.HealthBack, s.Streak = true, 0
 	return s, nil
 }
 
@@ -128,7 +144,22 @@ func (s State) removeNew(seen delivery.Snapshot, now time.Time) (State, *Decisio
 	}
 	c := s.change(delivery.DestroyGroup, "rollback/destroy")
 	c.Group = g.Name
+	if len(s.sources()) == 0 && !g.Deleting && delivery.Guard(seen, c) != nil {
+		return s.leave(g), nil
+	}
 	return s.restore(c, "destroy "+g.Name, now)
+}
+
+// leave ends a first deployment that already serves: nothing else could take
+// its traffic.
+func (s State) leave(g *delivery.ServerGroup) State {
+	status := delivery.DeploymentFailed
+	if s.CancelRequested {
+		status = delivery.DeploymentCanceled
+	}
+	f := *s.Cause
+	f.Message += fmt.Sprintf("; %s stays, since no other server group can take its traffic", g.Name)
+	return s.finish(status, &f)
 }
 
 // gone makes sure that the new group's absence is no stale read.
@@ -165,6 +196,9 @@ func (s State) awaitRestore(what string, now time.Time) (State, *Decision) {
 // lost ends a rollback that could not be carried through. The failure says both
 // why it began and where it stopped.
 func (s State) lost(f *delivery.Failure) State {
+	if s.LastFailure != nil {
+		f.Message += "; the last error: " + s.LastFailure.Error()
+	}
 	if s.Cause != nil {
 		f.Message += "; it was rolling back because: " + s.Cause.Error()
 	}

@@ -85,6 +85,15 @@ type State struct {
 	CancelRequested bool              `json:"cancelRequested,omitempty"`
 	Cause           *delivery.Failure `json:"cause,omitempty"`
 	Outcome         *Outcome          `json:"outcome,omitempty"`
+	// HealthBack is true once a rollback saw the old groups as healthy as they
+	// were at consecutive looks.
+	HealthBack bool `json:"healthBack,omitempty"`
+	// Failures counts the changes that were refused while rolling back, Retried
+	// how many of them were waited out; RetryAt ends the present pause.
+	Failures    int               `json:"failures,omitempty"`
+	Retried     int               `json:"retried,omitempty"`
+	RetryAt     time.Time         `json:"retryAt,omitzero"`
+	LastFailure *delivery.Failure `json:"lastFailure,omitempty"`
 	// Problems are the ids of the new group's problems that were already counted
 	// when the present step began.
 	Problems []string `json:"problems,omitempty"`
@@ -164,17 +173,33 @@ func (s State) Resume(now time.Time) State {
 }
 
 // Fail ends the forward movement for a reason that no snapshot shows, for
-// example that the cloud refused a change. While rolling back, it ends the
-// deployment as ROLLBACK_FAILED.
+// example that the cloud refused a change. A rollback is not ended by it: Next
+// tries again after a growing pause until the rollback's own deadline. Being
+// fenced ends everything at once, since somebody else owns the cluster now.
 func (s State) Fail(f delivery.Failure) State {
-	switch s.Phase {
-	case Finished:
+	switch {
+	case s.Phase == Finished:
 		return s
-	case RollingBack:
-		return s.finish(delivery.DeploymentRollbackFailed, &f)
+	case f.Kind == delivery.Fenced.String():
+		return s.finish(delivery.DeploymentFailed, &f)
+	case s.Phase == RollingBack:
+		s.Failures++
+		s.LastFailure = &f
+		return s
+	case s.Phase == Cleaning:
+		return s.finish(delivery.DeploymentSucceeded, nil)
 	default:
 		return s.fail(&f)
 	}
+}
+
+// GiveUp ends the deployment because the cloud could not be observed for too
+// long: FAILED when nothing was changed, else ROLLBACK_FAILED.
+func (s State) GiveUp(f delivery.Failure) State {
+	if !s.touched() {
+		return s.finish(delivery.DeploymentFailed, &f)
+	}
+	return s.lost(&f)
 }
 
 // Answer gives a gate's result; failure is nil when it passed.
