@@ -1,0 +1,77 @@
+package expression
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Env is what expressions can read. Every field is a JSON object; empty means an
+// empty object.
+type Env struct {
+	// Parameters are the execution's resolved parameters: ${parameters.image}.
+	Parameters json.RawMessage
+	// Trigger is what started the execution: ${trigger.user}.
+	Trigger json.RawMessage
+	// Execution is the execution itself: ${execution.id}.
+	Execution json.RawMessage
+	// Outputs are the outputs of earlier stages, the nearest first. Their keys
+	// are variables; where two stages give the same one, the nearest wins. They
+	// cannot hide parameters, trigger and execution.
+	Outputs []json.RawMessage
+}
+
+// scope resolves variables. Each is decoded when it is first read.
+type scope struct {
+	fixed   map[string]json.RawMessage
+	outputs []json.RawMessage
+	known   map[string]value
+}
+
+func newScope(env Env) *scope {
+	return &scope{
+		fixed: map[string]json.RawMessage{
+			"parameters": env.Parameters, "trigger": env.Trigger, "execution": env.Execution,
+		},
+		outputs: env.Outputs,
+		known:   make(map[string]value),
+	}
+}
+
+// lookup returns the value of a variable and whether there is one.
+func (s *scope) lookup(name string) (value, bool, error) {
+	if v, ok := s.known[name]; ok {
+		return v, true, nil
+	}
+	raw, ok, err := s.find(name)
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	v, err := decode(raw)
+	if err != nil {
+		return nil, false, fmt.Errorf("variable %s: %w", name, err)
+	}
+	s.known[name] = v
+	return v, true, nil
+}
+
+func (s *scope) find(name string) (json.RawMessage, bool, error) {
+	if raw, ok := s.fixed[name]; ok {
+		if len(raw) == 0 {
+			raw = json.RawMessage("{}")
+		}
+		return raw, true, nil
+	}
+	for _, outputs := range s.outputs {
+		if len(outputs) == 0 {
+			continue
+		}
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(outputs, &fields); err != nil {
+			return nil, false, fmt.Errorf("outputs of a stage: %w", err)
+		}
+		if raw, ok := fields[name]; ok {
+			return raw, true, nil
+		}
+	}
+	return nil, false, nil
+}

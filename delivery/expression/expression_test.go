@@ -1,0 +1,342 @@
+package expression
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+func testEnv() Env {
+	return Env{
+		Parameters: json.RawMessage(`{"image":"storefront-1.1","n":3,"half":0.5,"flag":"true","empty":"","none":null,
+			"list":[1,"b",[2]],"map":{"a.b":{"c":"deep"}},"digits":"007","evil":"${execution.id}","big":12345678901234}`),
+		Trigger:   json.RawMessage(`{"user":"joe","parameters":{"x":"y"},"artifacts":[{"reference":"r0"}]}`),
+		Execution: json.RawMessage(`{"id":"01JD","application":"storefront"}`),
+		Outputs: []json.RawMessage{
+			json.RawMessage(`{"version":"near","parameters":"hidden"}`), nil,
+			json.RawMessage(`{"version":"far","region":"us-east-1"}`),
+		},
+	}
+}
+
+func TestEvaluate(t *testing.T) {
+	tests := []struct{ text, want string }{
+		{`plain`, `"plain"`},
+		{`${parameters.image}`, `"storefront-1.1"`},
+		{`${ parameters['image'] }`, `"storefront-1.1"`},
+		{`${parameters["image"]}`, `"storefront-1.1"`},
+		{`${trigger.parameters.x}`, `"y"`},
+		{`${trigger['artifacts'][0]['reference']}`, `"r0"`},
+		{`${parameters.map['a.b'].c}`, `"deep"`},
+		{`${execution.id}`, `"01JD"`},
+		{`${version}-${region}`, `"near-us-east-1"`},
+		{`${parameters.n}`, `3`},
+		{`${parameters.half}`, `0.5`},
+		{`${parameters.list}`, `[1,"b",[2]]`},
+		{`${parameters.map}`, `{"a.b":{"c":"deep"}}`},
+		{`v${parameters.n}`, `"v3"`},
+		{`${parameters.big} ${parameters.half} ${true} ${parameters.list} ${parameters.map}`, `"12345678901234 0.5 true 1,b,[2] {\"a.b\":{\"c\":\"deep\"}}"`},
+		{`app-${parameters.image}-${execution.id}`, `"app-storefront-1.1-01JD"`},
+		{`${'v' + parameters.n}`, `"v3"`},
+		{`${1 + 2 * 3}`, `7`},
+		{`${7 / 2}`, `3`},
+		{`${7.0 / 2}`, `3.5`},
+		{`${7 % 4 - 1}`, `2`},
+		{`${-parameters.n + 1}`, `-2`},
+		{`${parameters.none ?: 'default'}`, `"default"`},
+		{`${parameters.absent ?: 'default'}`, `"default"`},
+		{`${parameters.empty ?: 'default'}`, `"default"`},
+		{`${unknown ?: 'default'}`, `"default"`},
+		{`${parameters.n ?: 'default'}`, `3`},
+		{`${parameters.absent ?: parameters.none ?: 4}`, `4`},
+		{`${#toInt(parameters.digits ?: 3)}`, `7`},
+		{`${#toInt(parameters.absent ?: 3)}`, `3`},
+		{`${#toFloat('2.5')}`, `2.5`},
+		{`${#toBoolean(parameters.flag)}`, `true`},
+		{`${#alphanumerical('feature/x-1')}`, `"featurex1"`},
+		{`${#fromBase64(#toBase64('hi'))}`, `"hi"`},
+		{`${#readJson('{"a":[1,2]}')['a'][1]}`, `2`},
+		{`${#toJson(parameters.list)}`, `"[1,\"b\",[2]]"`},
+		{`${parameters.n == 3 ? 'a' : 'b'}`, `"a"`},
+		{`${parameters.flag ? 'a' : 'b'}`, `"a"`},
+		{`${parameters.flag && !(parameters.n > 5) and not false}`, `true`},
+		{`${parameters.n < 3 || parameters.image == 'storefront-1.1'}`, `true`},
+		{`${false or parameters.n >= 3.0}`, `true`},
+		{`${'a' < 'b' && 2 <= 2}`, `true`},
+		{`${parameters.none == null}`, `true`},
+		{`${unknown == null}`, `true`},
+		{`${parameters.n == 3.0}`, `true`},
+		{`${parameters.n == '3'}`, `false`},
+		{`${parameters.list == [1,'b',[2]]}`, `true`},
+		{`${parameters.map != trigger}`, `true`},
+		{`${parameters.absent?.deeper ?: 'd'}`, `"d"`},
+		{`${false ? unknown : 'lazy'}`, `"lazy"`},
+		{`${'it''s "\n" ''quoted'''}`, `"it's \"\\n\" 'quoted'"`},
+		{`${"say ""hi"""}`, `"say \"hi\""`},
+		{`${'${X}'}`, `"${X}"`},
+		{`${'}'}{}`, `"}{}"`},
+		{`${parameters.evil}`, `"${execution.id}"`},
+		{`<${'&'}>`, `"<&>"`},
+		{`$ {x} $$`, `"$ {x} $$"`},
+		{`${'é' + '世'}`, `"é世"`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.text, func(t *testing.T) {
+			document, err := json.Marshal(tt.text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := Evaluate(document, testEnv())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(got) != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestEvaluateRefuses(t *testing.T) {
+	tests := []struct{ text, want string }{
+		{`${imagee}`, `${imagee}: there is no variable imagee`},
+		{`x-${parameters.imagee}`, `${parameters.imagee}: has no value`},
+		{`${parameters.absent.deeper}`, `${parameters.absent.deeper}: parameters.absent has no value, so deeper cannot be read`},
+		{`${parameters.image.deeper}`, `${parameters.image.deeper}: parameters.image is a string, so deeper cannot be read`},
+		{`${parameters.list[9]}`, `${parameters.list[9]}: parameters.list has 3 elements, none has the number 9`},
+		{`${parameters.list['a']}`, `${parameters.list['a']}: parameters.list is a list; its elements have numbers, not a string`},
+		{`${'v' + parameters.none}`, `${'v' + parameters.none}: the right side of +: has no value`},
+		{`${1 / 0}`, `${1 / 0}: 1 / 0 is no number`},
+		{`${1.0 / 0}`, `${1.0 / 0}: 1 / 0 is no number`},
+		{`${9223372036854775807 + 1}`, `${9223372036854775807 + 1}: 9223372036854775807 + 1 is too large`},
+		{`${parameters.image - 1}`, `${parameters.image - 1}: a string - a number: not two numbers`},
+		{`${parameters.n ? 1 : 2}`, `${parameters.n ? 1 : 2}: a number is no condition`},
+		{`${#toInt('x')}`, `${#toInt('x')}: #toInt: "x" is no whole number`},
+		{`${#readJson('{')}`, `${#readJson('{')}: #readJson: the text is not JSON`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.text, func(t *testing.T) {
+			document, err := json.Marshal([]string{tt.text})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if findings := Check(document); len(findings) != 0 {
+				t.Errorf("Check finds %v", findings)
+			}
+			got, err := Evaluate(document, testEnv())
+			if got != nil || delivery.KindOf(err) != delivery.Invalid {
+				t.Errorf("got %s, error %v", got, err)
+			}
+			if diff := cmp.Diff([]delivery.Finding{{Pointer: "/0", Message: tt.want}}, delivery.FindingsOf(err)); diff != "" {
+				t.Errorf("findings (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestCheck(t *testing.T) {
+	tests := []struct{ text, want string }{
+		{`${`, `${}: the closing } is missing`},
+		{`a ${'}`, `${'}}: the closing } is missing`},
+		{`${ }`, `${ }: the expression is empty`},
+		{`${1 +}`, `${1 +}: at character 3: unexpected token EOF`},
+		{`${'é' + 'a}`, `${'é' + 'a}}: the closing } is missing`},
+		{`${#nope(1)}`, `${#nope(1)}: at character 2: there is no function #nope; known are #alphanumerical, #fromBase64, #readJson, #toBase64, #toBoolean, #toFloat, #toInt, #toJson`},
+		{`${#toInt(1, 2)}`, `${#toInt(1, 2)}: at character 2: #toInt takes one argument, not 2`},
+		{`${len('a')}`, `${len('a')}: at character 1: there is no function #len; known are #alphanumerical, #fromBase64, #readJson, #toBase64, #toBoolean, #toFloat, #toInt, #toJson`},
+		{`${filter(parameters, true)}`, `${filter(parameters, true)}: at character 1: there is no function #filter`},
+		{`${parameters.x.split(',')}`, `${parameters.x.split(',')}: at character 14: methods of values are not supported`},
+		{`${1..1000000}`, `${1..1000000}: at character 2: the operator .. is not supported`},
+		{`${let a = 1; a}`, `${let a = 1; a}: at character 5: this is not supported`},
+		{`${1; 2}`, `${1; 2}: at character 1: this is not supported`},
+		{"${`raw`}", "${`raw`}: at character 1: unexpected '`'"},
+		{`${'\' + #}`, `${'\' + #}: at character 7: unexpected '#'`},
+		{`${'aa''a' + }`, `${'aa''a' + }: at character 10: unexpected token EOF`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.text, func(t *testing.T) {
+			document, err := json.Marshal(struct {
+				Key string `json:"a/b~"`
+			}{tt.text})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []delivery.Finding{{Pointer: "/a~1b~0", Message: tt.want}}
+			if diff := cmp.Diff(want, Check(document)); diff != "" {
+				t.Errorf("findings (-want +got):\n%s", diff)
+			}
+			if _, err := Evaluate(document, testEnv()); delivery.KindOf(err) != delivery.Invalid {
+				t.Errorf("Evaluate: %v", err)
+			}
+		})
+	}
+}
+
+func TestEvaluateKeepsTheRestOfTheDocument(t *testing.T) {
+	in := `{"z":1.50,"a":[true,null,"x<y",{"${k}":"${parameters.n}"}],"big":12345678901234567890,"e":{},"l":[]}`
+	want := `{"z":1.50,"a":[true,null,"x<y",{"${k}":3}],"big":12345678901234567890,"e":{},"l":[]}`
+	got, err := Evaluate(json.RawMessage(in), testEnv())
+	if err != nil || string(got) != want {
+		t.Errorf("got %s, %v\nwant %s", got, err, want)
+	}
+}
+
+func TestEvaluateNamesEveryFailure(t *testing.T) {
+	_, err := Evaluate(json.RawMessage(`{"a":"${x}","b":["${parameters.n}",{"c":"${y}"}]}`), testEnv())
+	want := []delivery.Finding{
+		{Pointer: "/a", Message: "${x}: there is no variable x"},
+		{Pointer: "/b/1/c", Message: "${y}: there is no variable y"},
+	}
+	if diff := cmp.Diff(want, delivery.FindingsOf(err)); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+}
+
+func TestEvaluateRefusesDocuments(t *testing.T) {
+	for document, want := range map[string]string{
+		``:    "is not JSON",
+		`{`:   "is not JSON",
+		`1 2`: "is not JSON",
+		strings.Repeat("[", maxDepth+1) + strings.Repeat("]", maxDepth+1): "is nested deeper than 200",
+	} {
+		if _, err := Evaluate(json.RawMessage(document), Env{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Evaluate(%.20s): %v, want %s", document, err, want)
+		}
+	}
+}
+
+// What an expression costs is bounded, whatever its shape.
+func TestBounds(t *testing.T) {
+	env := testEnv()
+	long, err := json.Marshal(strings.Repeat("x", 1<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	env.Parameters = json.RawMessage(fmt.Sprintf(`{"long":%s,"one":1}`, long))
+	chain, elvis := "0", "parameters.none"
+	for range 60 {
+		chain = "0 < (" + chain + ") < 1"
+		elvis = "(" + elvis + " ?: parameters.none)"
+	}
+	tests := map[string]struct{ expression, want string }{
+		"long source":      {"1" + strings.Repeat(" ", maxSource), "is longer than"},
+		"many nodes":       {"1" + strings.Repeat("+1", maxNodes), "maximum allowed nodes"},
+		"large text":       {"parameters.long" + strings.Repeat("+parameters.long", 20), "the results are larger than"},
+		"large JSON":       {"'a'" + strings.Repeat("+#toJson(parameters)", 20), "the results are larger than"},
+		"shared nodes":     {chain, "is too large"},
+		"nested Elvis":     {elvis, "has no value"},
+		"deep parentheses": {strings.Repeat("(", 4000) + "1" + strings.Repeat(")", 4000) + "+x", "there is no variable x"},
+		"deep JSON":        {"#readJson('" + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + "')", "JSON is nested deeper"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			document, err := json.Marshal("${" + tt.expression + "}")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Evaluate(document, env); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %.300v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestStepsAreBoundedOverTheDocument(t *testing.T) {
+	texts := make([]string, maxSteps/3)
+	for i := range texts {
+		texts[i] = "${parameters.n}"
+	}
+	document, err := json.Marshal(texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Evaluate(document, testEnv()); err != nil {
+		t.Fatal(err)
+	}
+	document, err = json.Marshal(append(texts, "${parameters.n}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Evaluate(document, testEnv()); err == nil || !strings.Contains(err.Error(), "steps") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+// Whatever a parameter holds, its evaluation is that value and nothing else.
+func TestParametersAreData(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(rapid.String(), rapid.StringMatching(`[${}'"\\#a-c]{0,12}`)).Draw(t, "text")
+		parameters, err := json.Marshal(struct {
+			X string `json:"x"`
+		}{text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := Evaluate(json.RawMessage(`["${parameters.x}","<${parameters.x}>"]`), Env{Parameters: parameters})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		if err := json.Unmarshal(out, &got); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{text, "<" + text + ">"}, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+// Any text, written as a SpEL literal, evaluates to itself.
+func TestLiterals(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.String().Draw(t, "text")
+		quote := rapid.SampledFrom([]string{"'", `"`}).Draw(t, "quote")
+		literal := quote + strings.ReplaceAll(text, quote, quote+quote) + quote
+		document, err := json.Marshal("${" + literal + "}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := Evaluate(document, Env{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		if err := json.Unmarshal(out, &got); err != nil || got != text {
+			t.Errorf("got %q, %v, want %q", got, err, text)
+		}
+	})
+}
+
+func FuzzEvaluate(f *testing.F) {
+	for _, seed := range []string{"parameters.image", "#toInt(parameters['n'] ?: 3)", "a ? b : c", "'it''s' + 1", "x.?[a == 1].![b]", "{1,2}", "1 < 2 < 3", "'}'", "not in", "b'x'", "::a()"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, source string) {
+		document, err := json.Marshal([]string{"${" + source + "}"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		findings := Check(document)
+		out, err := Evaluate(document, testEnv())
+		if len(findings) > 0 && err == nil {
+			t.Errorf("Check refuses %q, Evaluate gives %s", source, out)
+		}
+		if err == nil && !json.Valid(out) {
+			t.Errorf("%q gives %q, which is not JSON", source, out)
+		}
+	})
+}
+
+func ExampleEvaluate() {
+	out, err := Evaluate(
+		json.RawMessage(`{"amiName":"${parameters.image}","capacity":{"desired":"${#toInt(parameters.size ?: '3')}"}}`),
+		Env{Parameters: json.RawMessage(`{"image":"storefront-1.1"}`)})
+	fmt.Println(string(out), err)
+	// Output: {"amiName":"storefront-1.1","capacity":{"desired":3}} <nil>
+}

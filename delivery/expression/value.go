@@ -1,0 +1,170 @@
+package expression
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// value is what expressions compute with: nil, bool, int64, float64, string,
+// list or record.
+type value any
+
+type list []value
+
+type record map[string]value
+
+// decode reads one JSON value. Whole numbers that fit become int64.
+func decode(raw json.RawMessage) (value, error) {
+	in := json.NewDecoder(bytes.NewReader(raw))
+	in.UseNumber()
+	v, err := decodeNext(in, 0)
+	if err != nil {
+		return nil, err
+	}
+	if in.More() {
+		return nil, fmt.Errorf("more text follows the JSON value")
+	}
+	return v, nil
+}
+
+func decodeNext(in *json.Decoder, depth int) (value, error) {
+	if depth > maxDepth {
+		return nil, fmt.Errorf("JSON is nested deeper than %d", maxDepth)
+	}
+	token, err := in.Token()
+	if err != nil {
+		return nil, fmt.Errorf("read JSON: %w", err)
+	}
+	switch t := token.(type) {
+	case json.Number:
+		return number(t)
+	case json.Delim:
+		if t == '[' {
+			return decodeList(in, depth)
+		}
+		return decodeRecord(in, depth)
+	default:
+		return t, nil
+	}
+}
+
+func decodeList(in *json.Decoder, depth int) (value, error) {
+	out := list{}
+	for in.More() {
+		v, err := decodeNext(in, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	_, err := in.Token()
+	return out, err
+}
+
+func decodeRecord(in *json.Decoder, depth int) (value, error) {
+	out := record{}
+	for in.More() {
+		token, err := in.Token()
+		if err != nil {
+			return nil, fmt.Errorf("read JSON: %w", err)
+		}
+		key, ok := token.(string)
+		if !ok {
+			return nil, fmt.Errorf("read JSON: a key is no string")
+		}
+		if out[key], err = decodeNext(in, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	_, err := in.Token()
+	return out, err
+}
+
+func number(n json.Number) (value, error) {
+	if i, err := n.Int64(); err == nil {
+		return i, nil
+	}
+	f, err := n.Float64()
+	if err != nil {
+		return nil, fmt.Errorf("%s is out of range", n)
+	}
+	return f, nil
+}
+
+// encode writes a value as JSON, without escaping for HTML.
+func encode(v value) (json.RawMessage, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, fmt.Errorf("write JSON: %w", err)
+	}
+	return bytes.TrimRight(b.Bytes(), "\n"), nil
+}
+
+// display writes a value as text: whole numbers without a fraction, lists with
+// commas between their elements as Spring does, records as JSON.
+func display(v value) (string, error) {
+	switch t := v.(type) {
+	case nil:
+		return "", fmt.Errorf("has no value")
+	case string:
+		return t, nil
+	case bool:
+		return strconv.FormatBool(t), nil
+	case int64:
+		return strconv.FormatInt(t, 10), nil
+	case float64:
+		if t == math.Trunc(t) && math.Abs(t) < 1e15 {
+			return strconv.FormatFloat(t, 'f', -1, 64), nil
+		}
+		return strconv.FormatFloat(t, 'g', -1, 64), nil
+	case list:
+		return displayList(t)
+	default:
+		raw, err := encode(t)
+		return string(raw), err
+	}
+}
+
+func displayList(l list) (string, error) {
+	texts := make([]string, len(l))
+	for i, v := range l {
+		if nested, ok := v.(list); ok || v == nil {
+			raw, err := encode(nested)
+			if err != nil {
+				return "", err
+			}
+			texts[i] = string(raw)
+			continue
+		}
+		text, err := display(v)
+		if err != nil {
+			return "", err
+		}
+		texts[i] = text
+	}
+	return strings.Join(texts, ","), nil
+}
+
+// kind names a value's kind in the words of errors.
+func kind(v value) string {
+	switch v.(type) {
+	case nil:
+		return "nothing"
+	case bool:
+		return "a boolean"
+	case int64, float64:
+		return "a number"
+	case string:
+		return "a string"
+	case list:
+		return "a list"
+	default:
+		return "an object"
+	}
+}
