@@ -1,0 +1,72 @@
+# Everything is built without xDS and Envoy, which only Google Cloud Storage over
+# gRPC needs: 136 packages and 19 MB less (docs/adr/0001-embedded-temporal.md).
+TAGS  := disable_grpc_modules
+export GOFLAGS := $(strip $(shell go env GOFLAGS) -tags=$(TAGS))
+BIN   := bin
+ARGS  ?=
+
+# Versions of the tools, which do not touch go.mod.
+STATICCHECK   := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+WORKFLOWCHECK := go run go.temporal.io/sdk/contrib/tools/workflowcheck@v0.6.0
+
+# Packages whose tests link the Temporal server run without the race detector:
+# building the server with it takes longer than everything else together.
+SERVER_PACKAGES := ./cmd/... ./workflows/embedded/...
+RACE_PACKAGES    = $(shell go list ./... | grep -v -e /cmd/ -e /workflows/embedded)
+
+.PHONY: build
+build: ## build bin/slipwayd
+	@mkdir -p $(BIN)
+	go build -trimpath -ldflags "-s -w" -o $(BIN)/slipwayd ./cmd/slipwayd
+
+.PHONY: run
+run: build ## build and start against simulated clouds; ARGS= passes flags on
+	./$(BIN)/slipwayd --simulate $(ARGS)
+
+.PHONY: test
+test: ## run all tests
+	go test ./...
+
+.PHONY: check
+check: format vet static workflows race ## everything but the slow tests
+
+.PHONY: format
+format:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi
+
+.PHONY: vet
+vet:
+	go vet ./...
+
+.PHONY: static
+static:
+	$(STATICCHECK) ./...
+
+.PHONY: workflows
+workflows: ## workflow code must be deterministic
+	$(WORKFLOWCHECK) ./workflows
+
+.PHONY: race
+race: ## tests with the race detector; the import rules (internal/layers) are among them
+	go test -race $(RACE_PACKAGES)
+
+.PHONY: demo-rolling
+demo-rolling: ## a rolling deploy of 12 instances under 200 requests a second
+	go test -count=1 -v -run 'TestLiveTraffic' ./cmd/slipwayd
+
+.PHONY: crash
+crash: ## kill the real process 25 times in the middle of rolling deploys under load
+	SLIPWAY_KILLS=25 go test -count=1 -v -timeout 60m -run 'TestCrash' ./cmd/slipwayd
+
+.PHONY: faults
+faults: ## 1,000 random fault schedules in virtual time, 100 over the wire
+	go test -count=1 -v -run 'TestInvariantsUnderFaults' -rapid.checks=10000 ./delivery/rollout
+	go test -count=1 -v -run 'Fault' ./workflows ./providers/aws/asg
+
+.PHONY: bench
+bench: ## speed and memory as ratios against a baseline in the same run
+	SLIPWAY_BENCH=1 go test -count=1 -v -timeout 30m -run 'TestBench' ./cmd/slipwayd
+
+.PHONY: help
+help:
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
