@@ -1,0 +1,167 @@
+package rollout_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/rollout"
+)
+
+func TestParseStrategy(t *testing.T) {
+	defaults := rollout.Strategy{MaxSurge: rollout.Percentage(25), HealthTimeout: rollout.DefaultHealthTimeout, Deadline: rollout.DefaultDeadline}
+	with := func(change func(*rollout.Strategy)) rollout.Strategy {
+		s := defaults
+		change(&s)
+		return s
+	}
+	for _, test := range []struct {
+		name, in string
+		want     rollout.Strategy
+	}{
+		{"nothing is none", `{}`, with(func(s *rollout.Strategy) { s.Kind = rollout.None })},
+		{"rolling keeps one old group", `{"strategy":"rolling"}`,
+			with(func(s *rollout.Strategy) { s.Kind, s.MaxRemaining = rollout.Rolling, 2 })},
+		{"numbers and percentages", `{"strategy":"Rolling","maxSurge":"10%","maxUnavailable":2,"pauseBetweenBatches":30,"maxRemainingAsgs":3}`,
+			with(func(s *rollout.Strategy) {
+				s.Kind, s.MaxRemaining = rollout.Rolling, 3
+				s.MaxSurge, s.MaxUnavailable = rollout.Percentage(10), rollout.Instances(2)
+				s.PauseBetweenBatches = 30 * time.Second
+			})},
+		{"unavailable alone means no surge", `{"strategy":"rolling","maxUnavailable":1}`,
+			with(func(s *rollout.Strategy) {
+				s.Kind, s.MaxRemaining = rollout.Rolling, 2
+				s.MaxSurge, s.MaxUnavailable = rollout.Instances(0), rollout.Instances(1)
+			})},
+		{"Spinnaker's rolling red/black", `{"strategy":"rollingredblack","targetPercentages":[25,50],"delayBeforeCleanup":120,"scaleDown":true,"delayBeforeScaleDownSec":60,"rollback":{"onFailure":false},
+			"pipelineBeforeCleanup":{"application":"a","pipelineId":"p","pipelineParameters":{"x":1}}}`,
+			with(func(s *rollout.Strategy) {
+				s.Kind, s.TargetPercentages, s.ScaleDown, s.KeepOnFailure = rollout.RollingRedBlack, []int{25, 50, 100}, true, true
+				s.PauseBetweenBatches, s.DelayBeforeScaleDown = 2*time.Minute, time.Minute
+				s.PipelineBeforeCleanup = &rollout.PipelineRef{Application: "a", PipelineID: "p", Parameters: json.RawMessage(`{"x":1}`)}
+			})},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, findings := rollout.ParseStrategy(json.RawMessage(test.in))
+			if len(findings) > 0 {
+				t.Fatalf("findings: %v", findings)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestParseStrategyNamesTheField(t *testing.T) {
+	for in, pointer := range map[string]string{
+		`{"strategy":"yolo"}`: "/strategy",
+		`{"strategy":"rolling","maxSurge":0,"maxUnavailable":0}`:     "/maxSurge",
+		`{"strategy":"rolling","maxSurge":"lots"}`:                   "/maxSurge",
+		`{"strategy":"rolling","maxSurge":-1}`:                       "/maxSurge",
+		`{"strategy":"rolling","maxUnavailable":"101%"}`:             "/maxUnavailable",
+		`{"strategy":"rolling","pauseBetweenBatches":-5}`:            "/pauseBetweenBatches",
+		`{"strategy":"rolling","pauseBetweenBatches":"x"}`:           "/pauseBetweenBatches",
+		`{"strategy":"rolling","maxRemainingAsgs":0}`:                "/maxRemainingAsgs",
+		`{"strategy":"rollingredblack","targetPercentages":[50,20]}`: "/targetPercentages/1",
+		`{"strategy":"rollingredblack","targetPercentages":[0]}`:     "/targetPercentages/0",
+		`{"strategy":"rollingredblack","pipelineBeforeCleanup":{}}`:  "/pipelineBeforeCleanup/application",
+		`{"strategy":"rolling","healthTimeoutSec":999999999}`:        "/healthTimeoutSec",
+		`{"strategy":"rolling","rollback":{"onFailure":"yes"}}`:      "/rollback/onFailure",
+		`{"strategy":"rollingredblack","targetPercentages":["a"]}`:   "/targetPercentages",
+		`{"strategy":7}`: "/strategy",
+	} {
+		_, findings := rollout.ParseStrategy(json.RawMessage(in))
+		if len(findings) == 0 || findings[0].Pointer != pointer {
+			t.Errorf("%s: findings %v, want pointer %s", in, findings, pointer)
+		}
+	}
+}
+
+func TestRollingSteps(t *testing.T) {
+	st := func(surge, unavailable rollout.Amount) rollout.Strategy {
+		return rollout.Strategy{Kind: rollout.Rolling, MaxSurge: surge, MaxUnavailable: unavailable}
+	}
+	type row struct{ new, old, weight int }
+	for _, test := range []struct {
+		name        string
+		strategy    rollout.Strategy
+		old, wanted int
+		want        []row
+	}{
+		{"a quarter at a time", st(rollout.Percentage(25), rollout.Amount{}), 12, 12, []row{{3, 9, 25}, {6, 6, 50}, {9, 3, 75}, {12, 0, 100}}},
+		{"no surge shrinks first", st(rollout.Amount{}, rollout.Instances(2)), 4, 4, []row{{0, 2, 0}, {2, 0, 100}, {4, 0, 100}}},
+		{"both", st(rollout.Instances(1), rollout.Instances(1)), 3, 3, []row{{1, 1, 50}, {3, 0, 100}}},
+		{"growing", st(rollout.Instances(2), rollout.Amount{}), 2, 6, []row{{2, 1, 67}, {4, 0, 100}, {6, 0, 100}}},
+		{"shrinking", st(rollout.Instances(1), rollout.Amount{}), 9, 3, []row{{1, 6, 14}, {2, 3, 40}, {3, 0, 100}}},
+		{"first deployment", st(rollout.Instances(1), rollout.Amount{}), 0, 5, []row{{5, 0, 100}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			sources := []rollout.RecordedGroup{{Name: "old", Capacity: delivery.Pinned(test.old), Serving: true}}
+			var got []row
+			for _, s := range rollout.Steps(test.strategy, "new", test.wanted, sources, true) {
+				got = append(got, row{s.New, s.Old[0], (&delivery.Routing{Weights: s.Weights}).Percent("new")})
+			}
+			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(row{})); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestStepsKeepTheirBounds: at every step and between two of them the number of
+// instances is at most the ceiling, what stays is at least the floor, and
+// weights are whole percents that add up to 100.
+func TestStepsKeepTheirBounds(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		st := drawStrategy(rt)
+		wanted := rapid.IntRange(1, 200).Draw(rt, "wanted")
+		var sources []rollout.RecordedGroup
+		total := 0
+		for i := range rapid.IntRange(0, 3).Draw(rt, "groups") {
+			n := rapid.IntRange(1, 60).Draw(rt, "size")
+			total += n
+			sources = append(sources, rollout.RecordedGroup{Name: string(rune('a' + i)), Capacity: delivery.Pinned(n), Serving: true})
+		}
+		floor, ceiling := wantedBounds(st, total, wanted)
+		before, n := total, 0
+		steps := rollout.Steps(st, "new", wanted, sources, true)
+		for i, s := range steps {
+			old := 0
+			for _, o := range s.Old {
+				old += o
+			}
+			if s.New+before > ceiling {
+				rt.Fatalf("step %d: %d instances, more than %d: %+v", i, s.New+before, ceiling, steps)
+			}
+			if s.New+old < floor {
+				rt.Fatalf("step %d: %d instances left, fewer than %d: %+v", i, s.New+old, floor, steps)
+			}
+			if s.New < n || old > before {
+				rt.Fatalf("step %d goes back: %+v", i, steps)
+			}
+			sum := 0
+			for j, w := range s.Weights {
+				sum += w.Percent
+				size := s.New
+				if j < len(s.Old) {
+					size = s.Old[j]
+				}
+				if w.Percent < 0 || w.Percent > 0 && size == 0 {
+					rt.Fatalf("step %d gives %d %% to %d instances: %+v", i, w.Percent, size, steps)
+				}
+			}
+			if sum != 100 {
+				rt.Fatalf("step %d: weights add up to %d: %+v", i, sum, steps)
+			}
+			before, n = old, s.New
+		}
+		if n != wanted || st.Kind == rollout.Rolling && before != 0 {
+			rt.Fatalf("ends with %d new and %d old: %+v", n, before, steps)
+		}
+	})
+}
