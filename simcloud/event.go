@@ -9,7 +9,7 @@ type Kind string
 const (
 	// APICall is one answered or aborted request to a cloud API. Service, Action, Principal, Write; Resource is the name
 	// or ARN the call was about (the first, when several); Error is the code answered; Fault the id of an injected
-	// fault; Effect tells whether the call changed anything (true also when the answer was lost by a fault).
+	// fault and Reason its [EffectKind]; Effect tells whether the call changed anything (true also when the answer was lost by a fault).
 	// Deployment, when the caller named one.
 	APICall Kind = "APICall"
 	// ResourceCreated tells that something exists. Type, Resource, Name, Tags; for a group also Capacity and

@@ -149,6 +149,16 @@ func (n *listener) log(kind Kind, worker int, from, to *routing) {
 	}
 }
 
+func (n *listener) state() ListenerState {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := ListenerState{Port: n.port, URL: n.url, Stored: n.stored.weights}
+	for i := range n.workers {
+		s.Effective = append(s.Effective, n.workers[i].table.Load().weights)
+	}
+	return s
+}
+
 // close ends the server and the use of all target groups.
 func (n *listener) close() {
 	_ = n.server.Close()

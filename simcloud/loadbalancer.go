@@ -181,6 +181,27 @@ func (l *LoadBalancer) SetRules(port int, rules []Rule) error {
 	return nil
 }
 
+// ListenerState is what a listener was told and what its workers do.
+type ListenerState struct {
+	Port int    `json:"port"`
+	URL  string `json:"url"`
+	// Stored are the weights by rule and target group that the control plane holds.
+	Stored map[string]map[string]int `json:"stored"`
+	// Effective is the same as each worker sees it.
+	Effective []map[string]map[string]int `json:"effective"`
+}
+
+// Listeners tells the state of every listener, by port.
+func (l *LoadBalancer) Listeners() []ListenerState {
+	var states []ListenerState
+	for _, port := range l.Ports() {
+		if found := l.listener(port); found != nil {
+			states = append(states, found.state())
+		}
+	}
+	return states
+}
+
 // Close ends all listeners and takes the load balancer out of the world.
 func (l *LoadBalancer) Close() {
 	for _, port := range l.Ports() {

@@ -3,6 +3,7 @@ package simcloud
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"sort"
@@ -114,6 +115,13 @@ func (w *World) RegisterState(name string, show func() any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.states[name] = show
+}
+
+// shows returns the parts of the state that were registered.
+func (w *World) shows() map[string]func() any {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.states)
 }
 
 // LoadBalancers returns the load balancers that exist, by account, region and name.

@@ -1,0 +1,199 @@
+package simcloud
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// This file judges I1, I2 and I5: who gets traffic.
+
+func (a *audit) rule(e Event) *ruleView {
+	v := a.rules[e.Resource]
+	if v == nil {
+		v = &ruleView{
+			place:   place(e),
+			workers: map[int]map[string]int{}, read: map[string]bool{}, zeroAt: map[string]time.Time{},
+			falling: map[string]bool{},
+		}
+		a.rules[e.Resource] = v
+	}
+	return v
+}
+
+// effective returns the least and greatest weight that workers give a target group.
+func (v *ruleView) effective(targetGroup string) (least, greatest int) {
+	first := true
+	for _, weights := range v.workers {
+		w := weights[targetGroup]
+		if first || w < least {
+			least = w
+		}
+		greatest = max(greatest, w)
+		first = false
+	}
+	return least, greatest
+}
+
+func (a *audit) weightsStored(e Event) {
+	v := a.rule(e)
+	before := v.stored
+	v.stored = e.Weights
+	if before == nil {
+		before = e.Weights // the first weights of a rule are its starting point
+	}
+	for id := range maps.Keys(before) {
+		if _, kept := e.Weights[id]; !kept && a.cluster(a.resources[id]) == nil {
+			a.violate("I14", e.Resource, "target group %s, which nobody here owns, was removed from the rule", id)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(e.Weights)) {
+		was, known := before[id]
+		now := e.Weights[id]
+		if was != now {
+			v.read[id] = false
+		}
+		if a.cluster(a.resources[id]) == nil {
+			if known && was != now {
+				a.violate("I14", e.Resource, "weight of target group %s, which nobody here owns, was changed from %d to %d", id, was, now)
+			}
+			continue
+		}
+		if now > was && a.healthy(id) == 0 {
+			a.violate("I5", e.Resource, "weight %d for target group %s, which has no healthy target", now, id)
+		}
+		a.direction(v, id, was, now, known)
+		a.afterEnd(e, a.resources[id])
+	}
+	a.proportions(e)
+}
+
+// proportions checks that the weights of a rule that we own are percents of one whole.
+func (a *audit) proportions(e Event) {
+	total, owned := 0, false
+	for id, w := range e.Weights {
+		total += w
+		owned = owned || a.cluster(a.resources[id]) != nil
+		if w < 0 || w > 100 {
+			a.violate("I5", e.Resource, "weight %d of target group %s is not from 0 to 100", w, id)
+		}
+	}
+	switch {
+	case !owned || total == 100:
+	case total == 0:
+		a.violate("I5", e.Resource, "no target group has weight")
+	case len(e.Weights) > 1:
+		a.violate("I5", e.Resource, "weights add up to %d, not 100", total)
+	}
+}
+
+// direction checks that the weight of the newest target group of a rule only rises, until it begins to fall (a roll
+// back), from when on it only falls.
+func (a *audit) direction(v *ruleView, id string, was, now int, known bool) {
+	if !known {
+		v.newest = id
+		v.falling[id] = false
+	}
+	if id != v.newest || was == now {
+		return
+	}
+	if now < was {
+		v.falling[id] = true
+		return
+	}
+	if v.falling[id] {
+		a.violate("I5", a.event.Resource, "weight of target group %s rises from %d to %d after it had begun to fall", id, was, now)
+	}
+}
+
+func (a *audit) weightsEffective(e Event) {
+	v := a.rule(e)
+	before, known := v.workers[e.Worker]
+	v.workers[e.Worker] = e.Weights
+	groups := maps.Clone(e.Weights)
+	for id := range before {
+		if _, named := groups[id]; !named {
+			groups[id] = 0
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(groups)) {
+		now := groups[id]
+		if known && before[id] == 0 && now > 0 && a.healthy(id) == 0 {
+			a.violate("I1", e.Resource, "worker %d sends %d %% to target group %s, which has no healthy target", e.Worker, now, id)
+		}
+		if _, greatest := v.effective(id); greatest > 0 {
+			delete(v.zeroAt, id)
+		} else if before[id] > 0 {
+			v.zeroAt[id] = e.At
+		}
+		if known && now < before[id] {
+			a.checkFloor(a.resources[id])
+		}
+	}
+}
+
+func (a *audit) targetMoved(e Event) {
+	states := a.targets[e.Resource]
+	if states == nil {
+		states = map[string]string{}
+		a.targets[e.Resource] = states
+	}
+	before := states[e.Instance]
+	if e.State == "gone" {
+		delete(states, e.Instance)
+	} else {
+		states[e.Instance] = e.State
+	}
+	if before != string(TargetHealthy) || e.State == before {
+		return
+	}
+	group := a.resources[e.Resource]
+	if e.State == string(TargetUnhealthy) || e.Reason == ReasonInvalidState {
+		if c := a.cluster(group); c != nil {
+			c.lost = append(c.lost, e.At)
+		}
+		return
+	}
+	if a.inRotation(e.Resource) && a.healthy(e.Resource) == 0 {
+		a.violate("I1", e.Resource, "the last healthy target, %s, was taken out of a group that has weight", e.Instance)
+	}
+	a.checkFloor(group)
+}
+
+// inRotation tells whether every worker gives a target group weight in some rule.
+func (a *audit) inRotation(targetGroup string) bool {
+	for _, v := range a.rules {
+		if least, _ := v.effective(targetGroup); least > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// checkFloor judges I2 after something was taken out of rotation by a write.
+func (a *audit) checkFloor(r *resource) {
+	floor, ok := a.floor(r)
+	if !ok {
+		return
+	}
+	c := a.cluster(r)
+	serving := 0
+	for id, other := range a.resources {
+		if other.kind == TypeTargetGroup && a.cluster(other) == c && a.inRotation(id) {
+			serving += a.healthy(id)
+		}
+	}
+	for _, at := range c.lost {
+		if a.event.At.Sub(at) < a.config.Reaction {
+			serving++
+		}
+	}
+	if serving >= floor {
+		c.below = false
+		return
+	}
+	if !c.below {
+		a.violate("I2", c.key, "%d healthy instances in rotation, the floor is %d", serving, floor)
+	}
+	c.below = true
+}
