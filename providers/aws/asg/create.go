@@ -1,0 +1,390 @@
+package asg
+
+import (
+	"cmp"
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/providers/aws"
+)
+
+const deregistrationDelay = "deregistration_delay.timeout_seconds"
+
+// creation is one CreateGroup on its way: what it wants, and what it found.
+type creation struct {
+	*Target
+	change   delivery.Change
+	settings settings
+	template *ec2types.LaunchTemplate
+	// targetGroup is empty for a group behind no load balancer.
+	targetGroup string
+	vpc         string
+}
+
+// create makes the first missing piece of the group. The order is the package
+// comment's; the Auto Scaling group comes last, so its presence means all.
+func (t *Target) create(ctx context.Context, c delivery.Change) (delivery.Receipt, error) {
+	if c.Spec == nil {
+		return delivery.Receipt{}, delivery.Errorf(delivery.Invalid, "creation of %s without a spec", c.Group)
+	}
+	s, findings := parseSettings(*c.Spec)
+	if err := delivery.InvalidError("server group "+c.Group, append(findings, s.check(c.Cluster)...)); err != nil {
+		return delivery.Receipt{}, err
+	}
+	if c.Capacity == nil {
+		c.Capacity = &c.Spec.Capacity
+	}
+	group, err := t.group(ctx, c.Group)
+	if err != nil {
+		return delivery.Receipt{}, err
+	}
+	if group != nil {
+		if group.Status != nil {
+			return delivery.Receipt{}, delivery.Errorf(delivery.Conflict, "Auto Scaling group %s is being deleted", c.Group)
+		}
+		if err := own(c, "Auto Scaling group", groupTags(group)); err != nil {
+			return delivery.Receipt{}, err
+		}
+		return done(), nil
+	}
+	n := &creation{Target: t, change: c, settings: s}
+	for _, step := range []func(context.Context) (string, error){n.makeTemplate, n.makeTargetGroup, n.setDelay, n.attach, n.makeGroup} {
+		action, err := step(ctx)
+		if err != nil {
+			return delivery.Receipt{}, err
+		}
+		if action != "" {
+			return wrote(action), nil
+		}
+	}
+	return delivery.Receipt{}, delivery.Errorf(delivery.Internal, "creation of %s found nothing to do", c.Group)
+}
+
+// makeTemplate returns "" when the launch template is there and ours.
+func (n *creation) makeTemplate(ctx context.Context) (string, error) {
+	found, err := n.Target.template(ctx, n.change.Group)
+	if err != nil {
+		return "", err
+	}
+	if found != nil {
+		n.template = found
+		return "", own(n.change, "launch template", templateTags(found))
+	}
+	img, findings, err := n.resolveImage(ctx, n.settings.AMIName)
+	if err != nil {
+		return "", err
+	}
+	if err := n.findVPC(ctx); err != nil {
+		return "", err
+	}
+	security, more, err := n.resolveSecurityGroups(ctx, n.settings.SecurityGroups, n.vpc)
+	if err != nil {
+		return "", err
+	}
+	if err := delivery.InvalidError("server group "+n.change.Group, append(findings, more...)); err != nil {
+		return "", err
+	}
+	_, err = n.compute.CreateLaunchTemplate(ctx, &ec2.CreateLaunchTemplateInput{
+		LaunchTemplateName: ptr(n.change.Group),
+		ClientToken:        ptr(n.change.Key.Token()),
+		LaunchTemplateData: n.templateData(img, security),
+		TagSpecifications: []ec2types.TagSpecification{{
+			ResourceType: ec2types.ResourceTypeLaunchTemplate,
+			Tags:         ec2Tags(append(n.tags(), tag{tagImage, tagValue(img.name)}, tag{tagImageID, img.id})),
+		}},
+	})
+	if strings.HasPrefix(aws.Code(err), "InvalidLaunchTemplateName.AlreadyExists") {
+		return "", delivery.Errorf(delivery.NotReady, "launch template %s exists and is not visible yet", n.change.Group)
+	}
+	return "CreateLaunchTemplate", aws.Classify(err, "create launch template %s", n.change.Group)
+}
+
+func (n *creation) templateData(img image, security []string) *ec2types.RequestLaunchTemplateData {
+	s := n.settings
+	data := &ec2types.RequestLaunchTemplateData{
+		ImageId: ptr(img.id), InstanceType: ec2types.InstanceType(s.InstanceType), SecurityGroupIds: security,
+	}
+	if s.IAMRole != "" {
+		data.IamInstanceProfile = &ec2types.LaunchTemplateIamInstanceProfileSpecificationRequest{Name: ptr(s.IAMRole)}
+	}
+	if s.KeyPair != "" {
+		data.KeyName = ptr(s.KeyPair)
+	}
+	if s.Base64UserData != "" {
+		data.UserData = ptr(s.Base64UserData)
+	}
+	if s.EBSOptimized {
+		data.EbsOptimized = ptr(true)
+	}
+	if s.RequireIMDSv2 {
+		data.MetadataOptions = &ec2types.LaunchTemplateInstanceMetadataOptionsRequest{
+			HttpTokens: ec2types.LaunchTemplateHttpTokensStateRequired,
+		}
+	}
+	return data
+}
+
+// findVPC fills in the load balancer's VPC.
+func (n *creation) findVPC(ctx context.Context) error {
+	if n.settings.balancer() == "" || n.vpc != "" {
+		return nil
+	}
+	balancer, err := n.Target.loadBalancer(ctx, n.settings.balancer())
+	n.vpc = deref(balancer.VpcId)
+	return err
+}
+
+// makeTargetGroup returns "" when the target group is there and ours, or not wanted.
+func (n *creation) makeTargetGroup(ctx context.Context) (string, error) {
+	if n.settings.balancer() == "" {
+		return "", nil
+	}
+	name := targetGroupName(n.change.Cluster, n.change.Group)
+	found, err := n.targetGroupNamed(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	if found != nil {
+		n.targetGroup, n.vpc = deref(found.TargetGroupArn), deref(found.VpcId)
+		tags, err := n.targetGroupTags(ctx, []string{n.targetGroup})
+		if err != nil {
+			return "", err
+		}
+		return "", own(n.change, "target group", tags[n.targetGroup])
+	}
+	if err := n.findVPC(ctx); err != nil {
+		return "", err
+	}
+	in, err := n.targetGroupInput(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	_, err = n.balance.CreateTargetGroup(ctx, in)
+	if isA[*elbtypes.DuplicateTargetGroupNameException](err) {
+		// Made by an earlier try that this read did not see yet; the next read
+		// tells whose it is.
+		return "", delivery.Errorf(delivery.NotReady, "target group %s exists and is not visible yet", name)
+	}
+	return "CreateTargetGroup", aws.Classify(err, "create target group %s", name)
+}
+
+// targetGroupInput takes port, protocol and health check from the target group
+// that serves now, so that a new version is judged as the old one was. What the
+// spec says wins.
+func (n *creation) targetGroupInput(ctx context.Context, name string) (*elb.CreateTargetGroupInput, error) {
+	in := &elb.CreateTargetGroupInput{
+		Name: ptr(name), VpcId: ptr(n.vpc), TargetType: elbtypes.TargetTypeEnumInstance,
+		Port: ptr(int32(80)), Protocol: elbtypes.ProtocolEnumHttp, HealthCheckPath: ptr("/"),
+		Tags: elbTags(n.tags()),
+	}
+	model, err := n.serving(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if model != nil {
+		in.Port, in.Protocol, in.ProtocolVersion = model.Port, model.Protocol, model.ProtocolVersion
+		in.HealthCheckPath, in.HealthCheckPort, in.HealthCheckProtocol = model.HealthCheckPath, model.HealthCheckPort, model.HealthCheckProtocol
+		in.HealthCheckIntervalSeconds, in.HealthCheckTimeoutSeconds = model.HealthCheckIntervalSeconds, model.HealthCheckTimeoutSeconds
+		in.HealthyThresholdCount, in.UnhealthyThresholdCount = model.HealthyThresholdCount, model.UnhealthyThresholdCount
+		in.Matcher = model.Matcher
+	}
+	if n.settings.Port != 0 {
+		in.Port = ptr(n.settings.Port)
+	}
+	if n.settings.HealthCheckPath != "" {
+		in.HealthCheckPath = ptr(n.settings.HealthCheckPath)
+	}
+	return in, nil
+}
+
+// serving returns the cluster's target group with the most weight, or nil.
+func (n *creation) serving(ctx context.Context) (*elbtypes.TargetGroup, error) {
+	s, err := n.survey(ctx, n.change.Cluster, n.settings.balancer())
+	if err != nil {
+		return nil, err
+	}
+	chosen := s.pickRule(n.settings.ListenerPort)
+	if chosen == nil {
+		return nil, nil
+	}
+	best, most := "", int32(-1)
+	for _, d := range chosen.destinations() {
+		if s.ownerOf(deref(d.TargetGroupArn)) != nil && weight(d) > most {
+			best, most = deref(d.TargetGroupArn), weight(d)
+		}
+	}
+	if best == "" {
+		return nil, nil
+	}
+	found, err := n.targetGroupsByARN(ctx, []string{best})
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return &found[0], nil
+}
+
+// setDelay writes the deregistration delay: how long a removed target may
+// finish its requests.
+func (n *creation) setDelay(ctx context.Context) (string, error) {
+	if n.targetGroup == "" {
+		return "", nil
+	}
+	name := nameOfTargetGroup(n.targetGroup)
+	want := strconv.Itoa(int(n.options.DeregistrationDelay.Seconds()))
+	stored, err := n.balance.DescribeTargetGroupAttributes(ctx, &elb.DescribeTargetGroupAttributesInput{TargetGroupArn: ptr(n.targetGroup)})
+	if err != nil {
+		return "", aws.Classify(err, "describe attributes of target group %s", name)
+	}
+	for _, a := range stored.Attributes {
+		if deref(a.Key) == deregistrationDelay && deref(a.Value) == want {
+			return "", nil
+		}
+	}
+	_, err = n.balance.ModifyTargetGroupAttributes(ctx, &elb.ModifyTargetGroupAttributesInput{
+		TargetGroupArn: ptr(n.targetGroup),
+		Attributes:     []elbtypes.TargetGroupAttribute{{Key: ptr(deregistrationDelay), Value: ptr(want)}},
+	})
+	return "ModifyTargetGroupAttributes", aws.Classify(err, "modify attributes of target group %s", name)
+}
+
+// attach makes the rule forward to the target group at weight 0: only then does
+// the load balancer check the health of its targets.
+func (n *creation) attach(ctx context.Context) (string, error) {
+	if n.targetGroup == "" {
+		return "", nil
+	}
+	s, err := n.survey(ctx, n.change.Cluster, n.settings.balancer())
+	if err != nil {
+		return "", err
+	}
+	chosen := s.pickRule(n.settings.ListenerPort)
+	if chosen == nil {
+		return "", delivery.Errorf(delivery.NotFound, "listener of load balancer %s", n.settings.balancer())
+	}
+	if chosen.has(n.targetGroup) {
+		return "", nil
+	}
+	destinations := make([]elbtypes.TargetGroupTuple, 0, maxDestinations)
+	for _, d := range chosen.destinations() {
+		if s.ownerOf(deref(d.TargetGroupArn)) == nil {
+			return "", delivery.Errorf(delivery.Conflict, "the rule of port %d forwards to target group %s, which is not of cluster %s",
+				chosen.port, nameOfTargetGroup(deref(d.TargetGroupArn)), n.change.Cluster.Name())
+		}
+		destinations = append(destinations, elbtypes.TargetGroupTuple{TargetGroupArn: d.TargetGroupArn, Weight: ptr(weight(d))})
+	}
+	if len(destinations) >= maxDestinations {
+		return "", delivery.Errorf(delivery.Quota, "the rule of port %d forwards to %d target groups already", chosen.port, len(destinations))
+	}
+	return n.writeRule(ctx, *chosen, append(destinations, elbtypes.TargetGroupTuple{TargetGroupArn: ptr(n.targetGroup), Weight: ptr(int32(0))}))
+}
+
+func (n *creation) makeGroup(ctx context.Context) (string, error) {
+	if err := n.findVPC(ctx); err != nil {
+		return "", err
+	}
+	subnets, findings, err := n.resolveSubnets(ctx, n.settings, n.vpc)
+	if err != nil {
+		return "", err
+	}
+	if err := delivery.InvalidError("server group "+n.change.Group, findings); err != nil {
+		return "", err
+	}
+	in := n.groupInput(subnets)
+	_, err = n.groups.CreateAutoScalingGroup(ctx, in)
+	if isA[*astypes.AlreadyExistsFault](err) {
+		return "", n.compareExisting(ctx)
+	}
+	return "CreateAutoScalingGroup", aws.Classify(err, "create Auto Scaling group %s", n.change.Group)
+}
+
+// compareExisting decides what an "already exists" means: an earlier try of
+// ours (NotReady: it will be visible soon) or somebody else's group (Conflict).
+func (n *creation) compareExisting(ctx context.Context) error {
+	group, err := n.group(ctx, n.change.Group)
+	if err != nil {
+		return err
+	}
+	if group != nil {
+		if err := own(n.change, "Auto Scaling group", groupTags(group)); err != nil {
+			return err
+		}
+	}
+	return delivery.Errorf(delivery.NotReady, "Auto Scaling group %s exists and is not visible yet", n.change.Group)
+}
+
+func (n *creation) groupInput(subnets []string) *autoscaling.CreateAutoScalingGroupInput {
+	c, s := n.change, n.settings
+	in := &autoscaling.CreateAutoScalingGroupInput{
+		AutoScalingGroupName: ptr(c.Group),
+		MinSize:              ptr(int32(c.Capacity.Min)), MaxSize: ptr(int32(c.Capacity.Max)), DesiredCapacity: ptr(int32(c.Capacity.Desired)),
+		LaunchTemplate: &astypes.LaunchTemplateSpecification{
+			LaunchTemplateId: n.template.LaunchTemplateId,
+			// Never $Latest: what a group runs must not change under it.
+			Version: ptr(strconv.FormatInt(cmp.Or(deref(n.template.LatestVersionNumber), 1), 10)),
+		},
+		VPCZoneIdentifier:      ptr(strings.Join(subnets, ",")),
+		HealthCheckType:        ptr(s.healthCheck()),
+		HealthCheckGracePeriod: ptr(s.gracePeriod()),
+		DefaultCooldown:        s.Cooldown,
+		TerminationPolicies:    s.TerminationPolicies,
+	}
+	if n.targetGroup != "" {
+		in.TargetGroupARNs = []string{n.targetGroup}
+	}
+	tags := n.tags()
+	for _, key := range []string{tagImage, tagImageID} {
+		tags = append(tags, tag{key, templateTags(n.template)[key]})
+	}
+	for _, t := range tags {
+		in.Tags = append(in.Tags, astypes.Tag{
+			Key: ptr(t.key), Value: ptr(t.value), PropagateAtLaunch: ptr(true),
+			ResourceId: ptr(c.Group), ResourceType: ptr("auto-scaling-group"),
+		})
+	}
+	return in
+}
+
+// tags are the ownership tags and the spec's own.
+func (n *creation) tags() []tag {
+	out := ownership(n.change)
+	for _, key := range sortedKeys(n.settings.Tags) {
+		if key != tagName {
+			out = append(out, tag{key, n.settings.Tags[key]})
+		}
+	}
+	return out
+}
+
+// own returns Conflict unless the tags say that this very change made the piece.
+func own(c delivery.Change, what string, tags map[string]string) error {
+	if tags[tagChange] == tagValue(string(c.Key)) {
+		return nil
+	}
+	return delivery.Errorf(delivery.Conflict, "%s of %s exists and was made by %s, not by %s",
+		what, c.Group, cmp.Or(tags[tagChange], "somebody else"), c.Key)
+}
+
+func ec2Tags(tags []tag) []ec2types.Tag {
+	out := make([]ec2types.Tag, len(tags))
+	for i, t := range tags {
+		out[i] = ec2types.Tag{Key: ptr(t.key), Value: ptr(t.value)}
+	}
+	return out
+}
+
+func elbTags(tags []tag) []elbtypes.Tag {
+	out := make([]elbtypes.Tag, len(tags))
+	for i, t := range tags {
+		out[i] = elbtypes.Tag{Key: ptr(t.key), Value: ptr(t.value)}
+	}
+	return out
+}

@@ -1,0 +1,93 @@
+package asg
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+// Validate checks a spec without changing anything. Findings that need no call
+// to AWS come alone, so that a spec of the wrong shape costs none.
+func (t *Target) Validate(ctx context.Context, cluster delivery.Cluster, spec delivery.GroupSpec) ([]delivery.Finding, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	s, findings := parseSettings(spec)
+	if len(findings) > 0 {
+		return findings, nil
+	}
+	if findings = s.check(cluster); len(findings) > 0 {
+		return findings, nil
+	}
+	vpc := ""
+	if s.balancer() != "" {
+		found, problems, err := t.checkBalancer(ctx, cluster, s)
+		if err != nil {
+			return nil, err
+		}
+		findings, vpc = append(findings, problems...), found
+	}
+	_, problems, err := t.resolveImage(ctx, s.AMIName)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, problems...)
+	if s.balancer() != "" && vpc == "" {
+		return findings, nil // without the VPC nothing can be said of subnets
+	}
+	if _, problems, err = t.resolveSubnets(ctx, s, vpc); err != nil {
+		return nil, err
+	}
+	findings = append(findings, problems...)
+	_, problems, err = t.resolveSecurityGroups(ctx, s.SecurityGroups, vpc)
+	return append(findings, problems...), err
+}
+
+// checkBalancer checks load balancer, listener and rule, and returns the load
+// balancer's VPC; empty when it does not exist.
+func (t *Target) checkBalancer(ctx context.Context, cluster delivery.Cluster, s settings) (string, []delivery.Finding, error) {
+	const pointer = "/loadBalancers/0"
+	finding := func(pointer, format string, args ...any) []delivery.Finding {
+		return []delivery.Finding{{Pointer: pointer, Message: fmt.Sprintf(format, args...)}}
+	}
+	balancer, err := t.loadBalancer(ctx, s.balancer())
+	if delivery.KindOf(err) == delivery.NotFound {
+		return "", finding(pointer, "no load balancer %q in %s", s.balancer(), t.region), nil
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	vpc := deref(balancer.VpcId)
+	if balancer.Type != "" && balancer.Type != elbtypes.LoadBalancerTypeEnumApplication {
+		return vpc, finding(pointer, "%s is a load balancer of type %s; weights need type application", s.balancer(), balancer.Type), nil
+	}
+	found, err := t.survey(ctx, cluster, s.balancer())
+	if err != nil {
+		return "", nil, err
+	}
+	if s.ListenerPort != 0 && !slices.ContainsFunc(found.rules, func(r rule) bool { return r.port == s.ListenerPort }) {
+		return vpc, finding("/listenerPort", "load balancer %s has no listener on port %d", s.balancer(), s.ListenerPort), nil
+	}
+	chosen := found.pickRule(s.ListenerPort)
+	if chosen == nil {
+		return vpc, finding(pointer, "load balancer %s has no listener", s.balancer()), nil
+	}
+	if _, ok := chosen.final(); !ok {
+		return vpc, finding(pointer, "the default rule of port %d neither forwards nor answers itself", chosen.port), nil
+	}
+	destinations := chosen.destinations()
+	for _, d := range destinations {
+		if found.ownerOf(deref(d.TargetGroupArn)) == nil {
+			return vpc, finding(pointer, "the rule of port %d forwards to target group %s, which is not of cluster %s",
+				chosen.port, nameOfTargetGroup(deref(d.TargetGroupArn)), cluster.Name()), nil
+		}
+	}
+	if len(destinations) >= maxDestinations {
+		return vpc, finding(pointer, "the rule of port %d forwards to %d target groups already; AWS allows %d: destroy old server groups first",
+			chosen.port, len(destinations), maxDestinations), nil
+	}
+	return vpc, nil, nil
+}

@@ -1,0 +1,69 @@
+package providers
+
+import (
+	"context"
+
+	"golang.org/x/time/rate"
+
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+// Pace is how often an account's region may be called. One call of the port is
+// about ten requests to AWS, whose buckets hold 40 for ELBv2's Describe actions.
+type Pace struct {
+	// PerSecond is the steady rate; zero means DefaultPerSecond.
+	PerSecond float64
+	// Burst is how many calls may come at once; zero means DefaultBurst.
+	Burst int
+}
+
+// The default pace.
+const (
+	DefaultPerSecond = 10
+	DefaultBurst     = 40
+)
+
+// Limit delays calls that come faster than the pace. All callers of one target
+// share its bucket. A caller whose context ends first gets Throttled.
+func Limit(target delivery.Target, pace Pace) delivery.Target {
+	if pace.PerSecond == 0 {
+		pace.PerSecond = DefaultPerSecond
+	}
+	if pace.Burst == 0 {
+		pace.Burst = DefaultBurst
+	}
+	return &limited{Target: target, bucket: rate.NewLimiter(rate.Limit(pace.PerSecond), pace.Burst)}
+}
+
+type limited struct {
+	delivery.Target
+	bucket *rate.Limiter
+}
+
+func (l *limited) wait(ctx context.Context) error {
+	if err := l.bucket.Wait(ctx); err != nil {
+		return delivery.Errorf(delivery.Throttled, "wait for a turn: %w", err)
+	}
+	return nil
+}
+
+func (l *limited) Validate(ctx context.Context, cluster delivery.Cluster, spec delivery.GroupSpec) ([]delivery.Finding, error) {
+	if err := l.wait(ctx); err != nil {
+		return nil, err
+	}
+	return l.Target.Validate(ctx, cluster, spec)
+}
+
+func (l *limited) Observe(ctx context.Context, cluster delivery.Cluster, loadBalancer string) (delivery.Snapshot, error) {
+	if err := l.wait(ctx); err != nil {
+		return delivery.Snapshot{}, err
+	}
+	return l.Target.Observe(ctx, cluster, loadBalancer)
+}
+
+func (l *limited) Apply(ctx context.Context, change delivery.Change) (delivery.Receipt, error) {
+	if err := l.wait(ctx); err != nil {
+		return delivery.Receipt{}, err
+	}
+	return l.Target.Apply(ctx, change)
+}

@@ -1,0 +1,140 @@
+package providers
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+// Registry knows the targets of the configured accounts. It is fixed after New
+// and safe for concurrent use.
+type Registry struct {
+	accounts []delivery.Account
+	targets  map[place]delivery.Target
+	listers  map[place]delivery.ClusterLister
+}
+
+var (
+	_ delivery.Targets       = (*Registry)(nil)
+	_ delivery.ClusterLister = (*Registry)(nil)
+)
+
+// place is where a target works. Account names are unique over all providers.
+type place struct{ account, region string }
+
+// Opener makes the bare target of one region of an account.
+type Opener func(region string) (delivery.Target, error)
+
+// Registration is one account and how its targets are made.
+type Registration struct {
+	Account delivery.Account
+	Open    Opener
+	// Limit is the pace of calls per region; the zero value is the default.
+	Limit Pace
+}
+
+// New opens every region of every account. It returns Invalid for a name that
+// is given twice and for an account without a region.
+func New(registrations ...Registration) (*Registry, error) {
+	r := &Registry{targets: map[place]delivery.Target{}, listers: map[place]delivery.ClusterLister{}}
+	for _, reg := range registrations {
+		if err := r.add(reg); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(r.accounts, func(a, b delivery.Account) int { return cmp.Compare(a.Name, b.Name) })
+	return r, nil
+}
+
+func (r *Registry) add(reg Registration) error {
+	a := reg.Account
+	if slices.ContainsFunc(r.accounts, func(o delivery.Account) bool { return o.Name == a.Name }) {
+		return delivery.Errorf(delivery.Invalid, "account %s is configured twice", a.Name)
+	}
+	if len(a.Regions) == 0 {
+		return delivery.Errorf(delivery.Invalid, "account %s has no region", a.Name)
+	}
+	for _, region := range a.Regions {
+		bare, err := reg.Open(region)
+		if err != nil {
+			return fmt.Errorf("open account %s in %s: %w", a.Name, region, err)
+		}
+		at := place{a.Name, region}
+		if lister, ok := bare.(delivery.ClusterLister); ok {
+			r.listers[at] = lister
+		}
+		r.targets[at] = Limit(Guard(bare), reg.Limit)
+	}
+	r.accounts = append(r.accounts, a)
+	return nil
+}
+
+// Accounts returns the configured accounts sorted by name.
+func (r *Registry) Accounts() []delivery.Account { return slices.Clone(r.accounts) }
+
+// Target returns the target of the cluster. The findings of its error name the
+// field at fault: /account, /cloudProvider or /region.
+func (r *Registry) Target(cluster delivery.Cluster) (delivery.Target, error) {
+	at := slices.IndexFunc(r.accounts, func(a delivery.Account) bool { return a.Name == cluster.Account })
+	if at < 0 {
+		return nil, refusal("/account", "account %q is not configured; there is %s", cluster.Account, r.names())
+	}
+	account := r.accounts[at]
+	if account.Provider != cluster.Provider {
+		return nil, refusal("/cloudProvider", "account %s is of provider %q, not %q", account.Name, account.Provider, cluster.Provider)
+	}
+	target, ok := r.targets[place{account.Name, cluster.Region}]
+	if !ok {
+		return nil, refusal("/region", "account %s is not configured for region %q; it has %s",
+			account.Name, cluster.Region, strings.Join(account.Regions, ", "))
+	}
+	return target, nil
+}
+
+// Clusters returns the application's clusters of all accounts. When a region
+// cannot be asked, the clusters of the others come together with the error.
+func (r *Registry) Clusters(ctx context.Context, application string) ([]delivery.Cluster, error) {
+	type answer struct {
+		clusters []delivery.Cluster
+		err      error
+	}
+	answers := make(chan answer, len(r.listers))
+	for at, lister := range r.listers {
+		go func() {
+			clusters, err := lister.Clusters(ctx, application)
+			if err != nil {
+				err = fmt.Errorf("list clusters of account %s in %s: %w", at.account, at.region, err)
+			}
+			answers <- answer{clusters, err}
+		}()
+	}
+	out := []delivery.Cluster{}
+	var errs []error
+	for range r.listers {
+		a := <-answers
+		out = append(out, a.clusters...)
+		errs = append(errs, a.err)
+	}
+	slices.SortFunc(out, func(a, b delivery.Cluster) int { return strings.Compare(a.Key(), b.Key()) })
+	return out, errors.Join(errs...)
+}
+
+func (r *Registry) names() string {
+	if len(r.accounts) == 0 {
+		return "none"
+	}
+	names := make([]string, len(r.accounts))
+	for i, a := range r.accounts {
+		names[i] = a.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+func refusal(pointer, format string, args ...any) error {
+	return delivery.InvalidError("", []delivery.Finding{{Pointer: pointer, Message: fmt.Sprintf(format, args...)}})
+}
