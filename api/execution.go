@@ -1,0 +1,166 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	v1 "github.com/slipway-cd/slipway/api/v1"
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+func (s *Server) getExecution(c *gin.Context) error {
+	e, err := s.pipelineExecution(c, read)
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, presentExecution(e, true))
+}
+
+// pipelineExecution loads the pipeline execution of the path's id, if the caller
+// may do that to its application.
+func (s *Server) pipelineExecution(c *gin.Context, a action) (delivery.Execution, error) {
+	return s.executionOf(c, a, delivery.PipelineExecution, "Pipeline")
+}
+
+func (s *Server) executionOf(c *gin.Context, a action, kind delivery.ExecutionType, what string) (delivery.Execution, error) {
+	id := param(c, "id")
+	e, err := s.store.Execution(c.Request.Context(), delivery.ExecutionID(id))
+	if err == nil && kind != "" && e.Type != kind {
+		err = delivery.Errorf(delivery.NotFound, "execution %s", id)
+	}
+	if err != nil {
+		return e, missing(err, what, id)
+	}
+	return e, s.authorize(principalOf(c), a, resource{e.Application})
+}
+
+// cancelExecution ignores the application in the longer of its two paths:
+// Spinnaker's CLI sends a placeholder there. Canceling what is canceled already
+// is no error.
+func (s *Server) cancelExecution(c *gin.Context) error {
+	q := queryOf(c)
+	reason, _ := q.text("reason"), q.flag("force", false)
+	if err := q.err(); err != nil {
+		return err
+	}
+	e, err := s.pipelineExecution(c, execute)
+	if err != nil {
+		return err
+	}
+	if e.Status != delivery.StatusCanceled {
+		if e.Status.Complete() {
+			return isComplete(e)
+		}
+		if err := s.engine.Cancel(c.Request.Context(), e.ID, principalOf(c), reason); err != nil {
+			return missing(err, "Pipeline", string(e.ID))
+		}
+	}
+	return renderVoid(c)
+}
+
+func isComplete(e delivery.Execution) error {
+	return delivery.Errorf(delivery.Conflict, "execution %s is complete: %s", e.ID, e.Status)
+}
+
+func (s *Server) pauseExecution(c *gin.Context) error { return s.order(c, s.engine.Pause) }
+
+func (s *Server) resumeExecution(c *gin.Context) error { return s.order(c, s.engine.Resume) }
+
+func (s *Server) order(c *gin.Context, give func(context.Context, delivery.ExecutionID, delivery.Principal) error) error {
+	e, err := s.pipelineExecution(c, execute)
+	if err != nil {
+		return err
+	}
+	if e.Status.Complete() {
+		return isComplete(e)
+	}
+	if err := give(c.Request.Context(), e.ID, principalOf(c)); err != nil {
+		return missing(err, "Pipeline", string(e.ID))
+	}
+	return renderVoid(c)
+}
+
+// listExecutions selects by ids, which ignores the other filters, or by pipeline
+// configurations.
+func (s *Server) listExecutions(c *gin.Context) error {
+	q := queryOf(c)
+	ids, configs := q.list("executionIds"), q.list("pipelineConfigIds")
+	statuses, filtered := q.statuses("statuses")
+	limit, expand := q.number("limit", 1, 1000), q.flag("expand", true)
+	if len(ids) > 0 && len(configs) > 0 {
+		q.refuse("executionIds", "cannot be combined with pipelineConfigIds")
+	}
+	if err := q.err(); err != nil {
+		return err
+	}
+	filter := delivery.ExecutionFilter{PipelineConfigIDs: configs, Statuses: statuses, LimitPerPipeline: limit}
+	if len(ids) > 0 {
+		filter, filtered = delivery.ExecutionFilter{}, false
+		for _, id := range ids {
+			filter.IDs = append(filter.IDs, delivery.ExecutionID(id))
+		}
+	}
+	if len(ids)+len(configs) == 0 || filtered && len(statuses) == 0 || len(configs) > 0 && limit == 0 {
+		return render(c, http.StatusOK, []v1.Execution{})
+	}
+	found, err := s.store.Executions(c.Request.Context(), filter)
+	if err != nil {
+		return err
+	}
+	return s.renderExecutions(c, found, expand)
+}
+
+// listApplicationExecutions lists oldest first; its limit is per pipeline.
+func (s *Server) listApplicationExecutions(c *gin.Context) error {
+	q := queryOf(c)
+	statuses, filtered := q.statuses("statuses")
+	limit, expand := q.number("limit", 10, 1000), q.flag("expand", true)
+	name := strings.ToLower(q.text("pipelineNameFilter"))
+	q.number("pipelineLimit", 0, 1<<20)
+	if err := q.err(); err != nil {
+		return err
+	}
+	if filtered && len(statuses) == 0 || limit == 0 {
+		return render(c, http.StatusOK, []v1.Execution{})
+	}
+	found, err := s.store.Executions(c.Request.Context(), delivery.ExecutionFilter{
+		Application: param(c, "app"), Type: delivery.PipelineExecution, Statuses: statuses, LimitPerPipeline: limit,
+	})
+	if err != nil {
+		return err
+	}
+	found = slices.DeleteFunc(found, func(e delivery.Execution) bool { return !strings.Contains(strings.ToLower(e.Name), name) })
+	slices.SortStableFunc(found, func(a, b delivery.Execution) int { return startOrBuild(a).Compare(startOrBuild(b)) })
+	return s.renderExecutions(c, found, expand)
+}
+
+func (s *Server) renderExecutions(c *gin.Context, found []delivery.Execution, expand bool) error {
+	out := []v1.Execution{}
+	for _, e := range found {
+		if err := s.authorize(principalOf(c), read, resource{e.Application}); err != nil {
+			continue // what the caller may not see is left out
+		}
+		out = append(out, presentExecution(e, expand))
+	}
+	return render(c, http.StatusOK, out)
+}
+
+func (s *Server) listDeployments(c *gin.Context) error {
+	e, err := s.executionOf(c, read, "", "Execution")
+	if err != nil {
+		return err
+	}
+	found, err := s.store.Deployments(c.Request.Context(), e.ID)
+	if err != nil {
+		return err
+	}
+	out := []v1.Deployment{}
+	for _, d := range found {
+		out = append(out, presentDeployment(d))
+	}
+	return render(c, http.StatusOK, out)
+}

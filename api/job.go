@@ -1,0 +1,118 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+// The job types that tasks can have.
+const (
+	createApplication = "createApplication"
+	updateApplication = "updateApplication"
+	deleteApplication = "deleteApplication"
+)
+
+// bindJob reads one job; a job without its own application takes the task's.
+func bindJob(document object, taskApplication string) (job, []delivery.Finding) {
+	if document == nil {
+		return job{}, []delivery.Finding{{Message: "must be an object, not null"}}
+	}
+	j := job{document: document, application: strings.ToLower(taskApplication)}
+	var err error
+	if j.kind, err = document.text("type"); err != nil || j.kind == "" {
+		return j, []delivery.Finding{{Pointer: "/type", Message: "is required: a job has a type, which is a string"}}
+	}
+	switch j.kind {
+	case createApplication, updateApplication, deleteApplication:
+	default:
+		return j, nil // accepted; it fails when it is run
+	}
+	var application object
+	if raw, ok := document["application"]; !ok || json.Unmarshal(raw, &application) != nil || application == nil {
+		return j, []delivery.Finding{{Pointer: "/application", Message: "must be an object, not " + typeOf(raw)}}
+	}
+	for _, key := range [...]string{"name", "email"} {
+		if _, err := application.text(key); err != nil {
+			return j, under("/application", delivery.FindingsOf(err))
+		}
+	}
+	name, _ := application.text("name")
+	if name == "" {
+		name = taskApplication
+	}
+	j.application = strings.ToLower(name)
+	switch {
+	case !applicationName.MatchString(name):
+		return j, []delivery.Finding{{Pointer: "/application/name", Message: fmt.Sprintf("%q is not the name of an application", name)}}
+	case taskApplication != "" && !strings.EqualFold(taskApplication, name):
+		return j, []delivery.Finding{{Pointer: "/application/name", Message: fmt.Sprintf("is %q, but the task's application is %q", name, taskApplication)}}
+	}
+	return j, nil
+}
+
+func (s *Server) runJob(ctx context.Context, by delivery.Principal, j job) error {
+	switch j.kind {
+	case createApplication, updateApplication:
+		return s.upsertApplication(ctx, by, j)
+	case deleteApplication:
+		return s.deleteApplication(ctx, j.application)
+	default:
+		return delivery.Errorf(delivery.Invalid, "unknown job type %q; known: %s, %s, %s", j.kind,
+			createApplication, updateApplication, deleteApplication)
+	}
+}
+
+// upsertApplication saves the attributes over those that are stored: what the
+// job does not name, or names as null, stays.
+func (s *Server) upsertApplication(ctx context.Context, by delivery.Principal, j job) error {
+	app, err := s.store.Application(ctx, j.application)
+	switch {
+	case delivery.KindOf(err) == delivery.NotFound:
+		app = delivery.Application{Name: j.application, CreatedAt: s.now()}
+	case err != nil:
+		return err
+	}
+	attributes := objectOf(app.Attributes)
+	for key, value := range objectOf(j.document["application"]) {
+		if typeOf(value) != "null" {
+			attributes[key] = value
+		}
+	}
+	var providers []string
+	if json.Unmarshal(attributes["cloudProviders"], &providers) == nil && providers != nil {
+		attributes.set("cloudProviders", strings.Join(providers, ","))
+	}
+	attributes.set("name", app.Name)
+	app.Attributes, app.UpdatedAt, app.LastModifiedBy = attributes.raw(), s.now(), by.Name
+	return s.store.SaveApplication(ctx, app)
+}
+
+// deleteApplication refuses while the application has server groups or runs
+// anything. An application that is gone already is no error.
+func (s *Server) deleteApplication(ctx context.Context, name string) error {
+	running, err := s.store.Executions(ctx, delivery.ExecutionFilter{
+		Application: name, Limit: 1,
+		Statuses: []delivery.Status{delivery.StatusNotStarted, delivery.StatusRunning, delivery.StatusPaused},
+	})
+	if err != nil {
+		return err
+	}
+	if len(running) > 0 {
+		return delivery.Errorf(delivery.Conflict, "Application has executions that run, for example %s", running[0].ID)
+	}
+	clusters, err := s.observeClusters(ctx, name, clusterFilter{})
+	if err != nil {
+		return err
+	}
+	if len(clusters) > 0 {
+		return delivery.Errorf(delivery.Conflict, "Application is associated with one or more clusters")
+	}
+	if err := s.store.DeleteApplication(ctx, name); err != nil && delivery.KindOf(err) != delivery.NotFound {
+		return err
+	}
+	return nil
+}

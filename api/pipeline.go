@@ -1,0 +1,263 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	v1 "github.com/slipway-cd/slipway/api/v1"
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/expression"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
+)
+
+// savePipeline creates a pipeline, or replaces the one whose id the body has.
+func (s *Server) savePipeline(c *gin.Context) error {
+	q := queryOf(c)
+	staleCheck := q.flag("staleCheck", false)
+	if err := q.err(); err != nil {
+		return err
+	}
+	p, err := bindPipeline(c)
+	if err != nil {
+		return err
+	}
+	if _, err := s.putPipeline(c, p, staleCheck); err != nil {
+		return err
+	}
+	return renderVoid(c)
+}
+
+// replacePipeline replaces the pipeline of the path's id and answers with it.
+func (s *Server) replacePipeline(c *gin.Context) error {
+	p, err := bindPipeline(c)
+	if err != nil {
+		return err
+	}
+	id := param(c, "id")
+	if p.ID != "" && p.ID != id {
+		return invalid("/id", fmt.Sprintf("is %q, but the path says %q", p.ID, id))
+	}
+	if _, err := s.store.PipelineByID(c.Request.Context(), id); err != nil {
+		return missing(err, "Pipeline config", id)
+	}
+	p.ID = id
+	saved, err := s.putPipeline(c, p, false)
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, presentPipeline(saved))
+}
+
+// putPipeline stores a pipeline. The caller needs the right to write to its
+// application and, when it replaces one of another application, to that one.
+func (s *Server) putPipeline(c *gin.Context, p delivery.Pipeline, staleCheck bool) (delivery.Pipeline, error) {
+	ctx, by := c.Request.Context(), principalOf(c)
+	if err := s.authorize(by, write, resource{p.Application}); err != nil {
+		return p, err
+	}
+	var expect delivery.PipelineExpectation
+	if p.ID != "" {
+		stored, err := s.store.PipelineByID(ctx, p.ID)
+		switch {
+		case err == nil:
+			if err := s.authorize(by, write, resource{stored.Application}); err != nil {
+				return p, err
+			}
+			if staleCheck {
+				expect.UpdatedAt = updatedAtOf(p.Document)
+			}
+		case delivery.KindOf(err) != delivery.NotFound:
+			return p, err
+		}
+	}
+	p.UpdatedAt, p.LastModifiedBy = s.now(), by.Name
+	saved, err := s.store.SavePipeline(ctx, p, expect)
+	if delivery.KindOf(err) == delivery.Conflict {
+		return p, &failure{status: http.StatusBadRequest, code: "stale", title: "The pipeline was changed by somebody else",
+			message: "The submitted pipeline is stale", hint: "read the pipeline again, apply the change to what is stored now, and save"}
+	}
+	return saved, err
+}
+
+// updatedAtOf returns the time of change that the saver saw; without one it
+// returns a time that no stored pipeline has.
+func updatedAtOf(document json.RawMessage) time.Time {
+	text := strings.Trim(string(objectOf(document)["updateTs"]), `"`)
+	ms, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || ms <= 0 {
+		return time.UnixMilli(1)
+	}
+	return time.UnixMilli(ms)
+}
+
+var applicationName = regexp.MustCompile(`^[a-zA-Z0-9_]([a-zA-Z0-9_. -]{0,98}[a-zA-Z0-9_])?$`)
+
+// bindPipeline reads a pipeline document and checks all of it.
+func bindPipeline(c *gin.Context) (delivery.Pipeline, error) {
+	doc, err := bindObject(c, false)
+	if err != nil {
+		return delivery.Pipeline{}, err
+	}
+	var p delivery.Pipeline
+	var findings []delivery.Finding
+	keep := func(err error) { findings = append(findings, delivery.FindingsOf(err)...) }
+	for key, into := range map[string]*string{"id": &p.ID, "name": &p.Name, "application": &p.Application} {
+		if *into, err = doc.text(key); err != nil && key == "id" {
+			keep(err) // of name and application Parse complains below
+		}
+	}
+	if p.Name = strings.TrimSpace(p.Name); p.Name == "" && absentOrText(doc["name"]) {
+		findings = append(findings, delivery.Finding{Pointer: "/name", Message: "is required: a pipeline has a name"})
+	}
+	if !applicationName.MatchString(p.Application) && absentOrText(doc["application"]) {
+		findings = append(findings, delivery.Finding{Pointer: "/application", Message: fmt.Sprintf("%q is not the name of an application", p.Application)})
+	}
+	if raw, ok := doc["index"]; ok && json.Unmarshal(raw, &p.Index) != nil {
+		findings = append(findings, delivery.Finding{Pointer: "/index", Message: "must be a whole number, not " + typeOf(raw)})
+	}
+	if p.Disabled, err = doc.flag("disabled"); err != nil {
+		keep(err)
+	}
+	p.Document = doc.raw()
+	keep(checkDefinition(p.Document))
+	return p, delivery.InvalidError("pipeline is not valid", inOrder(findings))
+}
+
+// absentOrText is false for a value whose type alone is wrong, which is said once.
+func absentOrText(raw json.RawMessage) bool {
+	kind := typeOf(raw)
+	return kind == "nothing" || kind == "null" || kind == "a string"
+}
+
+// checkDefinition returns what is wrong with a pipeline's stages, parameters and
+// expressions.
+func checkDefinition(document json.RawMessage) error {
+	definition, err := pipeline.Parse(document)
+	if err != nil {
+		return err
+	}
+	var findings []delivery.Finding
+	for i, stage := range definition.Stages {
+		findings = append(findings, under(stagePointer(i), expression.Check(stage.Raw))...)
+	}
+	return delivery.InvalidError("pipeline is not valid", findings)
+}
+
+func stagePointer(index int) string { return "/stages/" + strconv.Itoa(index) }
+
+// under puts a prefix before the findings' pointers.
+func under(prefix string, findings []delivery.Finding) []delivery.Finding {
+	out := slices.Clone(findings)
+	for i := range out {
+		out[i].Pointer = prefix + out[i].Pointer
+	}
+	return out
+}
+
+// inOrder sorts findings by field and drops repetitions.
+func inOrder(findings []delivery.Finding) []delivery.Finding {
+	slices.SortStableFunc(findings, func(a, b delivery.Finding) int {
+		return cmp.Or(strings.Compare(a.Pointer, b.Pointer), strings.Compare(a.Message, b.Message))
+	})
+	return slices.Compact(findings)
+}
+
+// deletePipeline answers 200 also when there was no such pipeline, as Gate does.
+func (s *Server) deletePipeline(c *gin.Context) error {
+	err := s.store.DeletePipeline(c.Request.Context(), param(c, "app"), param(c, "pipeline"))
+	if err != nil && delivery.KindOf(err) != delivery.NotFound {
+		return err
+	}
+	return renderVoid(c)
+}
+
+func (s *Server) getPipeline(c *gin.Context) error {
+	p, err := s.pipeline(c.Request.Context(), param(c, "app"), param(c, "pipeline"))
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, presentPipeline(p))
+}
+
+func (s *Server) pipeline(ctx context.Context, application, nameOrID string) (delivery.Pipeline, error) {
+	p, err := s.store.Pipeline(ctx, application, nameOrID)
+	return p, missing(err, "Pipeline config", nameOrID)
+}
+
+func (s *Server) listPipelines(c *gin.Context) error {
+	return s.renderPipelines(c, "")
+}
+
+func (s *Server) listApplicationPipelines(c *gin.Context) error {
+	return s.renderPipelines(c, param(c, "app"))
+}
+
+func (s *Server) renderPipelines(c *gin.Context, application string) error {
+	q := queryOf(c)
+	filter, limit := strings.ToLower(q.text("pipelineNameFilter")), q.number("pipelineLimit", 0, 1<<20)
+	if err := q.err(); err != nil {
+		return err
+	}
+	found, err := s.store.Pipelines(c.Request.Context(), application)
+	if err != nil {
+		return err
+	}
+	out := []object{}
+	for _, p := range found {
+		if limit > 0 && len(out) == limit {
+			break
+		}
+		if strings.Contains(strings.ToLower(p.Name), filter) {
+			out = append(out, presentPipeline(p))
+		}
+	}
+	return render(c, http.StatusOK, out)
+}
+
+func (s *Server) getPipelineHistory(c *gin.Context) error {
+	q := queryOf(c)
+	limit := q.number("limit", 20, 1000)
+	if err := q.err(); err != nil {
+		return err
+	}
+	revisions, err := s.store.PipelineHistory(c.Request.Context(), param(c, "id"), limit)
+	if err != nil {
+		return err
+	}
+	out := []object{}
+	for _, p := range revisions {
+		if err := s.authorize(principalOf(c), read, resource{p.Application}); err != nil {
+			return err
+		}
+		out = append(out, presentPipeline(p))
+	}
+	return render(c, http.StatusOK, out)
+}
+
+// presentPipeline returns the document as it was saved, with the server's own
+// fields set.
+func presentPipeline(p delivery.Pipeline) object {
+	out := objectOf(p.Document)
+	out.set("id", p.ID)
+	out.set("application", p.Application)
+	out.set("name", p.Name)
+	out.set("index", p.Index)
+	out.set("updateTs", v1.TextOf(p.UpdatedAt))
+	out.set("lastModifiedBy", p.LastModifiedBy)
+	for _, list := range [...]string{"stages", "triggers"} {
+		if _, ok := out[list]; !ok {
+			out[list] = json.RawMessage(`[]`)
+		}
+	}
+	return out
+}

@@ -1,0 +1,152 @@
+package api
+
+import (
+	"encoding/json"
+	"time"
+
+	v1 "github.com/slipway-cd/slipway/api/v1"
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+// presentExecution renders an execution in Spinnaker's shape. Without expand the
+// stages lose outputs, tasks and context, except the context's group.
+func presentExecution(e delivery.Execution, expand bool) v1.Execution {
+	out := v1.Execution{
+		Type: string(e.Type), ID: string(e.ID), Application: e.Application, Name: e.Name,
+		PipelineConfigID: e.PipelineConfigID, Description: e.Description, Status: string(e.Status),
+		BuildTime: v1.MillisOf(e.BuildTime), StartTime: v1.MillisOf(e.StartTime), EndTime: v1.MillisOf(e.EndTime),
+		Canceled:   e.Status == delivery.StatusCanceled || e.CanceledBy != "",
+		CanceledBy: orNull(e.CanceledBy), CancellationReason: orNull(e.CancellationReason),
+		SpelEvaluator: "v4", Origin: "api",
+		Authentication: v1.Authentication{User: e.Trigger.User, AllowedAccounts: []string{}},
+		Trigger:        presentTrigger(e.Trigger),
+		Stages:         make([]v1.Stage, len(e.Stages)),
+		Notifications:  []json.RawMessage{}, SystemNotifications: []json.RawMessage{},
+	}
+	if e.Paused != nil {
+		out.Paused = &v1.Paused{
+			PausedBy: e.Paused.PausedBy, PauseTime: v1.MillisOf(e.Paused.PausedAt),
+			ResumedBy: orNull(e.Paused.ResumedBy), ResumeTime: v1.MillisOf(e.Paused.ResumedAt),
+		}
+	}
+	for i, stage := range e.Stages {
+		out.Stages[i] = presentStage(stage, expand)
+	}
+	return out
+}
+
+func presentStage(s delivery.Stage, expand bool) v1.Stage {
+	out := v1.Stage{
+		ID: s.ID, RefID: s.RefID, Type: s.Type, Name: s.Name, Status: string(s.Status),
+		StartTime: v1.MillisOf(s.StartTime), EndTime: v1.MillisOf(s.EndTime),
+		RequisiteStageRefIDs: append([]string{}, s.RequisiteStageRefIDs...),
+		Context:              presentContext(s), Outputs: orEmpty(s.Outputs), Tasks: presentSteps(s),
+	}
+	for _, id := range s.Deployments {
+		out.Deployments = append(out.Deployments, string(id))
+	}
+	if !expand {
+		short := object{}
+		if group, ok := objectOf(s.Context)["group"]; ok {
+			short["group"] = group
+		}
+		out.Context, out.Outputs, out.Tasks = short.raw(), json.RawMessage(`{}`), []v1.StageTask{}
+	}
+	return out
+}
+
+// presentContext is the stage's input together with its outputs, as later stages
+// see them in Spinnaker, and with the reason when it failed.
+func presentContext(s delivery.Stage) json.RawMessage {
+	context := objectOf(s.Context)
+	for key, value := range objectOf(s.Outputs) {
+		context[key] = value
+	}
+	if s.Failure != nil {
+		context.set("exception", presentException(s))
+	}
+	return context.raw()
+}
+
+func presentException(s delivery.Stage) v1.StageException {
+	text := s.Failure.Message
+	if s.Failure.Step != "" {
+		text = s.Failure.Error()
+	}
+	errors := []string{text}
+	for _, f := range s.Failure.Findings {
+		errors = append(errors, f.Pointer+": "+f.Message)
+	}
+	return v1.StageException{
+		ExceptionType: s.Failure.Kind, Operation: s.Type, ShouldRetry: false, Timestamp: v1.MillisOf(s.EndTime),
+		Details: v1.StageExceptionDetails{Error: s.Failure.Message, Errors: errors},
+	}
+}
+
+// presentSteps renders a started stage as its one step; none before it starts.
+func presentSteps(s delivery.Stage) []v1.StageTask {
+	if s.StartTime.IsZero() {
+		return []v1.StageTask{}
+	}
+	return []v1.StageTask{{
+		ID: "1", Name: s.Type, ImplementingClass: "slipway." + s.Type, Status: string(s.Status),
+		StartTime: v1.MillisOf(s.StartTime), EndTime: v1.MillisOf(s.EndTime), StageStart: true, StageEnd: true,
+	}}
+}
+
+// presentTrigger is the trigger as the client sent it, with what the server
+// decided set over it.
+func presentTrigger(t delivery.Trigger) json.RawMessage {
+	out := objectOf(t.Document)
+	out.set("type", t.Type)
+	out.set("user", t.User)
+	out["parameters"] = orEmpty(t.Parameters)
+	if t.CorrelationID != "" {
+		out.set("correlationId", t.CorrelationID)
+	}
+	for _, list := range [...]string{"artifacts", "notifications", "resolvedExpectedArtifacts"} {
+		if typeOf(out[list]) != "a list" {
+			out[list] = json.RawMessage(`[]`)
+		}
+	}
+	for _, flag := range [...]string{"rebake", "dryRun", "strategy"} {
+		if typeOf(out[flag]) != "a boolean" {
+			out[flag] = json.RawMessage(`false`)
+		}
+	}
+	return out.raw()
+}
+
+func presentDeployment(d delivery.Deployment) v1.Deployment {
+	out := v1.Deployment{
+		ID: string(d.ID), Execution: string(d.Execution), Stage: d.Stage,
+		CloudProvider: d.Cluster.Provider, Account: d.Cluster.Account, Region: d.Cluster.Region, Cluster: d.Cluster.Name(),
+		Status: string(d.Status), ServerGroup: d.ServerGroup,
+		StartTime: v1.MillisOf(d.StartTime), EndTime: v1.MillisOf(d.EndTime), Detail: d.Detail,
+	}
+	if f := d.Failure; f != nil {
+		out.Failure = &v1.Failure{Code: f.Kind, Message: f.Message, Step: f.Step, Errors: fieldErrors(f.Findings)}
+	}
+	return out
+}
+
+func startOrBuild(e delivery.Execution) time.Time {
+	if e.StartTime.IsZero() {
+		return e.BuildTime
+	}
+	return e.StartTime
+}
+
+func orNull(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+func orEmpty(raw json.RawMessage) json.RawMessage {
+	if len(raw) == 0 {
+		return json.RawMessage(`{}`)
+	}
+	return raw
+}

@@ -1,0 +1,82 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+)
+
+// eventsPath is the one route that streams.
+const eventsPath = "/executions/:id/events"
+
+// route is one row of the table.
+type route struct {
+	method string
+	path   string
+	access access
+	handle func(s *Server, c *gin.Context) error
+}
+
+// routes is the one table of routes. A row without an access rule fails a test
+// and is refused at run time.
+var routes = []route{
+	{http.MethodGet, "/version", access{public, platform}, (*Server).getVersion},
+	{http.MethodGet, "/health", access{public, platform}, (*Server).getHealth},
+	{http.MethodGet, "/openapi.yaml", access{public, platform}, (*Server).getOpenAPI},
+	{http.MethodGet, "/auth/user", access{public, platform}, (*Server).getUser},
+
+	{http.MethodGet, "/credentials", access{read, platform}, (*Server).listAccounts},
+	{http.MethodGet, "/credentials/:account", access{read, platform}, (*Server).getAccount},
+
+	{http.MethodGet, "/applications", access{read, platform}, (*Server).listApplications},
+	{http.MethodGet, "/applications/:app", access{read, ofPath}, (*Server).getApplication},
+	{http.MethodGet, "/applications/:app/pipelines", access{read, ofPath}, (*Server).listApplicationExecutions},
+	{http.MethodPut, "/applications/:app/pipelines/:id/cancel", access{execute, ofObject}, (*Server).cancelExecution},
+	{http.MethodGet, "/applications/:app/pipelineConfigs", access{read, ofPath}, (*Server).listApplicationPipelines},
+	{http.MethodGet, "/applications/:app/pipelineConfigs/:pipeline", access{read, ofPath}, (*Server).getPipeline},
+	{http.MethodGet, "/applications/:app/tasks", access{read, ofPath}, (*Server).listApplicationTasks},
+	{http.MethodGet, "/applications/:app/clusters", access{read, ofPath}, (*Server).listClusters},
+	{http.MethodGet, "/applications/:app/clusters/:account", access{read, ofPath}, (*Server).listAccountClusters},
+	{http.MethodGet, "/applications/:app/clusters/:account/:cluster", access{read, ofPath}, (*Server).getCluster},
+	{http.MethodGet, "/applications/:app/serverGroups", access{read, ofPath}, (*Server).listServerGroups},
+
+	{http.MethodPost, "/tasks", access{write, ofObject}, (*Server).createTask},
+	{http.MethodGet, "/tasks/:id", access{read, ofObject}, (*Server).getTask},
+
+	{http.MethodGet, "/pipelineConfigs", access{read, platform}, (*Server).listPipelines},
+	{http.MethodGet, "/pipelineConfigs/:id/history", access{read, ofObject}, (*Server).getPipelineHistory},
+	{http.MethodPost, "/pipelines", access{write, ofObject}, (*Server).savePipeline},
+	{http.MethodPut, "/pipelines/:id", access{write, ofObject}, (*Server).replacePipeline},
+	{http.MethodDelete, "/pipelines/:app/:pipeline", access{write, ofPath}, (*Server).deletePipeline},
+	{http.MethodPost, "/pipelines/:app/:pipeline", access{execute, ofPath}, (*Server).startPipeline},
+
+	{http.MethodGet, "/pipelines/:id", access{read, ofObject}, (*Server).getExecution},
+	{http.MethodPut, "/pipelines/:id/cancel", access{execute, ofObject}, (*Server).cancelExecution},
+	{http.MethodPut, "/pipelines/:id/pause", access{execute, ofObject}, (*Server).pauseExecution},
+	{http.MethodPut, "/pipelines/:id/resume", access{execute, ofObject}, (*Server).resumeExecution},
+	{http.MethodGet, "/executions", access{read, ofObject}, (*Server).listExecutions},
+	{http.MethodGet, eventsPath, access{read, ofObject}, (*Server).streamEvents},
+	{http.MethodGet, "/executions/:id/deployments", access{read, ofObject}, (*Server).listDeployments},
+}
+
+// newRouter builds the gin engine from the table. Path parameters are matched
+// escaped, so that a name may hold an escaped slash, and a doubled slash counts
+// as one: both is what Spinnaker's clients send.
+func (s *Server) newRouter() *gin.Engine {
+	r := gin.New()
+	r.UseEscapedPath = true
+	r.UnescapePathValues = false // param does it; gin would turn a plus into a space
+	r.RemoveExtraSlash = true
+	r.RedirectTrailingSlash = false
+	r.RedirectFixedPath = false
+	r.HandleMethodNotAllowed = true
+	r.ContextWithFallback = false
+	r.ForwardedByClientIP = false // trusts no proxy
+	r.Use(identify, s.observe, s.rescue, s.guardBrowsers())
+	r.NoRoute(s.noRoute)
+	r.NoMethod(s.noMethod)
+	for _, row := range routes {
+		r.Handle(row.method, row.path, s.call(row))
+	}
+	return r
+}

@@ -1,0 +1,181 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	v1 "github.com/slipway-cd/slipway/api/v1"
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/expression"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
+)
+
+const (
+	// observeTimeout bounds the reading of all clusters of an application.
+	observeTimeout = 25 * time.Second
+	// observeAtOnce bounds how many clusters are read at the same time.
+	observeAtOnce = 8
+	// recentExecutions is how many of an application's executions are searched
+	// for clusters that no pipeline names any more.
+	recentExecutions = 50
+)
+
+// clusterFilter narrows clusters; an empty field does not.
+type clusterFilter struct{ account, cluster string }
+
+func (f clusterFilter) keeps(c delivery.Cluster) bool {
+	return (f.account == "" || f.account == c.Account) && (f.cluster == "" || strings.EqualFold(f.cluster, c.Name()))
+}
+
+// place is a cluster to look at and the load balancer it is known to be behind.
+type place struct {
+	cluster      delivery.Cluster
+	loadBalancer string
+}
+
+// observeClusters reads the clusters of an application from the clouds. What
+// cannot be read is an error: an answer with a part missing would be taken for
+// the whole.
+func (s *Server) observeClusters(ctx context.Context, application string, filter clusterFilter) ([]v1.Cluster, error) {
+	places, err := s.knownPlaces(ctx, application, filter)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, observeTimeout)
+	defer cancel()
+	snapshots, failures := make([]delivery.Snapshot, len(places)), make([]error, len(places))
+	turns := make(chan struct{}, observeAtOnce)
+	var all sync.WaitGroup
+	for i, p := range places {
+		turns <- struct{}{}
+		all.Go(func() {
+			defer func() { <-turns }()
+			snapshots[i], failures[i] = s.observePlace(ctx, p)
+		})
+	}
+	all.Wait()
+	if err := errors.Join(failures...); err != nil {
+		return nil, err
+	}
+	return presentClusters(snapshots), nil
+}
+
+func (s *Server) observePlace(ctx context.Context, p place) (delivery.Snapshot, error) {
+	target, err := s.targets.Target(p.cluster)
+	if delivery.KindOf(err) == delivery.Invalid {
+		return delivery.Snapshot{}, nil // no such account any more: nothing to see
+	}
+	if err != nil {
+		return delivery.Snapshot{}, err
+	}
+	seen, err := target.Observe(ctx, p.cluster, p.loadBalancer)
+	if delivery.KindOf(err) == delivery.NotFound && p.loadBalancer != "" {
+		seen, err = target.Observe(ctx, p.cluster, "")
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return seen, delivery.Errorf(delivery.Transient, "observe %s: no answer within %s", p.cluster.Key(), observeTimeout)
+	}
+	if kind := delivery.KindOf(err); kind == delivery.Denied || kind == delivery.NotFound || kind == delivery.Invalid {
+		// It is the cloud that refuses, not Slipway the caller.
+		return seen, delivery.Errorf(delivery.Unavailable, "observe %s: %s", p.cluster.Key(), err)
+	}
+	if err != nil {
+		return seen, fmt.Errorf("observe %s: %w", p.cluster.Key(), err)
+	}
+	return seen, nil
+}
+
+// knownPlaces returns where an application deploys to, by the pipelines it has
+// and the executions it had, sorted and each once.
+func (s *Server) knownPlaces(ctx context.Context, application string, filter clusterFilter) ([]place, error) {
+	pipelines, err := s.store.Pipelines(ctx, application)
+	if err != nil {
+		return nil, err
+	}
+	executions, err := s.store.Executions(ctx, delivery.ExecutionFilter{
+		Application: application, Type: delivery.PipelineExecution, Limit: recentExecutions,
+	})
+	if err != nil {
+		return nil, err
+	}
+	var found []place
+	for _, p := range pipelines {
+		found = append(found, placesOf(p)...)
+	}
+	for _, e := range executions {
+		for _, stage := range e.Stages {
+			for _, id := range stage.Deployments {
+				if cluster, ok := s.clusterOf(e.ID, stage.RefID, id); ok {
+					found = append(found, place{cluster: cluster})
+				}
+			}
+		}
+	}
+	byKey := make(map[string]place)
+	for _, p := range found {
+		if !strings.EqualFold(p.cluster.Moniker.App, application) || !filter.keeps(p.cluster) {
+			continue
+		}
+		if known, ok := byKey[p.cluster.Key()]; !ok || known.loadBalancer == "" {
+			byKey[p.cluster.Key()] = p
+		}
+	}
+	out := make([]place, 0, len(byKey))
+	for _, p := range byKey {
+		out = append(out, p)
+	}
+	slices.SortFunc(out, func(a, b place) int { return strings.Compare(a.cluster.Key(), b.cluster.Key()) })
+	return out, nil
+}
+
+// placesOf returns the clusters that a pipeline's deploy stages name. Fields with
+// expressions that only a run can evaluate are read as they stand.
+func placesOf(p delivery.Pipeline) []place {
+	definition, err := pipeline.Parse(p.Document)
+	if err != nil {
+		return nil // saved by an earlier version with other rules
+	}
+	var env expression.Env
+	if defaults, err := definition.ResolveParameters(nil); err == nil {
+		env.Parameters = defaults
+	}
+	var out []place
+	for _, stage := range definition.Stages {
+		if stage.Type != pipeline.DeployType {
+			continue
+		}
+		context := stage.Context()
+		if evaluated, err := expression.Evaluate(context, env); err == nil {
+			context = evaluated
+		}
+		deploy, err := pipeline.ParseDeploy(context)
+		if err != nil {
+			continue
+		}
+		for _, one := range deploy.Clusters {
+			out = append(out, place{cluster: one.Cluster, loadBalancer: one.Spec.LoadBalancer})
+		}
+	}
+	return out
+}
+
+// clusterOf reads the cluster out of the id of a deployment that a stage started.
+func (s *Server) clusterOf(execution delivery.ExecutionID, refID string, id delivery.DeploymentID) (delivery.Cluster, bool) {
+	key, ok := strings.CutPrefix(string(id), string(execution)+"/"+refID+"/")
+	parts := strings.Split(key, "/")
+	if !ok || len(parts) != 3 {
+		return delivery.Cluster{}, false
+	}
+	moniker, _, ok := delivery.ParseServerGroup(parts[2] + "-v000")
+	for _, account := range s.targets.Accounts() {
+		if ok && account.Name == parts[0] {
+			return delivery.Cluster{Provider: account.Provider, Account: parts[0], Region: parts[1], Moniker: moniker}, true
+		}
+	}
+	return delivery.Cluster{}, false
+}

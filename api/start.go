@@ -1,0 +1,136 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+	"github.com/oklog/ulid/v2"
+
+	v1 "github.com/slipway-cd/slipway/api/v1"
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/expression"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
+)
+
+// startPipeline accepts a start. Everything that can be checked is checked
+// before anything is recorded; what is recorded is durable when 202 is sent.
+func (s *Server) startPipeline(c *gin.Context) error {
+	trigger, err := bindTrigger(c)
+	if err != nil {
+		return err
+	}
+	p, err := s.pipeline(c.Request.Context(), param(c, "app"), param(c, "pipeline"))
+	if err != nil {
+		return err
+	}
+	start, err := s.prepareStart(c, p, trigger)
+	if err != nil {
+		return err
+	}
+	key := acceptedKeyOf(c)
+	start.IdempotencyKey, start.RequestHash = key.key, key.hash
+	e, created, err := s.store.CreateExecution(c.Request.Context(), start)
+	if err != nil {
+		if key.key != "" && delivery.KindOf(err) == delivery.Invalid {
+			return reusedKey()
+		}
+		return err
+	}
+	if created {
+		s.metrics.accepted.Inc()
+	}
+	return render(c, http.StatusAccepted, v1.Ref{Ref: "/pipelines/" + string(e.ID)})
+}
+
+// prepareStart resolves a pipeline and a trigger into an execution to record.
+func (s *Server) prepareStart(c *gin.Context, p delivery.Pipeline, trigger delivery.Trigger) (delivery.NewExecution, error) {
+	var none delivery.NewExecution
+	if p.Disabled {
+		return none, &failure{status: http.StatusBadRequest, code: "pipeline_disabled", title: "The pipeline is disabled",
+			message: "Pipeline is disabled and cannot be started."}
+	}
+	definition, err := pipeline.Parse(p.Document)
+	if err != nil {
+		return none, err
+	}
+	if len(definition.Stages) == 0 {
+		return none, invalid("/stages", "the pipeline has no stages; there is nothing to run")
+	}
+	trigger.Parameters, err = definition.ResolveParameters(trigger.Parameters)
+	if err != nil {
+		return none, delivery.InvalidError("parameters are not valid", under("/parameters", delivery.FindingsOf(err)))
+	}
+	id := delivery.ExecutionID(ulid.Make().String())
+	e := delivery.Execution{
+		ID: id, Type: delivery.PipelineExecution, Application: p.Application, Name: p.Name, PipelineConfigID: p.ID,
+		Status: delivery.StatusNotStarted, BuildTime: s.now(), Trigger: trigger,
+		Stages: pipeline.NewStages(definition, func() string { return ulid.Make().String() }),
+	}
+	if err := s.checkStart(c.Request.Context(), principalOf(c), definition, environmentOf(e)); err != nil {
+		return none, err
+	}
+	return delivery.NewExecution{Execution: e, Definition: p.Document, CorrelationID: trigger.CorrelationID}, nil
+}
+
+// environmentOf returns what expressions can read before any stage has run.
+func environmentOf(e delivery.Execution) expression.Env {
+	about := object{}
+	about.set("id", e.ID)
+	about.set("application", e.Application)
+	about.set("name", e.Name)
+	about.set("pipelineConfigId", e.PipelineConfigID)
+	return expression.Env{Parameters: e.Trigger.Parameters, Trigger: presentTrigger(e.Trigger), Execution: about.raw()}
+}
+
+// bindTrigger reads the body of a start: a trigger, or an object that holds one
+// under "trigger", or nothing. Who triggers is the caller, whatever the body says.
+func bindTrigger(c *gin.Context) (delivery.Trigger, error) {
+	body, err := bindObject(c, true)
+	if err != nil {
+		return delivery.Trigger{}, err
+	}
+	at := ""
+	if inner, wrapped := unwrapTrigger(body); wrapped {
+		body, at = inner, "/trigger"
+	}
+	t := delivery.Trigger{Type: "manual", User: principalOf(c).Name, Document: body.raw()}
+	var findings []delivery.Finding
+	if kind, err := body.text("type"); err != nil {
+		findings = append(findings, delivery.FindingsOf(err)...)
+	} else if kind != "" {
+		t.Type = kind
+	}
+	if t.CorrelationID, err = body.text("correlationId"); err != nil {
+		findings = append(findings, delivery.FindingsOf(err)...)
+	}
+	if raw, ok := body["parameters"]; ok && typeOf(raw) != "null" {
+		if typeOf(raw) != "an object" {
+			findings = append(findings, delivery.Finding{Pointer: "/parameters", Message: "must be an object, not " + typeOf(raw)})
+		}
+		t.Parameters = raw
+	}
+	if dryRun, err := body.flag("dryRun"); err != nil {
+		findings = append(findings, delivery.FindingsOf(err)...)
+	} else if dryRun {
+		findings = append(findings, delivery.Finding{Pointer: "/dryRun", Message: "dry runs are not supported; nothing was started"})
+	}
+	if len(t.CorrelationID) > 255 {
+		findings = append(findings, delivery.Finding{Pointer: "/correlationId", Message: fmt.Sprintf("has %d bytes; 255 are allowed", len(t.CorrelationID))})
+	}
+	return t, delivery.InvalidError("trigger is not valid", under(at, findings))
+}
+
+// unwrapTrigger returns the trigger inside {"trigger":{...}}, the form that newer
+// Spinnaker clients send.
+func unwrapTrigger(body object) (object, bool) {
+	if _, plain := body["type"]; plain || body["parameters"] != nil {
+		return nil, false
+	}
+	var inner object
+	if json.Unmarshal(body["trigger"], &inner) != nil || inner == nil {
+		return nil, false
+	}
+	return inner, true
+}

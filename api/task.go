@@ -1,0 +1,168 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/gin-gonic/gin"
+	"github.com/oklog/ulid/v2"
+
+	v1 "github.com/slipway-cd/slipway/api/v1"
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+// createTask runs the jobs inside the request and records them as an execution
+// that is complete, so that the first poll of the task has its result.
+func (s *Server) createTask(c *gin.Context) error {
+	task, err := bindTask(c)
+	if err != nil {
+		return err
+	}
+	by := principalOf(c)
+	for _, j := range task.jobs {
+		if err := s.authorize(by, write, resource{j.application}); err != nil {
+			return err
+		}
+	}
+	e := delivery.Execution{
+		ID: delivery.ExecutionID(ulid.Make().String()), Type: delivery.Orchestration, Application: task.application,
+		Description: task.description, BuildTime: s.now(), StartTime: s.now(), Status: delivery.StatusSucceeded,
+		Trigger: delivery.Trigger{Type: "manual", User: by.Name},
+	}
+	for i, j := range task.jobs {
+		stage := delivery.Stage{
+			ID: ulid.Make().String(), RefID: strconv.Itoa(i), Type: j.kind, Name: j.kind,
+			Status: delivery.StatusNotStarted, RequisiteStageRefIDs: []string{}, Context: j.document.raw(),
+		}
+		if i > 0 {
+			stage.RequisiteStageRefIDs = []string{strconv.Itoa(i - 1)}
+		}
+		if e.Status == delivery.StatusSucceeded {
+			if err := s.runStage(c, j, &stage); err != nil {
+				return err
+			}
+			e.Status = stage.Status
+		}
+		e.Stages = append(e.Stages, stage)
+	}
+	e.EndTime = s.now()
+	recorded, _, err := s.store.CreateExecution(c.Request.Context(), delivery.NewExecution{Execution: e, Definition: bodyOf(c)})
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, v1.Ref{Ref: "/tasks/" + string(recorded.ID)})
+}
+
+// runStage runs one job. A job that is refused ends its stage TERMINAL; an error
+// is for what Slipway itself could not do.
+func (s *Server) runStage(c *gin.Context, j job, stage *delivery.Stage) error {
+	stage.StartTime, stage.Status = s.now(), delivery.StatusSucceeded
+	if err := s.runJob(c.Request.Context(), principalOf(c), j); err != nil {
+		if delivery.KindOf(err) == delivery.Internal {
+			return fmt.Errorf("run job %s: %w", j.kind, err)
+		}
+		stage.Status = delivery.StatusTerminal
+		stage.Failure = &delivery.Failure{Kind: delivery.KindOf(err).String(), Message: messageOf(err)}
+	}
+	stage.EndTime = s.now()
+	return nil
+}
+
+// taskInput is the body of POST /tasks.
+type taskInput struct {
+	application, description string
+	jobs                     []job
+}
+
+// job is one entry of a task.
+type job struct {
+	kind string
+	// application is whose right the job needs; in lower case.
+	application string
+	document    object
+}
+
+func bindTask(c *gin.Context) (taskInput, error) {
+	body, err := bindObject(c, false)
+	if err != nil {
+		return taskInput{}, err
+	}
+	var in taskInput
+	var findings []delivery.Finding
+	for key, into := range map[string]*string{"application": &in.application, "description": &in.description} {
+		if *into, err = body.text(key); err != nil {
+			findings = append(findings, delivery.FindingsOf(err)...)
+		}
+	}
+	var documents []object
+	if err := json.Unmarshal(body["job"], &documents); err != nil || len(documents) == 0 {
+		findings = append(findings, delivery.Finding{Pointer: "/job", Message: "must be a list of at least one object, not " + typeOf(body["job"])})
+	}
+	for i, document := range documents {
+		j, wrong := bindJob(document, in.application)
+		findings = append(findings, under("/job/"+strconv.Itoa(i), wrong)...)
+		in.jobs = append(in.jobs, j)
+	}
+	if len(in.jobs) > 0 && in.application == "" {
+		in.application = in.jobs[0].application
+	}
+	return in, delivery.InvalidError("task is not valid", inOrder(findings))
+}
+
+func (s *Server) getTask(c *gin.Context) error {
+	e, err := s.executionOf(c, read, delivery.Orchestration, "Task")
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, presentTask(e))
+}
+
+// listApplicationTasks lists newest first.
+func (s *Server) listApplicationTasks(c *gin.Context) error {
+	q := queryOf(c)
+	statuses, filtered := q.statuses("statuses")
+	page, limit := q.number("page", 1, 1<<20), q.number("limit", 25, 1000)
+	if err := q.err(); err != nil {
+		return err
+	}
+	out := []v1.Task{}
+	if filtered && len(statuses) == 0 || limit == 0 {
+		return render(c, http.StatusOK, out)
+	}
+	found, err := s.store.Executions(c.Request.Context(), delivery.ExecutionFilter{
+		Application: param(c, "app"), Type: delivery.Orchestration, Statuses: statuses,
+		Offset: (max(page, 1) - 1) * limit, Limit: limit,
+	})
+	if err != nil {
+		return err
+	}
+	for _, e := range found {
+		out = append(out, presentTask(e))
+	}
+	return render(c, http.StatusOK, out)
+}
+
+func presentTask(e delivery.Execution) v1.Task {
+	out := v1.Task{
+		ID: string(e.ID), Name: e.Description, Application: e.Application, Status: string(e.Status),
+		Variables: []v1.TaskVariable{}, Steps: []v1.StageTask{},
+		BuildTime: v1.MillisOf(e.BuildTime), StartTime: v1.MillisOf(e.StartTime), EndTime: v1.MillisOf(e.EndTime),
+		Execution: presentExecution(e, true),
+	}
+	for _, stage := range e.Stages {
+		out.Steps = append(out.Steps, presentSteps(stage)...)
+		context := objectOf(presentContext(stage))
+		keys := make([]string, 0, len(context))
+		for key := range context {
+			keys = append(keys, key)
+		}
+		slices.Sort(keys)
+		for _, key := range keys {
+			out.Variables = append(out.Variables, v1.TaskVariable{Key: key, Value: context[key]})
+		}
+	}
+	return out
+}

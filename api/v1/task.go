@@ -1,0 +1,32 @@
+package v1
+
+import "encoding/json"
+
+// TaskRequest asks for jobs to be run.
+type TaskRequest struct {
+	Application string `json:"application"`
+	Description string `json:"description"`
+	// Job is a list of objects, each with a "type".
+	Job []json.RawMessage `json:"job"`
+}
+
+// Task is an execution of jobs as clients poll it.
+type Task struct {
+	ID          string         `json:"id"`
+	Name        string         `json:"name"`
+	Application string         `json:"application"`
+	Status      string         `json:"status"`
+	Variables   []TaskVariable `json:"variables"`
+	Steps       []StageTask    `json:"steps"`
+	BuildTime   *Millis        `json:"buildTime"`
+	StartTime   *Millis        `json:"startTime"`
+	EndTime     *Millis        `json:"endTime"`
+	Execution   Execution      `json:"execution"`
+}
+
+// TaskVariable is one entry of the contexts of a task's stages. The reason of a
+// failure is under the key "exception".
+type TaskVariable struct {
+	Key   string          `json:"key"`
+	Value json.RawMessage `json:"value"`
+}

@@ -1,0 +1,120 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/expression"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
+)
+
+// validateTimeout bounds how long a start waits for the clouds' word. What was
+// not answered by then is checked by the deployment itself.
+const validateTimeout = 10 * time.Second
+
+// intended is one deployment that a start will lead to.
+type intended struct {
+	pipeline.DeployCluster
+	// pointer is the cluster object's place in the pipeline.
+	pointer string
+}
+
+// checkStart refuses a start whose deploy stages name what is not there: an
+// account, a region, an image, a subnet, a load balancer. Stages with
+// expressions that need the outputs of earlier stages are checked when they run.
+func (s *Server) checkStart(ctx context.Context, by delivery.Principal, d pipeline.Definition, env expression.Env) error {
+	deployments, findings := intendedDeployments(d, env)
+	for _, one := range deployments {
+		if err := s.authorize(by, execute, resource{one.Cluster.Moniker.App}); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, validateTimeout)
+	defer cancel()
+	found := make([][]delivery.Finding, len(deployments))
+	var all sync.WaitGroup
+	for i, one := range deployments {
+		all.Go(func() { found[i] = under(one.pointer, s.checkDeployment(ctx, one)) })
+	}
+	all.Wait()
+	for _, f := range found {
+		findings = append(findings, f...)
+	}
+	return delivery.InvalidError("the pipeline cannot be started", inOrder(findings))
+}
+
+func intendedDeployments(d pipeline.Definition, env expression.Env) ([]intended, []delivery.Finding) {
+	var out []intended
+	var findings []delivery.Finding
+	for i, stage := range d.Stages {
+		if stage.Type != pipeline.DeployType {
+			continue
+		}
+		evaluated, err := expression.Evaluate(stage.Context(), env)
+		if err != nil {
+			continue // it may be about what an earlier stage puts out
+		}
+		deploy, err := pipeline.ParseDeploy(evaluated)
+		findings = append(findings, under(stagePointer(i), delivery.FindingsOf(err))...)
+		for _, cluster := range deploy.Clusters {
+			out = append(out, intended{DeployCluster: cluster, pointer: stagePointer(i) + cluster.Pointer()})
+		}
+	}
+	return out, findings
+}
+
+// checkDeployment returns findings with pointers relative to the cluster object.
+func (s *Server) checkDeployment(ctx context.Context, one intended) []delivery.Finding {
+	if finding, ok := s.checkPlace(one.Cluster); !ok {
+		if _, zones := objectOf(one.Spec.Settings)["availabilityZones"]; !zones && strings.HasPrefix(finding.Pointer, "/availabilityZones/") {
+			finding.Pointer = "/region"
+		}
+		return []delivery.Finding{finding}
+	}
+	target, err := s.targets.Target(one.Cluster)
+	if err != nil {
+		return []delivery.Finding{{Pointer: "/account", Message: messageOf(err)}}
+	}
+	findings, err := target.Validate(ctx, one.Cluster, one.Spec)
+	switch {
+	case err == nil:
+		return findings
+	case delivery.KindOf(err).Retryable():
+		// The cloud did not answer. The deployment asks again, with patience.
+		s.log.WarnContext(ctx, "deployment not validated", "cluster", one.Cluster.Key(), "error", err.Error())
+		return nil
+	default:
+		return append([]delivery.Finding{{Message: messageOf(err)}}, delivery.FindingsOf(err)...)
+	}
+}
+
+// checkPlace checks account, provider and region against the configuration.
+func (s *Server) checkPlace(cluster delivery.Cluster) (delivery.Finding, bool) {
+	var names []string
+	for _, a := range s.targets.Accounts() {
+		names = append(names, a.Name)
+		if a.Name != cluster.Account {
+			continue
+		}
+		if a.Provider != cluster.Provider {
+			return delivery.Finding{Pointer: "/cloudProvider", Message: fmt.Sprintf("is %q, but account %s is of provider %q", cluster.Provider, a.Name, a.Provider)}, false
+		}
+		if !a.HasRegion(cluster.Region) {
+			return delivery.Finding{Pointer: "/availabilityZones/" + escapePointer(cluster.Region),
+				Message: fmt.Sprintf("region %q is not configured for account %s; configured: %s", cluster.Region, a.Name, strings.Join(a.Regions, ", "))}, false
+		}
+		return delivery.Finding{}, true
+	}
+	known := "none is configured"
+	if len(names) > 0 {
+		known = "configured: " + strings.Join(names, ", ")
+	}
+	return delivery.Finding{Pointer: "/account", Message: fmt.Sprintf("account %q is not configured; %s", cluster.Account, known)}, false
+}
+
+// messageOf returns an error's text for clients: that of its first kind.
+func messageOf(err error) string { return describe(err).Message }
