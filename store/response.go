@@ -53,6 +53,9 @@ func responseIn(ctx context.Context, from reader, scope, key, requestHash string
 	if r.RequestHash != requestHash {
 		return delivery.StoredResponse{}, reusedKey(key)
 	}
+	if len(r.Body) == 0 {
+		r.Body = nil
+	}
 	return r, nil
 }
 

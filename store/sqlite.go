@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -84,9 +85,14 @@ func prepareFile(path string) error {
 	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
 		return delivery.Errorf(delivery.Unavailable, "data folder %s cannot be written: %w", dir, err)
 	}
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	// An existing file is not touched here: closing a file drops the locks that
+	// this process holds on it.
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
 	if err != nil {
-		return delivery.Errorf(delivery.Unavailable, "store %s cannot be opened for writing; correct its owner and mode: %w", path, err)
+		return delivery.Errorf(delivery.Unavailable, "store %s cannot be created; correct its folder's owner and mode: %w", path, err)
 	}
 	if err := file.Close(); err != nil {
 		return delivery.Errorf(delivery.Unavailable, "store %s cannot be closed: %w", path, err)

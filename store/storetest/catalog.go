@@ -1,0 +1,193 @@
+package storetest
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/store"
+)
+
+func applications(t *testing.T, open Opener) {
+	s, ctx := open(t), t.Context()
+	first := delivery.Application{
+		Name: "StoreFront", Attributes: json.RawMessage(`{"email":"a@example.com","unknown":[1]}`),
+		CreatedAt: base(), UpdatedAt: base(), LastModifiedBy: "a@example.com",
+	}
+	noError(t, s.SaveApplication(ctx, first))
+	noError(t, s.SaveApplication(ctx, delivery.Application{Name: "billing", CreatedAt: base(), UpdatedAt: base()}))
+	second := first
+	second.Attributes, second.CreatedAt, second.UpdatedAt = json.RawMessage(`{"email":"b@example.com"}`), after(time.Hour), after(time.Hour)
+	noError(t, s.SaveApplication(ctx, second))
+
+	want := second
+	want.Name, want.CreatedAt = "storefront", base()
+	got, err := s.Application(ctx, "STOREFRONT")
+	noError(t, err)
+	same(t, got, want)
+	all, err := s.Applications(ctx)
+	noError(t, err)
+	same(t, all, []delivery.Application{
+		{Name: "billing", Attributes: json.RawMessage(`{}`), CreatedAt: base(), UpdatedAt: base()}, want})
+
+	kind(t, delivery.Invalid, s.SaveApplication(ctx, delivery.Application{Name: "bad", Attributes: json.RawMessage(`{`)}))
+	_, err = s.Application(ctx, "bad")
+	kind(t, delivery.NotFound, err)
+
+	saved, err := s.SavePipeline(ctx, delivery.Pipeline{Application: "storefront", Name: "p"}, delivery.PipelineExpectation{})
+	noError(t, err)
+	noError(t, s.DeleteApplication(ctx, "Storefront"))
+	kind(t, delivery.NotFound, s.DeleteApplication(ctx, "storefront"))
+	_, err = s.PipelineByID(ctx, saved.ID)
+	kind(t, delivery.NotFound, err)
+}
+
+func pipeline(name string, index int) delivery.Pipeline {
+	return delivery.Pipeline{
+		Application: "storefront", Name: name, Index: index,
+		Document:  json.RawMessage(`{"name":"` + name + `","keepWaitingPipelines":false,"x":{"unknown":true}}`),
+		UpdatedAt: base(), LastModifiedBy: "joe@example.com",
+	}
+}
+
+func save(t *testing.T, s *store.Store, p delivery.Pipeline) delivery.Pipeline {
+	t.Helper()
+	saved, err := s.SavePipeline(t.Context(), p, delivery.PipelineExpectation{})
+	noError(t, err)
+	return saved
+}
+
+func pipelineLife(t *testing.T, open Opener) {
+	s, ctx := open(t), t.Context()
+	one := save(t, s, pipeline("Rolling", 1))
+	want := pipeline("Rolling", 1)
+	want.ID, want.Revision = one.ID, 1
+	same(t, one, want)
+	if len(one.ID) != 36 {
+		t.Fatalf("id %q is no UUID", one.ID)
+	}
+	zero := save(t, s, pipeline("two-regions", 0))
+	other := pipeline("elsewhere", 0)
+	other.Application = "billing"
+	elsewhere := save(t, s, other)
+
+	changed := one
+	changed.Name, changed.Disabled, changed.UpdatedAt = "Renamed", true, after(time.Minute)
+	changed = save(t, s, changed)
+	if changed.Revision != 2 {
+		t.Fatalf("revision = %d, want 2", changed.Revision)
+	}
+	for _, nameOrID := range []string{"renamed", one.ID} {
+		got, err := s.Pipeline(ctx, "StoreFront", nameOrID)
+		noError(t, err)
+		same(t, got, changed)
+	}
+	_, err := s.Pipeline(ctx, "storefront", "Rolling")
+	kind(t, delivery.NotFound, err)
+	_, err = s.Pipeline(ctx, "billing", one.ID)
+	kind(t, delivery.NotFound, err)
+	of, err := s.Pipelines(ctx, "storefront")
+	noError(t, err)
+	same(t, of, []delivery.Pipeline{zero, changed})
+	all, err := s.Pipelines(ctx, "")
+	noError(t, err)
+	same(t, all, []delivery.Pipeline{elsewhere, zero, changed})
+
+	noError(t, s.DeletePipeline(ctx, "storefront", "RENAMED"))
+	kind(t, delivery.NotFound, s.DeletePipeline(ctx, "storefront", "renamed"))
+	history, err := s.PipelineHistory(ctx, one.ID, 0)
+	noError(t, err)
+	same(t, history, []delivery.Pipeline{changed, one})
+
+	// A pipeline that comes back goes on counting.
+	back := save(t, s, one)
+	if back.Revision != 3 {
+		t.Fatalf("revision = %d, want 3", back.Revision)
+	}
+	history, err = s.PipelineHistory(ctx, one.ID, 2)
+	noError(t, err)
+	same(t, history, []delivery.Pipeline{back, changed})
+}
+
+func pipelineNames(t *testing.T, open Opener) {
+	s, ctx := open(t), t.Context()
+	one := save(t, s, pipeline("Rolling", 1))
+	two := save(t, s, pipeline("other", 2))
+
+	_, err := s.SavePipeline(ctx, pipeline(" rolling ", 3), delivery.PipelineExpectation{})
+	kind(t, delivery.Invalid, err)
+	two.Name = "ROLLING"
+	_, err = s.SavePipeline(ctx, two, delivery.PipelineExpectation{})
+	kind(t, delivery.Invalid, err)
+	history, err := s.PipelineHistory(ctx, two.ID, 0)
+	noError(t, err)
+	if len(history) != 1 {
+		t.Fatalf("a refused save left %d revisions, want 1", len(history))
+	}
+	elsewhere := pipeline("Rolling", 1)
+	elsewhere.Application = "billing"
+	save(t, s, elsewhere)
+	one.Name = "rolling" // its own name in another case
+	save(t, s, one)
+
+	created := atOnce(50, func(int) error {
+		_, err := s.SavePipeline(ctx, pipeline("raced", 9), delivery.PipelineExpectation{})
+		return err
+	})
+	winners := 0
+	for _, err := range created {
+		if err == nil {
+			winners++
+			continue
+		}
+		kind(t, delivery.Invalid, err)
+	}
+	if winners != 1 {
+		t.Fatalf("%d of 50 saves of one name were accepted, want 1", winners)
+	}
+}
+
+func pipelineExpectations(t *testing.T, open Opener) {
+	s, ctx := open(t), t.Context()
+	stored := save(t, s, pipeline("Rolling", 1))
+	for _, row := range []struct {
+		name   string
+		expect delivery.PipelineExpectation
+		id     string
+		want   delivery.Kind // Internal stands for no error
+	}{
+		{"stale revision", delivery.PipelineExpectation{Revision: 7}, stored.ID, delivery.Conflict},
+		{"stale time", delivery.PipelineExpectation{UpdatedAt: after(-time.Second)}, stored.ID, delivery.Conflict},
+		{"unknown pipeline", delivery.PipelineExpectation{Revision: 1}, "5b8e0f52-3d8e-4a49-9d3c-0a0000000009", delivery.Conflict},
+		{"same revision", delivery.PipelineExpectation{Revision: 1}, stored.ID, delivery.Internal},
+		{"same millisecond", delivery.PipelineExpectation{UpdatedAt: base().Truncate(time.Millisecond)}, stored.ID, delivery.Internal},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			p := pipeline("Rolling", 1)
+			p.ID = row.id
+			_, err := s.SavePipeline(ctx, p, row.expect)
+			if row.want == delivery.Internal {
+				noError(t, err)
+				return
+			}
+			kind(t, row.want, err)
+		})
+	}
+	winners := 0
+	for _, err := range atOnce(20, func(int) error {
+		p := pipeline("Rolling", 1)
+		p.ID = stored.ID
+		_, err := s.SavePipeline(ctx, p, delivery.PipelineExpectation{Revision: 3})
+		return err
+	}) {
+		if err == nil {
+			winners++
+			continue
+		}
+		kind(t, delivery.Conflict, err)
+	}
+	if winners != 1 {
+		t.Fatalf("%d of 20 saves that expected one revision were accepted, want 1", winners)
+	}
+}
