@@ -126,7 +126,7 @@ func (a *audit) weightsEffective(e Event) {
 		} else if before[id] > 0 {
 			v.zeroAt[id] = e.At
 		}
-		if known && now < before[id] {
+		if known && now == 0 && before[id] > 0 {
 			a.checkFloor(a.resources[id])
 		}
 	}

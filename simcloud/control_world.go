@@ -227,12 +227,19 @@ func (c *control) audit(r *http.Request) (int, any, error) {
 	return c.judge(config)
 }
 
-// auditBy judges the whole log by the configuration in the body.
+// auditBy judges the whole log by the configuration in the body, whose durations are strings.
 func (c *control) auditBy(r *http.Request) (int, any, error) {
-	config := c.options.Audit
-	if err := bind(r, &config); err != nil {
+	own := c.options.Audit
+	body := struct {
+		AuditConfig
+		Drain    span `json:"drain"`
+		Reaction span `json:"reaction"`
+	}{own, span(own.Drain), span(own.Reaction)}
+	if err := bind(r, &body); err != nil {
 		return 0, nil, err
 	}
+	config := body.AuditConfig
+	config.Drain, config.Reaction = time.Duration(body.Drain), time.Duration(body.Reaction)
 	return c.judge(config)
 }
 
