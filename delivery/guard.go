@@ -43,7 +43,12 @@ func Guard(seen Snapshot, c Change) error {
 
 func guardRouting(seen Snapshot, c Change) error {
 	sum := 0
+	named := make(map[string]bool, len(c.Weights))
 	for _, w := range c.Weights {
+		if named[w.ServerGroup] {
+			return Errorf(Invalid, "weights name %s twice", w.ServerGroup)
+		}
+		named[w.ServerGroup] = true
 		if w.Percent < 0 || w.Percent > 100 {
 			return Errorf(Invalid, "weight %d of %s is outside 0 to 100", w.Percent, w.ServerGroup)
 		}
