@@ -1,0 +1,209 @@
+package workflows
+
+import (
+	"context"
+	"time"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
+	"github.com/slipway-cd/slipway/delivery/rollout"
+)
+
+// ApplyRequest is one change to carry out. The spec's settings are left out;
+// they are in the stored stage.
+type ApplyRequest struct {
+	Change    delivery.Change      `json:"change"`
+	Execution delivery.ExecutionID `json:"execution"`
+	Stage     string               `json:"stage"`
+}
+
+// Applied is what became of a change.
+type Applied struct {
+	// Wrote are the foreign actions that were called, in order.
+	Wrote   []string `json:"wrote,omitempty"`
+	Done    bool     `json:"done,omitempty"`
+	Waiting string   `json:"waiting,omitempty"`
+	// Pause is how long to wait before the next look.
+	Pause time.Duration `json:"pause,omitempty"`
+}
+
+// Apply carries out one change: it repeats the target's Apply while there is
+// something to write. A deployment whose lock went to another is refused with
+// Fenced before each write.
+func (a *Activities) Apply(ctx context.Context, in ApplyRequest) (Applied, error) {
+	change := in.Change
+	if change.Spec != nil {
+		c, err := a.deployCluster(ctx, in.Execution, in.Stage, change.Cluster)
+		if err != nil {
+			return Applied{}, applicationError(err)
+		}
+		spec := *change.Spec
+		spec.Settings = c.Spec.Settings
+		change.Spec = &spec
+	}
+	stop := beat(ctx, applyOptions.HeartbeatTimeout/3, func() any { return nil })
+	defer stop()
+	var applied Applied
+	for until := time.Now().Add(applyTime); ; {
+		receipt, err := a.applyOnce(ctx, change)
+		if err != nil {
+			return applied, applicationError(err)
+		}
+		applied.Done, applied.Waiting = receipt.Done, receipt.Waiting
+		if receipt.Wrote != "" {
+			applied.Wrote = append(applied.Wrote, receipt.Wrote)
+		}
+		switch {
+		case receipt.Wrote == "":
+			// Nothing was left to write, and still the last look asked for it:
+			// the next one must not come at once.
+			applied.Pause = a.deps.Poll.Min
+			return applied, nil
+		case receipt.Done, ctx.Err() != nil, time.Now().After(until):
+			return applied, nil
+		}
+	}
+}
+
+// applyOnce makes at most one write. The call is not broken off by a cancel:
+// whether a broken call had its effect would be unknown.
+func (a *Activities) applyOnce(ctx context.Context, change delivery.Change) (receipt delivery.Receipt, err error) {
+	ctx = context.WithoutCancel(ctx)
+	newest, err := a.deps.Store.Fence(ctx, change.Cluster.Key())
+	if err != nil {
+		return receipt, err
+	}
+	if newest > change.Fence {
+		return receipt, delivery.Errorf(delivery.Fenced, "cluster %s is held by a newer deployment (token %d, this one has %d)",
+			change.Cluster.Key(), newest, change.Fence)
+	}
+	err = a.call(ctx, string(change.Kind), change.Cluster, func(ctx context.Context, t delivery.Target) error {
+		receipt, err = t.Apply(ctx, change)
+		return err
+	})
+	return receipt, err
+}
+
+// deployCluster finds what a stored stage wants of one cluster.
+func (a *Activities) deployCluster(ctx context.Context, id delivery.ExecutionID, refID string, cluster delivery.Cluster) (pipeline.DeployCluster, error) {
+	e, err := a.deps.Store.Execution(ctx, id)
+	if err != nil {
+		return pipeline.DeployCluster{}, err
+	}
+	stage := e.Stage(refID)
+	if stage == nil {
+		return pipeline.DeployCluster{}, delivery.Errorf(delivery.NotFound, "stage %s of execution %s", refID, id)
+	}
+	deploy, err := pipeline.ParseDeploy(stage.Context)
+	if err != nil {
+		return pipeline.DeployCluster{}, err
+	}
+	for _, c := range deploy.Clusters {
+		if c.Cluster == cluster {
+			return c, nil
+		}
+	}
+	return pipeline.DeployCluster{}, delivery.Errorf(delivery.NotFound, "cluster %s in stage %s of execution %s", cluster.Key(), refID, id)
+}
+
+// PrepareRequest asks for the input of a rollout.
+type PrepareRequest struct {
+	ID        delivery.DeploymentID `json:"id"`
+	Execution delivery.ExecutionID  `json:"execution"`
+	Stage     string                `json:"stage"`
+	Cluster   delivery.Cluster      `json:"cluster"`
+	Fence     int64                 `json:"fence"`
+}
+
+// PrepareDeployment checks what is asked for against the cloud and gives the new
+// server group its name. It changes nothing in the cloud. The error is of type
+// execution_over when the execution ended before its deployment came to begin.
+func (a *Activities) PrepareDeployment(ctx context.Context, in PrepareRequest) (rollout.Input, error) {
+	input, err := a.prepare(ctx, in)
+	return input, applicationError(err)
+}
+
+func (a *Activities) prepare(ctx context.Context, in PrepareRequest) (rollout.Input, error) {
+	e, err := a.deps.Store.Execution(ctx, in.Execution)
+	if err != nil {
+		return rollout.Input{}, err
+	}
+	if e.Status.Complete() {
+		return rollout.Input{}, executionOver(in.Execution)
+	}
+	want, err := a.deployCluster(ctx, in.Execution, in.Stage, in.Cluster)
+	if err != nil {
+		return rollout.Input{}, err
+	}
+	target, err := a.deps.Targets.Target(in.Cluster)
+	if err != nil {
+		return rollout.Input{}, err
+	}
+	seen, err := a.inspect(ctx, want)
+	if err != nil {
+		return rollout.Input{}, err
+	}
+	floor, taken := numbersOf(seen)
+	sequence, err := a.deps.Store.AllocateSequence(ctx, in.Cluster.Key(), in.ID, floor, taken)
+	if err != nil {
+		return rollout.Input{}, err
+	}
+	spec := want.Spec
+	spec.Settings = nil // they stay in the store; see ApplyRequest
+	if want.UseSourceCapacity {
+		spec.Capacity = sourceCapacity(seen, spec.Capacity)
+	}
+	return rollout.Input{Deployment: in.ID, Cluster: in.Cluster, Spec: spec, Strategy: want.Strategy, Fence: in.Fence,
+		Capabilities: target.Describe().Capabilities, Group: in.Cluster.Moniker.ServerGroup(sequence)}, nil
+}
+
+// inspect validates what is wanted and looks at what is there.
+func (a *Activities) inspect(ctx context.Context, want pipeline.DeployCluster) (seen delivery.Snapshot, err error) {
+	err = a.call(ctx, "validate", want.Cluster, func(ctx context.Context, t delivery.Target) error {
+		findings, err := t.Validate(ctx, want.Cluster, want.Spec)
+		if err != nil {
+			return err
+		}
+		for i := range findings {
+			findings[i].Pointer = want.Pointer() + findings[i].Pointer
+		}
+		return delivery.InvalidError("deploy stage is not valid", findings)
+	})
+	if err != nil {
+		return seen, err
+	}
+	err = a.call(ctx, "observe", want.Cluster, func(ctx context.Context, t delivery.Target) error {
+		seen, err = t.Observe(ctx, want.Cluster, want.Spec.LoadBalancer)
+		return err
+	})
+	return seen, err
+}
+
+// numbersOf returns the sequence number of the newest group, -1 for none, and
+// those of all groups.
+func numbersOf(seen delivery.Snapshot) (floor int, taken []int) {
+	floor = -1
+	var newest time.Time
+	for _, g := range seen.Groups {
+		taken = append(taken, g.Sequence)
+		if floor < 0 || g.CreatedAt.After(newest) {
+			floor, newest = g.Sequence, g.CreatedAt
+		}
+	}
+	return floor, taken
+}
+
+// sourceCapacity is the capacity of the newest group that serves.
+func sourceCapacity(seen delivery.Snapshot, otherwise delivery.Capacity) delivery.Capacity {
+	var newest *delivery.ServerGroup
+	for i := range seen.Groups {
+		g := &seen.Groups[i]
+		if seen.Serving(g.Name) && (newest == nil || g.CreatedAt.After(newest.CreatedAt)) {
+			newest = g
+		}
+	}
+	if newest == nil {
+		return otherwise
+	}
+	return newest.Capacity
+}

@@ -1,0 +1,198 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+// commandTime is how long a command waits for an execution's answer, which takes
+// milliseconds when a worker runs.
+const commandTime = 5 * time.Second
+
+// executions is what a client needs of the store: to tell an execution that is
+// over from one that was not started yet.
+type executions interface {
+	Execution(ctx context.Context, id delivery.ExecutionID) (delivery.Execution, error)
+}
+
+// Client starts and commands executions.
+type Client struct {
+	temporal client.Client
+	store    executions
+}
+
+var _ engine = (*Client)(nil)
+
+// Dial connects to a Temporal server. Options name the server and the
+// namespace; a nil logger is the default one.
+func Dial(ctx context.Context, options client.Options, store executions, logger *slog.Logger) (*Client, error) {
+	if logger == nil {
+		logger = slog.Default()
+	}
+	options.Logger = sdklog.NewStructuredLogger(logger)
+	c, err := client.DialContext(ctx, options)
+	if err != nil {
+		return nil, fmt.Errorf("connect to Temporal at %s: %w", options.HostPort, err)
+	}
+	return NewClient(c, store), nil
+}
+
+// NewClient returns a client over a connection.
+func NewClient(c client.Client, store executions) *Client { return &Client{temporal: c, store: store} }
+
+// Close ends the connection.
+func (c *Client) Close() { c.temporal.Close() }
+
+// StartExecution starts the workflow of a recorded execution. It does nothing
+// when the workflow runs or has ended.
+func (c *Client) StartExecution(ctx context.Context, id delivery.ExecutionID) error {
+	_, err := c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: id.WorkflowID(), TaskQueue: TaskQueue, WorkflowTaskTimeout: taskTimeout, EnableEagerStart: true,
+		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+	}, executionType, ExecutionInput{ID: id})
+	var already *serviceerror.WorkflowExecutionAlreadyStarted
+	if err == nil || errors.As(err, &already) {
+		return nil
+	}
+	return fmt.Errorf("start execution %s: %w", id, unavailable(err))
+}
+
+// Cancel asks an execution to end. Its answer means that the cancel is recorded
+// and nothing new starts; the execution is CANCELED some seconds later, while
+// its deployments restore what they changed. Canceling twice is canceling once.
+// NotFound for an unknown execution, Conflict for one that is complete.
+func (c *Client) Cancel(ctx context.Context, id delivery.ExecutionID, by delivery.Principal, reason string) error {
+	return c.command(ctx, id, updateCancel, updateCancel, Command{By: by.Name, Reason: reason})
+}
+
+// Pause keeps an execution from starting stages and its deployments from moving
+// on. The errors are those of Cancel.
+func (c *Client) Pause(ctx context.Context, id delivery.ExecutionID, by delivery.Principal) error {
+	return c.command(ctx, id, updatePause, ulid.Make().String(), Command{By: by.Name})
+}
+
+// Resume lets a paused execution go on. The errors are those of Cancel.
+func (c *Client) Resume(ctx context.Context, id delivery.ExecutionID, by delivery.Principal) error {
+	return c.command(ctx, id, updateResume, ulid.Make().String(), Command{By: by.Name})
+}
+
+// command sends an update. An execution whose workflow is not there yet, because
+// its start still waits in the outbox, is started first.
+func (c *Client) command(ctx context.Context, id delivery.ExecutionID, name, updateID string, command Command) error {
+	e, err := c.store.Execution(ctx, id)
+	if err != nil {
+		return err
+	}
+	if e.Status.Complete() {
+		return complete(e)
+	}
+	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	defer cancel()
+	err = c.update(ctx, id, name, updateID, command)
+	var missing *serviceerror.NotFound
+	if errors.As(err, &missing) {
+		if e, err = c.store.Execution(ctx, id); err == nil && e.Status.Complete() {
+			return complete(e)
+		}
+		if err = c.StartExecution(ctx, id); err == nil {
+			err = c.update(ctx, id, name, updateID, command)
+		}
+		if errors.As(err, &missing) {
+			return delivery.Errorf(delivery.Conflict, "execution %s has ended", id)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%s execution %s: %w", name, id, unavailable(err))
+	}
+	return nil
+}
+
+func (c *Client) update(ctx context.Context, id delivery.ExecutionID, name, updateID string, command Command) error {
+	handle, err := c.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: id.WorkflowID(), UpdateID: updateID, UpdateName: name, Args: []any{command},
+		WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err != nil {
+		return err
+	}
+	return handle.Get(ctx, nil)
+}
+
+func complete(e delivery.Execution) error {
+	return delivery.Errorf(delivery.Conflict, "execution %s is complete: it ended %s", e.ID, e.Status)
+}
+
+// unavailable gives an error of Temporal a kind: what a workflow refused keeps
+// its own, everything else is our own engine's fault.
+func unavailable(err error) error {
+	var refused *temporal.ApplicationError
+	switch {
+	case err == nil || delivery.KindOf(err) != delivery.Internal:
+		return err
+	case errors.As(err, &refused):
+		return delivery.Errorf(delivery.ParseKind(refused.Type()), "%s", refused.Message())
+	default:
+		return delivery.Errorf(delivery.Unavailable, "the workflow engine does not answer: %w", err)
+	}
+}
+
+func (c *Client) requestLock(ctx context.Context, clusterKey, holder string) error {
+	_, err := c.temporal.SignalWithStartWorkflow(ctx, lockID(clusterKey), signalRequest, LockHolder{holder},
+		client.StartWorkflowOptions{TaskQueue: TaskQueue, WorkflowTaskTimeout: taskTimeout,
+			WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE}, lockType, LockState{Cluster: clusterKey})
+	if err != nil {
+		return fmt.Errorf("request lock of %s: %w", clusterKey, unavailable(err))
+	}
+	return nil
+}
+
+func (c *Client) isOpen(ctx context.Context, workflowID string) (bool, error) {
+	d, err := c.temporal.DescribeWorkflowExecution(ctx, workflowID, "")
+	var missing *serviceerror.NotFound
+	switch {
+	case errors.As(err, &missing):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("describe %s: %w", workflowID, unavailable(err))
+	default:
+		return d.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
+	}
+}
+
+// wakeDeployments tells every open deployment that a worker started, so that
+// none waits for the heartbeat of an activity that died with the last process.
+func (c *Client) wakeDeployments(ctx context.Context) (woken int, err error) {
+	request := &workflowservice.ListWorkflowExecutionsRequest{PageSize: 200,
+		Query: fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running'", deploymentType)}
+	for {
+		page, err := c.temporal.ListWorkflow(ctx, request)
+		if err != nil {
+			return woken, fmt.Errorf("list open deployments: %w", unavailable(err))
+		}
+		for _, e := range page.GetExecutions() {
+			err := c.temporal.SignalWorkflow(ctx, e.GetExecution().GetWorkflowId(), "", signalWake, nil)
+			var missing *serviceerror.NotFound
+			if err != nil && !errors.As(err, &missing) {
+				return woken, fmt.Errorf("wake %s: %w", e.GetExecution().GetWorkflowId(), unavailable(err))
+			}
+			woken++
+		}
+		if request.NextPageToken = page.GetNextPageToken(); len(request.NextPageToken) == 0 {
+			return woken, nil
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package workflows
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/rollout"
+)
+
+// ExecutionEvent is the data of an event of type execution.
+type ExecutionEvent struct {
+	Status delivery.Status `json:"status"`
+	// Action is "cancel", "pause" or "resume" when somebody asked for it; By is
+	// who, and Reason the reason given.
+	Action string `json:"action,omitempty"`
+	By     string `json:"by,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// StageEvent is the data of an event of type stage.
+type StageEvent struct {
+	RefID       string                  `json:"refId"`
+	Type        string                  `json:"type"`
+	Name        string                  `json:"name"`
+	Status      delivery.Status         `json:"status"`
+	Deployments []delivery.DeploymentID `json:"deployments,omitempty"`
+	Failure     *delivery.Failure       `json:"failure,omitempty"`
+}
+
+// DeploymentEvent is the data of an event of type deployment.
+type DeploymentEvent struct {
+	Deployment  delivery.DeploymentID     `json:"deployment"`
+	Stage       string                    `json:"stage"`
+	Cluster     string                    `json:"cluster"`
+	Status      delivery.DeploymentStatus `json:"status"`
+	ServerGroup string                    `json:"serverGroup,omitempty"`
+	Failure     *delivery.Failure         `json:"failure,omitempty"`
+}
+
+// BatchEvent is the data of an event of type batch: what the batch wants and
+// what was observed.
+type BatchEvent struct {
+	Deployment delivery.DeploymentID `json:"deployment"`
+	Stage      string                `json:"stage"`
+	// Done is true for the last look at a batch, when it had its effect.
+	Done bool `json:"done"`
+	rollout.Batch
+}
+
+// ChangeEvent is the data of an event of type change: one write to a cloud.
+type ChangeEvent struct {
+	Deployment delivery.DeploymentID `json:"deployment"`
+	Stage      string                `json:"stage"`
+	Kind       delivery.ChangeKind   `json:"kind"`
+	// Change says for people what was intended.
+	Change string `json:"change"`
+	// Wrote are the foreign actions that were called, in their order.
+	Wrote   []string          `json:"wrote,omitempty"`
+	Done    bool              `json:"done"`
+	Waiting string            `json:"waiting,omitempty"`
+	Failure *delivery.Failure `json:"failure,omitempty"`
+}
+
+// happening is an event before it has its place in the stream. Data is
+// marshalled when it is recorded, so that workflows carry no documents.
+type happening struct {
+	kind delivery.EventType
+	data any
+}
+
+// events gives each happening of one version of a record its key.
+func events(execution delivery.ExecutionID, subject string, version int64, at time.Time, happened []happening) ([]delivery.Event, error) {
+	out := make([]delivery.Event, len(happened))
+	for i, h := range happened {
+		data, err := json.Marshal(h.data)
+		if err != nil {
+			return nil, fmt.Errorf("encode %s event: %w", h.kind, err)
+		}
+		out[i] = delivery.Event{Execution: execution, Key: fmt.Sprintf("%s/%d/%d", subject, version, i), At: at, Type: h.kind, Data: data}
+	}
+	return out, nil
+}

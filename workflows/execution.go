@@ -1,0 +1,271 @@
+package workflows
+
+import (
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
+)
+
+// The updates that an execution answers. Each is accepted or refused at once.
+const (
+	updateCancel = "cancel"
+	updatePause  = "pause"
+	updateResume = "resume"
+)
+
+// ExecutionInput starts an Execution. Everything else is in the store.
+type ExecutionInput struct {
+	ID delivery.ExecutionID `json:"id"`
+}
+
+// Command is who asks for a cancel, a pause or a resume, and why.
+type Command struct {
+	By     string `json:"by"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// Progress is how far an execution has come. Stages carry no context: that is
+// in the store.
+type Progress struct {
+	ID                 delivery.ExecutionID `json:"id"`
+	Status             delivery.Status      `json:"status"`
+	StartTime          time.Time            `json:"startTime,omitzero"`
+	EndTime            time.Time            `json:"endTime,omitzero"`
+	CanceledBy         string               `json:"canceledBy,omitempty"`
+	CancellationReason string               `json:"cancellationReason,omitempty"`
+	Paused             *delivery.Pause      `json:"paused,omitempty"`
+	Stages             []delivery.Stage     `json:"stages"`
+	Version            int64                `json:"version"`
+}
+
+// execution runs the stages of one execution.
+type execution struct {
+	Progress
+	definition pipeline.Definition
+	// record serialises the projections, so that their versions arrive in order.
+	record workflow.Mutex
+	// running counts the stages in progress.
+	running int
+	// open are the deployments that stages in progress wait for.
+	open []*childDeployment
+	// loaded is set once commands can be carried out, canceled by a cancel,
+	// graceOver once its deployments had their time, and ended when no command is
+	// accepted any more.
+	loaded, canceled, graceOver, ended bool
+	// changed wakes the main loop.
+	changed bool
+}
+
+// Execution runs one execution to its end. Its result is in the store; the
+// workflow itself only fails when there is no such execution.
+func Execution(ctx workflow.Context, in ExecutionInput) error {
+	work, _ := workflow.NewDisconnectedContext(ctx)
+	x := &execution{record: workflow.NewMutex(work)}
+	x.Progress.ID = in.ID
+	if err := x.handleCommands(ctx); err != nil {
+		return err
+	}
+	over, err := x.load(work)
+	x.loaded, x.ended = true, over || err != nil
+	if x.ended {
+		if err == nil {
+			err = x.drain(work)
+		}
+		return err
+	}
+	workflow.Go(work, func(work workflow.Context) {
+		ctx.Done().Receive(work, nil)
+		x.cancel(work, Command{By: delivery.System.Name, Reason: "the workflow was canceled"})
+	})
+	status, err := x.run(work)
+	if err != nil {
+		return err
+	}
+	return x.end(work, status)
+}
+
+// load reads what to run. over is true when the execution had ended already.
+func (x *execution) load(ctx workflow.Context) (over bool, err error) {
+	var loaded LoadedExecution
+	var a *Activities
+	ctx = workflow.WithLocalActivityOptions(ctx, recordOptions)
+	if err := workflow.ExecuteLocalActivity(ctx, a.LoadExecution, x.ID).Get(ctx, &loaded); err != nil {
+		return false, err
+	}
+	x.Progress, x.definition = loaded.Progress, loaded.definition()
+	if x.Status.Complete() {
+		return true, nil
+	}
+	x.Status, x.StartTime = delivery.StatusRunning, workflow.Now(ctx)
+	return false, nil
+}
+
+// run starts what may start until nothing can run any more, and returns the
+// execution's status.
+func (x *execution) run(ctx workflow.Context) (delivery.Status, error) {
+	if err := x.project(ctx, happening{delivery.EventExecution, ExecutionEvent{Status: x.Status}}); err != nil {
+		return delivery.StatusUnknown, err
+	}
+	for {
+		x.changed = false
+		if !x.canceled && x.Status != delivery.StatusPaused {
+			for _, refID := range pipeline.Ready(x.definition, x.Stages) {
+				x.start(ctx, refID)
+			}
+		}
+		if x.running == 0 {
+			if x.canceled {
+				return delivery.StatusCanceled, nil
+			}
+			status, final := pipeline.Final(x.definition, x.Stages)
+			if final && x.Status.CanBecome(status) {
+				return status, nil
+			}
+		}
+		if err := workflow.Await(ctx, func() bool { return x.changed }); err != nil {
+			return delivery.StatusUnknown, err
+		}
+	}
+}
+
+func (x *execution) start(ctx workflow.Context, refID string) {
+	stage := x.stage(refID)
+	stage.Status, stage.StartTime = delivery.StatusRunning, workflow.Now(ctx)
+	x.running++
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		x.runStage(ctx, refID)
+		x.running--
+		x.changed = true
+	})
+}
+
+// stage returns the stage with that refId. Stages are never moved.
+func (x *execution) stage(refID string) *delivery.Stage {
+	i := slices.IndexFunc(x.Stages, func(s delivery.Stage) bool { return s.RefID == refID })
+	return &x.Stages[i]
+}
+
+// stopping reports whether stages in progress are to stop.
+func (x *execution) stopping() bool { return x.canceled || pipeline.Halted(x.Stages) }
+
+// end records the end and waits for the handlers.
+func (x *execution) end(ctx workflow.Context, status delivery.Status) error {
+	x.ended = true
+	x.Status, x.EndTime = status, workflow.Now(ctx)
+	event := ExecutionEvent{Status: status, By: x.CanceledBy, Reason: x.CancellationReason}
+	if err := x.project(ctx, happening{delivery.EventExecution, event}); err != nil {
+		return err
+	}
+	return x.drain(ctx)
+}
+
+// drain waits for handlers that still run: a caller gets its answer.
+func (x *execution) drain(ctx workflow.Context) error {
+	return workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
+}
+
+// project writes the state as it stands to the store.
+func (x *execution) project(ctx workflow.Context, happened ...happening) error {
+	if err := x.record.Lock(ctx); err != nil {
+		return err
+	}
+	defer x.record.Unlock()
+	var a *Activities
+	ctx = workflow.WithLocalActivityOptions(ctx, recordOptions)
+	return workflow.ExecuteLocalActivity(ctx, a.ProjectExecution, x.nextVersion(), workflow.Now(ctx), happened).Get(ctx, nil)
+}
+
+// nextVersion returns a copy of the progress under a new version.
+func (x *execution) nextVersion() Progress {
+	x.Version++
+	p := x.Progress
+	p.Stages = slices.Clone(p.Stages)
+	return p
+}
+
+func (x *execution) handleCommands(ctx workflow.Context) error {
+	for _, h := range []struct {
+		name   string
+		handle func(workflow.Context, Command)
+	}{{updateCancel, x.cancel}, {updatePause, x.pause}, {updateResume, x.resume}} {
+		handler := func(ctx workflow.Context, c Command) error {
+			ctx, _ = workflow.NewDisconnectedContext(ctx)
+			if err := workflow.Await(ctx, func() bool { return x.loaded }); err != nil {
+				return err
+			}
+			if err := x.accept(c); err != nil {
+				return err
+			}
+			h.handle(ctx, c)
+			return nil
+		}
+		err := workflow.SetUpdateHandlerWithOptions(ctx, h.name, handler, workflow.UpdateHandlerOptions{Validator: x.accept})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// accept refuses every command to an execution that has ended. A command that
+// changes nothing, such as pausing what is paused, is accepted.
+func (x *execution) accept(Command) error {
+	if x.ended {
+		return temporal.NewNonRetryableApplicationError("execution "+string(x.ID)+" is complete", delivery.Conflict.String(), nil)
+	}
+	return nil
+}
+
+// cancel stops everything. What runs has cancelGrace to end by itself.
+func (x *execution) cancel(ctx workflow.Context, c Command) {
+	if x.canceled || x.ended {
+		return
+	}
+	x.canceled, x.changed = true, true
+	x.CanceledBy, x.CancellationReason = c.By, c.Reason
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		if workflow.Sleep(ctx, cancelGrace) == nil {
+			x.graceOver = true
+		}
+	})
+	x.controlAll(Control{Kind: ControlCancel, Command: c})
+	x.tell(ctx, updateCancel, c)
+}
+
+// pause starts no more stages and pauses the deployments.
+func (x *execution) pause(ctx workflow.Context, c Command) {
+	if x.canceled || x.ended || x.Status == delivery.StatusPaused {
+		return
+	}
+	x.Status = delivery.StatusPaused
+	x.Paused = &delivery.Pause{PausedBy: c.By, PausedAt: workflow.Now(ctx)}
+	x.controlAll(Control{Kind: ControlPause, Command: c})
+	x.tell(ctx, updatePause, c)
+}
+
+// resume goes on where the pause began.
+func (x *execution) resume(ctx workflow.Context, c Command) {
+	if x.canceled || x.ended || x.Status != delivery.StatusPaused {
+		return
+	}
+	x.Status, x.changed = delivery.StatusRunning, true
+	was := *x.Paused
+	was.ResumedBy, was.ResumedAt = c.By, workflow.Now(ctx)
+	x.Paused = &was
+	x.controlAll(Control{Kind: ControlResume, Command: c})
+	x.tell(ctx, updateResume, c)
+}
+
+// tell records a command before it is answered, so that its effect shows in the
+// next read.
+func (x *execution) tell(ctx workflow.Context, action string, c Command) {
+	event := ExecutionEvent{Status: x.Status, Action: action, By: c.By, Reason: c.Reason}
+	if err := x.project(ctx, happening{delivery.EventExecution, event}); err != nil {
+		workflow.GetLogger(ctx).Error("Command was not recorded", "execution", x.ID, "error", err)
+	}
+}

@@ -1,0 +1,119 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// TaskQueue is the task queue of all workflows and activities.
+const TaskQueue = "slipway"
+
+// The time limits of the workflows.
+const (
+	// taskTimeout is how long a workflow task may take. One takes milliseconds;
+	// this is how long a workflow stands still when its worker is killed in the
+	// middle of one, so it is half of Temporal's 10 s.
+	taskTimeout = 5 * time.Second
+	// cancelGrace is how long a canceled execution waits for its deployments to
+	// end before it ends without them. An execution is to be CANCELED within 5 s.
+	cancelGrace = 3 * time.Second
+	// lockRenewal is how often a queued deployment asks for the lock again, in
+	// case the lock's workflow was terminated with its queue.
+	lockRenewal = 5 * time.Minute
+	// holderCheck is how often the holder of a lock is looked at while somebody
+	// waits; idleHolderCheck while nobody does.
+	holderCheck     = time.Minute
+	idleHolderCheck = time.Hour
+	// maxHistory is the number of events after which a loop continues as new.
+	// Temporal suggests it at 4,096 and ends a workflow at 51,200.
+	maxHistory = 3000
+	// maxConflicts is how often in a row a change may meet a routing that moved
+	// under it before the deployment fails. Each time it decides anew.
+	maxConflicts = 10
+	// pausedLook is how often a paused deployment is looked at. Nothing depends
+	// on it: a resume or a cancel arrives as a signal.
+	pausedLook = 6 * time.Hour
+	// callTime bounds one call of a target, which returns within 30 s by the
+	// port's contract.
+	callTime = 30 * time.Second
+	// maxTroubles is how many failed looks in a row an Advance sits out itself
+	// before it leaves the pace to Temporal's retries.
+	maxTroubles = 10
+	// maxAwayTime is the longest wait inside an Advance; a longer one is a
+	// durable timer, which holds no worker slot.
+	maxAwayTime = 20 * time.Second
+)
+
+// recordOptions are for local activities that write to our own store. They are
+// repeated until the store is there again: nothing may happen unrecorded.
+var recordOptions = workflow.LocalActivityOptions{
+	StartToCloseTimeout: 10 * time.Second, // a commit takes milliseconds; SQLite may wait for another writer
+	RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 5 * time.Second},
+}
+
+// prepareOptions are for the reads before a deployment touches anything. What
+// does not answer within the budget fails the deployment, which costs nothing.
+var prepareOptions = workflow.ActivityOptions{
+	StartToCloseTimeout:    time.Minute, // a few reads of at most 30 s together
+	ScheduleToCloseTimeout: 10 * time.Minute,
+	RetryPolicy:            cloudRetry,
+}
+
+// advanceOptions are for looking and deciding. Nothing can be decided while the
+// cloud cannot be read, a rollback neither, so the budget is long: an outage of
+// a region's API or expired credentials are to be sat out.
+var advanceOptions = workflow.ActivityOptions{
+	StartToCloseTimeout:    7 * time.Minute, // Poll.Hold is at most 5 min, and one look at most 30 s
+	ScheduleToCloseTimeout: time.Hour,
+	// A worker that starts wakes every deployment, so this only counts where
+	// another worker died. Each heartbeat is a write to Temporal's store.
+	HeartbeatTimeout:    20 * time.Second,
+	RetryPolicy:         cloudRetry,
+	WaitForCancellation: false, // it only reads: a control signal need not wait for it
+}
+
+// applyOptions are for one change. The budget covers a storm of throttling;
+// after it the deployment rolls back.
+var applyOptions = workflow.ActivityOptions{
+	StartToCloseTimeout:    applyTime + callTime,
+	ScheduleToCloseTimeout: 10 * time.Minute,
+	HeartbeatTimeout:       3 * time.Second, // short, since the loop stands still for as long after a kill
+	RetryPolicy:            cloudRetry,
+	WaitForCancellation:    true, // it writes: what follows has to wait until it stopped
+}
+
+// applyTime is how long one Apply repeats the port's Apply before it returns to
+// let the workflow look again. Each of those takes at most callTime and mostly
+// much less.
+const applyTime = 20 * time.Second
+
+// lockOptions are for calls to Temporal itself: starting the lock's workflow and
+// looking at its holder. They are repeated until they succeed.
+var lockOptions = workflow.ActivityOptions{
+	StartToCloseTimeout: 10 * time.Second,
+	RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second},
+}
+
+// gateOptions are for starting and canceling the pipeline of a gate.
+var gateOptions = workflow.ActivityOptions{
+	StartToCloseTimeout:    15 * time.Second,
+	ScheduleToCloseTimeout: 5 * time.Minute,
+	RetryPolicy:            cloudRetry,
+}
+
+// gateWaitOptions are for waiting for a gate. Each attempt is one look; the
+// answer "not yet" is an error that names the time of the next attempt, which
+// neither holds a slot nor adds events. The workflow sets the deadline.
+var gateWaitOptions = workflow.ActivityOptions{
+	StartToCloseTimeout: 15 * time.Second,
+	RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 1.5, MaximumInterval: 15 * time.Second},
+}
+
+// cloudRetry is the pace at which a failing cloud call is repeated: fast at
+// first, since most trouble is a lost connection, and at most every 15 s, which
+// keeps an account's rate budget free. Throttled errors name their own pause.
+var cloudRetry = &temporal.RetryPolicy{
+	InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 15 * time.Second,
+}

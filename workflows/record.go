@@ -1,0 +1,209 @@
+package workflows
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/expression"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
+	"github.com/slipway-cd/slipway/delivery/rollout"
+)
+
+// LoadedExecution is what the workflow needs to know of an execution.
+type LoadedExecution struct {
+	Progress Progress    `json:"progress"`
+	Plan     []PlanStage `json:"plan"`
+}
+
+// PlanStage is the part of a stage's definition that decides about its turn.
+type PlanStage struct {
+	RefID      string               `json:"refId"`
+	Type       string               `json:"type"`
+	Requisites []string             `json:"requisites,omitempty"`
+	OnFailure  pipeline.FailureMode `json:"onFailure"`
+}
+
+func (l LoadedExecution) definition() pipeline.Definition {
+	var d pipeline.Definition
+	for _, s := range l.Plan {
+		d.Stages = append(d.Stages, pipeline.StageSpec{RefID: s.RefID, Type: s.Type, Requisites: s.Requisites, OnFailure: s.OnFailure})
+	}
+	return d
+}
+
+// LoadExecution reads an execution and its definition from the store.
+func (a *Activities) LoadExecution(ctx context.Context, id delivery.ExecutionID) (LoadedExecution, error) {
+	e, definition, err := a.definition(ctx, id)
+	if err != nil {
+		return LoadedExecution{}, applicationError(err)
+	}
+	loaded := LoadedExecution{Progress: Progress{ID: e.ID, Status: e.Status, Version: e.Version, Stages: slices.Clone(e.Stages)}}
+	for i := range loaded.Progress.Stages {
+		loaded.Progress.Stages[i].Context = nil
+	}
+	for _, s := range definition.Stages {
+		loaded.Plan = append(loaded.Plan, PlanStage{RefID: s.RefID, Type: s.Type, Requisites: s.Requisites, OnFailure: s.OnFailure})
+	}
+	return loaded, nil
+}
+
+func (a *Activities) definition(ctx context.Context, id delivery.ExecutionID) (delivery.Execution, pipeline.Definition, error) {
+	e, err := a.deps.Store.Execution(ctx, id)
+	if err != nil {
+		return e, pipeline.Definition{}, err
+	}
+	document, err := a.deps.Store.ExecutionDefinition(ctx, id)
+	if err != nil {
+		return e, pipeline.Definition{}, err
+	}
+	d, err := pipeline.Parse(document)
+	return e, d, err
+}
+
+// ProjectExecution writes an execution's progress, and what happened, to the
+// store. The stages keep their stored context.
+func (a *Activities) ProjectExecution(ctx context.Context, p Progress, at time.Time, happened []happening) error {
+	e, err := a.deps.Store.Execution(ctx, p.ID)
+	if err != nil {
+		return applicationError(err)
+	}
+	return applicationError(a.project(ctx, p.onto(e), at, happened))
+}
+
+func (a *Activities) project(ctx context.Context, e delivery.Execution, at time.Time, happened []happening) error {
+	list, err := events(e.ID, "execution", e.Version, at, happened)
+	if err != nil {
+		return err
+	}
+	_, err = a.deps.Store.ProjectExecution(ctx, e, list)
+	return err
+}
+
+// onto returns the stored execution with this progress.
+func (p Progress) onto(e delivery.Execution) delivery.Execution {
+	e.Status, e.StartTime, e.EndTime, e.Version = p.Status, p.StartTime, p.EndTime, p.Version
+	e.CanceledBy, e.CancellationReason, e.Paused = p.CanceledBy, p.CancellationReason, p.Paused
+	stages := slices.Clone(p.Stages)
+	for i := range stages {
+		if was := e.Stage(stages[i].RefID); was != nil {
+			stages[i].Context = was.Context
+		}
+	}
+	e.Stages = stages
+	return e
+}
+
+// BegunStage is what a stage is to do. Failure is set when its input is wrong.
+type BegunStage struct {
+	Wait     time.Duration      `json:"wait,omitempty"`
+	Clusters []delivery.Cluster `json:"clusters,omitempty"`
+	Failure  *delivery.Failure  `json:"failure,omitempty"`
+}
+
+// BeginStage evaluates the expressions of a stage, reads its input, and writes
+// both the evaluated context and the progress to the store. It evaluates the
+// definition, not the stored context, so repeating it changes nothing.
+func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, at time.Time) (BegunStage, error) {
+	e, definition, err := a.definition(ctx, p.ID)
+	if err != nil {
+		return BegunStage{}, applicationError(err)
+	}
+	e = p.onto(e)
+	var begun BegunStage
+	stage, spec := e.Stage(refID), definition.Stage(refID)
+	evaluated, err := expression.Evaluate(spec.Context(), environment(e, definition, refID))
+	if err == nil {
+		stage.Context = evaluated
+		begun, err = readStage(spec.Type, evaluated)
+	}
+	if err != nil {
+		begun = BegunStage{Failure: delivery.FailureOf("read the stage", err)}
+	}
+	if err := a.project(ctx, e, at, []happening{stageEvent(stage)}); err != nil {
+		return BegunStage{}, applicationError(err)
+	}
+	return begun, nil
+}
+
+func readStage(kind string, evaluated json.RawMessage) (BegunStage, error) {
+	switch kind {
+	case pipeline.WaitType:
+		wait, err := pipeline.ParseWait(evaluated)
+		return BegunStage{Wait: wait}, err
+	case pipeline.DeployType:
+		deploy, err := pipeline.ParseDeploy(evaluated)
+		var begun BegunStage
+		for _, c := range deploy.Clusters {
+			begun.Clusters = append(begun.Clusters, c.Cluster)
+		}
+		return begun, err
+	default:
+		return BegunStage{}, delivery.Errorf(delivery.Invalid, "stage type %q cannot be carried out", kind)
+	}
+}
+
+// environment is what the expressions of a stage see.
+func environment(e delivery.Execution, d pipeline.Definition, refID string) expression.Env {
+	env := expression.Env{Parameters: e.Trigger.Parameters, Trigger: triggerOf(e)}
+	if whole, err := json.Marshal(e); err == nil {
+		env.Execution = whole
+	}
+	seen := map[string]bool{refID: true}
+	for near := []string{refID}; len(near) > 0; {
+		var next []string
+		for _, id := range near {
+			for _, before := range d.Stage(id).Requisites {
+				if seen[before] {
+					continue
+				}
+				seen[before] = true
+				next = append(next, before)
+				if s := e.Stage(before); s != nil && len(s.Outputs) > 0 {
+					env.Outputs = append(env.Outputs, s.Outputs)
+				}
+			}
+		}
+		near = next
+	}
+	return env
+}
+
+// triggerOf is the trigger as the client sent it, with what the server knows better.
+func triggerOf(e delivery.Execution) json.RawMessage {
+	fields := map[string]json.RawMessage{}
+	if len(e.Trigger.Document) > 0 && json.Unmarshal(e.Trigger.Document, &fields) != nil {
+		fields = map[string]json.RawMessage{}
+	}
+	known, err := json.Marshal(delivery.Trigger{Type: e.Trigger.Type, User: e.Trigger.User,
+		Parameters: e.Trigger.Parameters, CorrelationID: e.Trigger.CorrelationID})
+	if err != nil || json.Unmarshal(known, &fields) != nil {
+		return known
+	}
+	out, err := json.Marshal(fields)
+	if err != nil {
+		return known
+	}
+	return out
+}
+
+// RecordDeployment writes a deployment, and what happened, to the store. state
+// is nil before the rollout has one.
+func (a *Activities) RecordDeployment(ctx context.Context, d delivery.Deployment, state *rollout.State, at time.Time, happened []happening) error {
+	if state != nil {
+		detail, err := state.Detail()
+		if err != nil {
+			return fmt.Errorf("encode detail of deployment %s: %w", d.ID, err)
+		}
+		d.Detail = detail
+	}
+	list, err := events(d.Execution, string(d.ID), d.Version, at, happened)
+	if err != nil {
+		return err
+	}
+	_, err = a.deps.Store.RecordDeployment(ctx, d, list)
+	return applicationError(err)
+}

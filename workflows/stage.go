@@ -1,0 +1,222 @@
+package workflows
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
+)
+
+// stageResult is how a stage ended. The zero value is success.
+type stageResult struct {
+	canceled bool
+	failure  *delivery.Failure
+	outputs  json.RawMessage
+}
+
+// runStage carries one stage from RUNNING to its end and records both.
+func (x *execution) runStage(ctx workflow.Context, refID string) {
+	result := x.carryOut(ctx, refID)
+	stage := x.stage(refID)
+	stage.EndTime, stage.Failure, stage.Outputs = workflow.Now(ctx), result.failure, result.outputs
+	switch {
+	case result.canceled:
+		stage.Status = delivery.StatusCanceled
+	case result.failure != nil:
+		stage.Status = x.definition.Stage(refID).OnFailure.Status()
+	default:
+		stage.Status = delivery.StatusSucceeded
+	}
+	x.changed = true // a halted execution stops the other branches at once
+	if err := x.project(ctx, stageEvent(stage)); err != nil {
+		workflow.GetLogger(ctx).Error("End of stage was not recorded", "execution", x.ID, "stage", refID, "error", err)
+	}
+}
+
+func stageEvent(s *delivery.Stage) happening {
+	return happening{delivery.EventStage, StageEvent{RefID: s.RefID, Type: s.Type, Name: s.Name, Status: s.Status,
+		Deployments: slices.Clone(s.Deployments), Failure: s.Failure}}
+}
+
+func (x *execution) carryOut(ctx workflow.Context, refID string) stageResult {
+	begun, err := x.begin(ctx, refID)
+	switch {
+	case err != nil:
+		return stageResult{failure: delivery.FailureOf("begin the stage", err)}
+	case begun.Failure != nil:
+		return stageResult{failure: begun.Failure}
+	case x.stopping():
+		return stageResult{canceled: true}
+	case begun.Clusters != nil:
+		return x.deploy(ctx, refID, begun.Clusters)
+	default:
+		return x.wait(ctx, begun.Wait)
+	}
+}
+
+// begin evaluates the stage's context, once, and records that the stage runs.
+func (x *execution) begin(ctx workflow.Context, refID string) (BegunStage, error) {
+	var begun BegunStage
+	if err := x.record.Lock(ctx); err != nil {
+		return begun, err
+	}
+	defer x.record.Unlock()
+	var a *Activities
+	ctx = workflow.WithLocalActivityOptions(ctx, recordOptions)
+	err := workflow.ExecuteLocalActivity(ctx, a.BeginStage, x.nextVersion(), refID, workflow.Now(ctx)).Get(ctx, &begun)
+	return begun, err
+}
+
+// wait is the wait stage: one durable timer.
+func (x *execution) wait(ctx workflow.Context, d time.Duration) stageResult {
+	stopped, err := workflow.AwaitWithTimeout(ctx, d, x.stopping)
+	return stageResult{canceled: stopped || err != nil}
+}
+
+// childDeployment is a deployment that a stage waits for.
+type childDeployment struct {
+	id     delivery.DeploymentID
+	result *DeploymentResult
+	// outgoing are the control signals not yet sent.
+	outgoing []Control
+}
+
+func (c *childDeployment) control(to Control) { c.outgoing = append(c.outgoing, to) }
+
+// controlAll sends a control signal to every open deployment.
+func (x *execution) controlAll(to Control) {
+	for _, c := range x.open {
+		c.control(to)
+	}
+}
+
+// deploy is the deploy stage: one child per cluster, side by side.
+func (x *execution) deploy(ctx workflow.Context, refID string, clusters []delivery.Cluster) stageResult {
+	children := make([]*childDeployment, len(clusters))
+	for i, cluster := range clusters {
+		children[i] = x.startDeployment(ctx, refID, cluster)
+	}
+	if err := x.project(ctx, stageEvent(x.stage(refID))); err != nil {
+		return stageResult{failure: delivery.FailureOf("record the deployments", err)}
+	}
+	halts := x.definition.Stage(refID).OnFailure == pipeline.HaltPipeline
+	over := func() bool {
+		return !slices.ContainsFunc(children, func(c *childDeployment) bool { return c.result == nil })
+	}
+	failed := func() bool {
+		return halts && slices.ContainsFunc(children, func(c *childDeployment) bool { return c.result != nil && c.result.failed() })
+	}
+	_ = workflow.Await(ctx, func() bool { return over() || x.stopping() || failed() })
+	stopped := x.stopping()
+	if !over() && !x.canceled { // a cancel has sent its own signals
+		for _, c := range children {
+			c.control(Control{Kind: ControlCancel, Command: Command{By: delivery.System.Name, Reason: "another part of the execution failed"}})
+		}
+	}
+	_ = workflow.Await(ctx, func() bool { return over() || x.graceOver })
+	x.open = slices.DeleteFunc(x.open, func(c *childDeployment) bool { return slices.Contains(children, c) })
+	return x.deployed(children, stopped || x.canceled)
+}
+
+// startDeployment starts the child and follows it in the background.
+func (x *execution) startDeployment(ctx workflow.Context, refID string, cluster delivery.Cluster) *childDeployment {
+	stage := x.stage(refID)
+	id := delivery.NewDeploymentID(x.ID, refID, cluster)
+	stage.Deployments = append(stage.Deployments, id)
+	child := &childDeployment{id: id}
+	x.open = append(x.open, child)
+	if x.Status == delivery.StatusPaused {
+		child.control(Control{Kind: ControlPause, Command: Command{By: x.Paused.PausedBy}})
+	}
+	future := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID:            id.WorkflowID(),
+		WorkflowTaskTimeout:   taskTimeout,
+		ParentClosePolicy:     enums.PARENT_CLOSE_POLICY_ABANDON,
+		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+	}), deploymentType, DeploymentInput{ID: id, Execution: x.ID, Stage: refID, Cluster: cluster})
+	workflow.Go(ctx, func(ctx workflow.Context) { child.send(ctx, future) })
+	workflow.Go(ctx, func(ctx workflow.Context) { child.follow(ctx, future) })
+	return child
+}
+
+// follow waits for the end. A child that ends without a result was terminated.
+func (c *childDeployment) follow(ctx workflow.Context, future workflow.ChildWorkflowFuture) {
+	var result DeploymentResult
+	if err := future.Get(ctx, &result); err != nil {
+		failure := failureOf("carry out the deployment", err)
+		result = DeploymentResult{Status: delivery.DeploymentFailed, Failure: &failure}
+	}
+	c.result = &result
+}
+
+// send passes control signals on, in their order, once the child has started.
+func (c *childDeployment) send(ctx workflow.Context, future workflow.ChildWorkflowFuture) {
+	if future.GetChildWorkflowExecution().Get(ctx, nil) != nil {
+		return // it never started; follow has the reason
+	}
+	for {
+		if workflow.Await(ctx, func() bool { return len(c.outgoing) > 0 || c.result != nil }) != nil || c.result != nil {
+			return
+		}
+		next := c.outgoing[0]
+		c.outgoing = c.outgoing[1:]
+		err := workflow.SignalExternalWorkflow(ctx, c.id.WorkflowID(), "", signalControl, next).Get(ctx, nil)
+		if err != nil {
+			workflow.GetLogger(ctx).Info("Deployment took no signal", "deployment", c.id, "signal", next.Kind, "error", err)
+		}
+	}
+}
+
+// deployed sums the deployments of a stage up. canceled stages have no failure:
+// what becomes of their deployments stands in the deployments' records.
+func (x *execution) deployed(children []*childDeployment, canceled bool) stageResult {
+	outputs := deployOutputs{Deployments: []deployOutput{}}
+	var failure *delivery.Failure
+	for _, c := range children {
+		o := deployOutput{Deployment: c.id, Status: delivery.DeploymentRollingBack}
+		if c.result != nil {
+			o.Status, o.ServerGroup = c.result.Status, c.result.ServerGroup
+			failure = weightier(failure, c.result)
+		}
+		outputs.Deployments = append(outputs.Deployments, o)
+	}
+	raw, err := json.Marshal(outputs)
+	if err != nil {
+		return stageResult{failure: delivery.FailureOf("sum the deployments up", err)}
+	}
+	if canceled {
+		return stageResult{canceled: true, outputs: raw}
+	}
+	return stageResult{failure: failure, outputs: raw}
+}
+
+// weightier returns the failure that explains more: a deployment that was
+// canceled because of another one explains nothing.
+func weightier(known *delivery.Failure, r *DeploymentResult) *delivery.Failure {
+	if !r.failed() || known != nil && (known.Kind != kindCanceled || r.Failure == nil) {
+		return known
+	}
+	if r.Failure == nil {
+		return &delivery.Failure{Kind: delivery.Internal.String(), Message: "the deployment ended " + string(r.Status)}
+	}
+	return r.Failure
+}
+
+// kindCanceled is the kind of the failure of a canceled deployment.
+const kindCanceled = "canceled"
+
+// deployOutputs are the outputs of a deploy stage.
+type deployOutputs struct {
+	Deployments []deployOutput `json:"deployments"`
+}
+
+type deployOutput struct {
+	Deployment  delivery.DeploymentID     `json:"deployment"`
+	ServerGroup string                    `json:"serverGroup,omitempty"`
+	Status      delivery.DeploymentStatus `json:"status"`
+}
