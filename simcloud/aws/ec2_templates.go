@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+
+	"github.com/slipway-cd/slipway/simcloud"
 )
 
 // templateData is LaunchTemplateData as far as the simulator launches from it.
@@ -65,8 +67,8 @@ type ec2Tag1 struct {
 type createLaunchTemplateInput struct {
 	DryRun             bool
 	ClientToken        string
-	LaunchTemplateName string       `wire:",required"`
-	VersionDescription string       ``
+	LaunchTemplateName string `wire:",required"`
+	VersionDescription string
 	LaunchTemplateData templateData `wire:",required"`
 	TagSpecification   []templateTags
 	Operator           refused
@@ -177,7 +179,7 @@ func (c *call) createLaunchTemplate(in *createLaunchTemplateInput) (*launchTempl
 	if in.ClientToken != "" {
 		c.data.Tokens[c.action+"/"+in.ClientToken] = tokenRecord{Parameters: digest, Resource: t.ID, Version: 1}
 	}
-	c.resource("created", "launch-template", t.ID, t.Name, t.Tags)
+	c.resource(simcloud.ResourceCreated, simcloud.TypeLaunchTemplate, t.ID, t.Name, t.Tags)
 	return &launchTemplateOutput{renderTemplate(t)}, nil
 }
 
@@ -429,6 +431,6 @@ func (c *call) deleteLaunchTemplate(in *deleteLaunchTemplateInput) (*launchTempl
 		return nil, refusal
 	}
 	delete(c.data.Templates, t.ID)
-	c.resource("deleted", "launch-template", t.ID, t.Name, t.Tags)
+	c.resource(simcloud.ResourceDeleted, simcloud.TypeLaunchTemplate, t.ID, t.Name, t.Tags)
 	return &launchTemplateOutput{renderTemplate(t)}, nil
 }
