@@ -197,11 +197,20 @@ func (n *creation) targetGroupInput(ctx context.Context, name string) (*elb.Crea
 		in.HealthyThresholdCount, in.UnhealthyThresholdCount = model.HealthyThresholdCount, model.UnhealthyThresholdCount
 		in.Matcher = model.Matcher
 	}
-	if n.settings.Port != 0 {
-		in.Port = ptr(n.settings.Port)
+	s := n.settings
+	if s.HealthCheckPath != "" {
+		in.HealthCheckPath = ptr(s.HealthCheckPath)
 	}
-	if n.settings.HealthCheckPath != "" {
-		in.HealthCheckPath = ptr(n.settings.HealthCheckPath)
+	for _, o := range []struct {
+		value int32
+		to    **int32
+	}{
+		{s.Port, &in.Port}, {s.HealthCheckInterval, &in.HealthCheckIntervalSeconds}, {s.HealthCheckTimeout, &in.HealthCheckTimeoutSeconds},
+		{s.HealthyThreshold, &in.HealthyThresholdCount}, {s.UnhealthyThreshold, &in.UnhealthyThresholdCount},
+	} {
+		if o.value != 0 {
+			*o.to = ptr(o.value)
+		}
 	}
 	return in, nil
 }
@@ -301,24 +310,23 @@ func (n *creation) makeGroup(ctx context.Context) (string, error) {
 	in := n.groupInput(subnets)
 	_, err = n.groups.CreateAutoScalingGroup(ctx, in)
 	if isA[*astypes.AlreadyExistsFault](err) {
-		return "", n.compareExisting(ctx)
+		return "CreateAutoScalingGroup", n.compareExisting(ctx)
 	}
 	return "CreateAutoScalingGroup", aws.Classify(err, "create Auto Scaling group %s", n.change.Group)
 }
 
-// compareExisting decides what an "already exists" means: an earlier try of
-// ours (NotReady: it will be visible soon) or somebody else's group (Conflict).
+// compareExisting decides what an "already exists" means. It is nil when an
+// earlier try of ours made the group and its answer was lost, NotReady when the
+// group is not visible yet, and Conflict when it is somebody else's.
 func (n *creation) compareExisting(ctx context.Context) error {
 	group, err := n.group(ctx, n.change.Group)
 	if err != nil {
 		return err
 	}
-	if group != nil {
-		if err := own(n.change, "Auto Scaling group", groupTags(group)); err != nil {
-			return err
-		}
+	if group == nil {
+		return delivery.Errorf(delivery.NotReady, "Auto Scaling group %s exists and is not visible yet", n.change.Group)
 	}
-	return delivery.Errorf(delivery.NotReady, "Auto Scaling group %s exists and is not visible yet", n.change.Group)
+	return own(n.change, "Auto Scaling group", groupTags(group))
 }
 
 func (n *creation) groupInput(subnets []string) *autoscaling.CreateAutoScalingGroupInput {

@@ -29,6 +29,10 @@ type settings struct {
 	TargetGroups           []string            `json:"targetGroups"`
 	Port                   int32               `json:"port"`
 	HealthCheckPath        string              `json:"healthCheckPath"`
+	HealthCheckInterval    int32               `json:"healthCheckInterval"`
+	HealthCheckTimeout     int32               `json:"healthCheckTimeout"`
+	HealthyThreshold       int32               `json:"healthyThreshold"`
+	UnhealthyThreshold     int32               `json:"unhealthyThreshold"`
 	IAMRole                string              `json:"iamRole"`
 	KeyPair                string              `json:"keyPair"`
 	EBSOptimized           bool                `json:"ebsOptimized"`
@@ -118,25 +122,34 @@ func (s settings) check(cluster delivery.Cluster) []delivery.Finding {
 			refuse("/tags/"+escape(key), "has a reserved prefix")
 		}
 	}
-	for _, n := range []struct {
-		pointer string
-		value   int32
-	}{{"/listenerPort", s.ListenerPort}, {"/port", s.Port}} {
-		if n.value < 0 || n.value > 65535 {
-			refuse(n.pointer, "is %d; want a port from 1 to 65535", n.value)
-		}
-	}
-	for _, n := range []struct {
-		pointer string
-		value   *int32
-	}{{"/healthCheckGracePeriod", s.HealthCheckGracePeriod}, {"/cooldown", s.Cooldown}} {
-		if deref(n.value) < 0 {
-			refuse(n.pointer, "is %d; must not be negative", *n.value)
-		}
-	}
+	out = append(out, s.checkNumbers()...)
 	// A launch template's name has 128 characters at most.
 	if name := cluster.Moniker.ServerGroup(0); len(name) > 128 {
 		refuse("", "server group names such as %s have %d characters; AWS allows 128", name, len(name))
+	}
+	return out
+}
+
+// checkNumbers holds the numbers within what ELBv2 and Auto Scaling allow (API
+// references of CreateTargetGroup and CreateAutoScalingGroup). 0 is not given.
+func (s settings) checkNumbers() []delivery.Finding {
+	var out []delivery.Finding
+	for _, n := range []struct {
+		pointer          string
+		value, low, high int32
+	}{
+		{"/listenerPort", s.ListenerPort, 1, 65535},
+		{"/port", s.Port, 1, 65535},
+		{"/healthCheckInterval", s.HealthCheckInterval, 5, 300},
+		{"/healthCheckTimeout", s.HealthCheckTimeout, 2, 120},
+		{"/healthyThreshold", s.HealthyThreshold, 2, 10},
+		{"/unhealthyThreshold", s.UnhealthyThreshold, 2, 10},
+		{"/healthCheckGracePeriod", deref(s.HealthCheckGracePeriod), 0, 7200},
+		{"/cooldown", deref(s.Cooldown), 0, 86400},
+	} {
+		if n.value != 0 && (n.value < n.low || n.value > n.high) {
+			out = append(out, delivery.Finding{Pointer: n.pointer, Message: fmt.Sprintf("is %d; want %d to %d", n.value, n.low, n.high)})
+		}
 	}
 	return out
 }

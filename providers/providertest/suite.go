@@ -1,0 +1,421 @@
+package providertest
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/providers"
+)
+
+// Run runs the whole suite. open returns a new cloud for each test.
+func Run(t *testing.T, open func(*testing.T) Cloud) {
+	for _, test := range []struct {
+		name string
+		run  func(*bench)
+	}{
+		{"DescriptorIsComplete", descriptorIsComplete},
+		{"EmptyCluster", emptyCluster},
+		{"CreateReadsBack", createReadsBack},
+		{"CreateIsIdempotent", createIsIdempotent},
+		{"CreateOfAnotherChangeConflicts", createConflicts},
+		{"CapacityReadsBack", capacityReadsBack},
+		{"RoutingReadsBack", routingReadsBack},
+		{"RoutingKeepsItsFingerprint", routingFingerprint},
+		{"GuardHolds", guardHolds},
+		{"DestroyLeavesNothing", destroyLeavesNothing},
+		{"UnknownImage", unknownImage},
+		{"SickGroupReportsProblems", sickGroup},
+		{"LookAlikesAreUntouched", lookAlikes},
+		{"EveryPageIsRead", everyPage},
+		{"ClustersOfAnApplication", clustersOfAnApplication},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(newBench(t, open)) })
+	}
+	t.Run("LostAnswers", func(t *testing.T) { lostAnswers(t, open) })
+	t.Run("Interrupted", func(t *testing.T) { interrupted(t, open) })
+}
+
+func descriptorIsComplete(b *bench) {
+	d := b.target.Describe()
+	if d.Kind == "" || len(d.Schema) == 0 {
+		b.Errorf("descriptor without kind or schema: %+v", d)
+	}
+	if d.Capabilities.Weighted && d.Capabilities.Settle <= 0 {
+		b.Errorf("a router that settles in no time: %+v", d.Capabilities)
+	}
+}
+
+func emptyCluster(b *bench) {
+	seen := b.observe()
+	if seen.Groups == nil || len(seen.Groups) != 0 || seen.Routing != nil {
+		b.Errorf("snapshot of a cluster without groups: %+v", seen)
+	}
+	if diff := cmp.Diff(b.cluster, seen.Cluster); diff != "" {
+		b.Error(diff)
+	}
+	b.apply(b.change(delivery.DestroyGroup, 1))
+	if n := b.Writes(); n != 0 {
+		b.Errorf("destroying nothing wrote %d times", n)
+	}
+}
+
+func createReadsBack(b *bench) {
+	c := b.create(1, b.good, 2, true)
+	b.apply(c)
+	seen := b.untilHealthy(1, 2)
+	if seen.Routing == nil || len(seen.Routing.Weights) != 1 || seen.Routing.Percent(c.Group) != 0 {
+		b.Fatalf("routing %+v; want the new group known at weight 0", seen.Routing)
+	}
+	got := *seen.Group(c.Group)
+	if got.CreatedAt.IsZero() || got.ImageID == "" || len(got.HealthSources) < 2 {
+		b.Errorf("incomplete view: %+v", got)
+	}
+	got.CreatedAt, got.ImageID, got.HealthSources, got.Instances, got.Problems = seen.ObservedAt, "", nil, nil, nil
+	want := delivery.ServerGroup{
+		Name: c.Group, Sequence: 1, CreatedAt: seen.ObservedAt, Image: b.good, Capacity: delivery.Pinned(2),
+		Complete: true, Managed: true, Deployment: c.Deployment,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		b.Error(diff)
+	}
+}
+
+func createIsIdempotent(b *bench) {
+	c := b.create(1, b.good, 1, true)
+	if n := b.apply(c); n < 1 {
+		b.Errorf("creation took %d writes", n)
+	}
+	pieces := b.Pieces()
+	for range 3 {
+		if n := b.apply(c); n != 0 {
+			b.Errorf("the same creation again took %d writes", n)
+		}
+	}
+	if diff := cmp.Diff(pieces, b.Pieces()); diff != "" {
+		b.Error(diff)
+	}
+}
+
+func createConflicts(b *bench) {
+	c := b.create(1, b.good, 1, true)
+	b.apply(c)
+	other := c
+	other.Key += "-other"
+	b.refuses(b.target, other, delivery.Conflict)
+}
+
+func capacityReadsBack(b *bench) {
+	b.apply(b.create(1, b.good, 1, false))
+	for _, size := range []int{3, 0, 2} {
+		if n := b.apply(b.resize(1, size)); n != 1 {
+			b.Errorf("resize to %d took %d writes", size, n)
+		}
+		if got := b.observe().Groups[0].Capacity; got != delivery.Pinned(size) {
+			b.Errorf("capacity %+v; want %d", got, size)
+		}
+		if n := b.apply(b.resize(1, size)); n != 0 {
+			b.Errorf("resize to what it is took %d writes", n)
+		}
+	}
+	b.untilHealthy(1, 2)
+	wide := b.resize(1, 0)
+	wide.Capacity = &delivery.Capacity{Min: 1, Desired: 2, Max: 4}
+	b.apply(wide)
+	if got := b.observe().Groups[0].Capacity; got != *wide.Capacity {
+		b.Errorf("capacity %+v; want %+v", got, *wide.Capacity)
+	}
+	wrong := b.resize(1, 0)
+	wrong.Capacity = &delivery.Capacity{Min: 3, Desired: 2, Max: 4}
+	b.refuses(b.target, wrong, delivery.Invalid)
+	b.refuses(b.target, b.resize(9, 1), delivery.NotFound)
+}
+
+func routingReadsBack(b *bench) {
+	b.apply(b.create(1, b.good, 1, true))
+	b.apply(b.create(2, b.good, 1, true))
+	for _, weights := range []map[int]int{{1: 100}, {1: 70, 2: 30}, {1: 1, 2: 99}, {2: 100}, {1: 0, 2: 100}} {
+		c := b.weigh(weights)
+		b.apply(c)
+		if got := b.observe().Routing; !delivery.SameWeights(got.Weights, c.Weights) || len(got.Weights) != 2 {
+			b.Errorf("weights %+v; want %+v with both groups known", got.Weights, c.Weights)
+		}
+		if n := b.apply(c); n != 0 {
+			b.Errorf("the same weights again took %d writes", n)
+		}
+	}
+}
+
+func routingFingerprint(b *bench) {
+	b.apply(b.create(1, b.good, 1, true))
+	b.apply(b.create(2, b.good, 1, true))
+	first := b.weigh(map[int]int{1: 100})
+	stale := b.weigh(map[int]int{2: 100})
+	b.apply(first)
+	if now := b.observe().Routing.Fingerprint; now == stale.Fingerprint {
+		b.Errorf("fingerprint %q did not change with the weights", now)
+	}
+	b.refuses(b.target, stale, delivery.Conflict)
+	same := first
+	same.Fingerprint = "something old"
+	if n := b.apply(same); n != 0 {
+		b.Errorf("weights that are already stored took %d writes", n)
+	}
+}
+
+func guardHolds(b *bench) {
+	guarded := providers.Guard(b.target)
+	b.serve(1, 1)
+	b.apply(b.create(2, b.sick, 1, true))
+	b.refuses(guarded, b.resize(1, 0), delivery.Guarded)
+	b.refuses(guarded, b.change(delivery.DestroyGroup, 1), delivery.Guarded)
+	b.refuses(guarded, b.weigh(map[int]int{2: 100}), delivery.Guarded)
+	b.refuses(guarded, b.weigh(map[int]int{1: 50, 2: 50}), delivery.Guarded)
+	b.refuses(guarded, b.weigh(map[int]int{1: 50}), delivery.Invalid)
+	// The target itself refuses to destroy what takes traffic, too.
+	b.refuses(b.target, b.change(delivery.DestroyGroup, 1), delivery.Guarded)
+}
+
+func destroyLeavesNothing(b *bench) {
+	b.serve(1, 1)
+	before := b.Pieces()
+	b.apply(b.create(2, b.good, 2, true))
+	b.untilHealthy(2, 2)
+	destroy := b.change(delivery.DestroyGroup, 2)
+	if n := b.apply(destroy); n < 2 {
+		b.Errorf("destroy took %d writes", n)
+	}
+	if diff := cmp.Diff(before, b.Pieces()); diff != "" {
+		b.Errorf("left behind or taken too much:\n%s", diff)
+	}
+	if n := b.apply(destroy); n != 0 {
+		b.Errorf("destroying nothing took %d writes", n)
+	}
+	if seen := b.observe(); len(seen.Groups) != 1 || seen.Routing.Percent(b.cluster.Moniker.ServerGroup(1)) != 100 {
+		b.Errorf("after the destroy: %+v", seen)
+	}
+}
+
+func unknownImage(b *bench) {
+	good := b.Spec(b.good, 1, true)
+	if findings, err := b.target.Validate(b.Context(), b.cluster, good); err != nil || len(findings) != 0 {
+		b.Errorf("validate a good spec: findings %v, error %v", findings, err)
+	}
+	bad := b.Spec("no-such-image", 1, true)
+	findings, err := b.target.Validate(b.Context(), b.cluster, bad)
+	if err != nil || len(findings) != 1 || findings[0].Pointer == "" || findings[0].Warning {
+		b.Errorf("validate an unknown image: findings %+v, error %v", findings, err)
+	}
+	b.refuses(b.target, b.create(1, "no-such-image", 1, true), delivery.Invalid)
+}
+
+func sickGroup(b *bench) {
+	b.apply(b.create(1, b.sick, 1, true))
+	seen := b.until("a problem is reported", func(s delivery.Snapshot) bool {
+		return len(s.Groups) == 1 && len(s.Groups[0].Problems) > 0
+	})
+	g := seen.Groups[0]
+	if g.Healthy() != 0 {
+		b.Errorf("a sick group counts %d healthy", g.Healthy())
+	}
+	for _, p := range g.Problems {
+		if p.ID == "" || p.Code == "" || p.Message == "" || p.At.IsZero() {
+			b.Errorf("incomplete problem %+v", p)
+		}
+	}
+}
+
+func lookAlikes(b *bench) {
+	names := []string{"shop-test-extra-v001", "shop-testing-v001", "shop-v001", "shop-test"}
+	for _, name := range names {
+		b.Plant(b.T, name)
+	}
+	stranger := b.cluster.Moniker.ServerGroup(7)
+	b.Plant(b.T, stranger)
+	before := b.Pieces()
+	b.apply(b.create(1, b.good, 1, false))
+	for _, g := range b.observe().Groups {
+		if !b.cluster.Owns(g.Name) || g.Name == stranger && g.Managed {
+			b.Errorf("%s taken for a group of the cluster: %+v", g.Name, g)
+		}
+	}
+	b.refuses(b.target, b.change(delivery.DestroyGroup, 7), delivery.Guarded)
+	foreign := b.change(delivery.DestroyGroup, 1)
+	foreign.Group = "shop-test-extra-v001"
+	b.refuses(b.target, foreign, delivery.Invalid)
+	taken := b.create(7, b.good, 1, false)
+	b.refuses(b.target, taken, delivery.Conflict)
+	b.apply(b.change(delivery.DestroyGroup, 1))
+	if diff := cmp.Diff(before, b.Pieces()); diff != "" {
+		b.Errorf("strangers were touched:\n%s", diff)
+	}
+}
+
+func everyPage(b *bench) {
+	const groups = 7
+	var want []string
+	for sequence := range groups {
+		b.apply(b.create(sequence, b.good, 0, false))
+		want = append(want, b.cluster.Moniker.ServerGroup(sequence))
+	}
+	var got []string
+	for _, g := range b.observe().Groups {
+		got = append(got, g.Name)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		b.Error(diff)
+	}
+}
+
+func clustersOfAnApplication(b *bench) {
+	lister, ok := b.target.(delivery.ClusterLister)
+	if !ok {
+		b.Fatal("the target cannot list clusters")
+	}
+	var want []delivery.Cluster
+	for i, m := range []delivery.Moniker{{App: "shop"}, {App: "shop", Stack: "test"}, {App: "shop", Stack: "test", Detail: "a-b"}, {App: "shopping"}} {
+		b.cluster = b.Cluster(m)
+		b.apply(b.create(i, b.good, 0, false))
+		b.apply(b.create(i+1, b.good, 0, false))
+		if m.App == "shop" {
+			want = append(want, b.cluster)
+		}
+	}
+	got, err := lister.Clusters(b.Context(), "shop")
+	if err != nil {
+		b.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		b.Error(diff)
+	}
+	if none, err := lister.Clusters(b.Context(), "nobody"); err != nil || len(none) != 0 {
+		b.Errorf("clusters of nobody: %v, %v", none, err)
+	}
+}
+
+func keysOf(m map[int]int) iter.Seq[int] { return maps.Keys(m) }
+
+// lostAnswers loses the answer of each write in turn, after its effect: every
+// change must end as if nothing had happened.
+func lostAnswers(t *testing.T, open func(*testing.T) Cloud) {
+	moves := []func(b *bench){
+		func(b *bench) { b.apply(b.create(2, b.good, 1, true)) },
+		func(b *bench) { b.apply(b.weigh(map[int]int{1: 40, 2: 60})) },
+		func(b *bench) { b.apply(b.resize(2, 2)) },
+		func(b *bench) { b.apply(b.weigh(map[int]int{1: 100, 2: 0})) },
+		func(b *bench) { b.apply(b.change(delivery.DestroyGroup, 2)) },
+	}
+	t.Run("EachWrite", func(t *testing.T) {
+		b := newBench(t, open)
+		b.serve(1, 1)
+		before := b.Pieces()
+		for round := range 2 {
+			for i, move := range moves {
+				if round == 1 {
+					b.LoseAnswer(1)
+				}
+				writes := b.Writes()
+				move(b)
+				if i == 0 {
+					b.oneGroup(2)
+				}
+				if round == 1 && b.Writes() == writes {
+					b.Errorf("move %d wrote nothing", i)
+				}
+			}
+			if diff := cmp.Diff(before, b.Pieces()); diff != "" {
+				b.Errorf("round %d left something:\n%s", round, diff)
+			}
+		}
+	})
+	for nth := 1; nth <= 6; nth++ {
+		t.Run(fmt.Sprintf("Write%dOfCreateAndDestroy", nth), func(t *testing.T) {
+			b := newBench(t, open)
+			before := b.Pieces()
+			b.LoseAnswer(nth)
+			b.apply(b.create(2, b.good, 1, true))
+			b.oneGroup(2)
+			b.LoseAnswer(nth)
+			b.apply(b.change(delivery.DestroyGroup, 2))
+			if diff := cmp.Diff(before, b.Pieces()); diff != "" {
+				b.Errorf("left behind:\n%s", diff)
+			}
+		})
+	}
+}
+
+// oneGroup wants exactly one complete group of that sequence.
+func (b *bench) oneGroup(sequence int) {
+	b.Helper()
+	n := 0
+	for _, g := range b.observe().Groups {
+		if g.Sequence == sequence {
+			n++
+			if !g.Complete {
+				b.Errorf("%s is not complete", g.Name)
+			}
+		}
+	}
+	if n != 1 {
+		b.Errorf("%d groups of sequence %d; want 1", n, sequence)
+	}
+}
+
+// interrupted stops a creation after each of its writes: the half-made group is
+// shown as incomplete, and a destroy leaves nothing.
+func interrupted(t *testing.T, open func(*testing.T) Cloud) {
+	b := newBench(t, open)
+	before := b.Pieces()
+	c := b.create(1, b.good, 1, true)
+	total := b.apply(c)
+	b.apply(b.change(delivery.DestroyGroup, 1))
+	for after := 1; after < total; after++ {
+		c.Key += "-again"
+		for range after {
+			if receipt, err := b.applyOnce(c); err != nil || receipt.Done {
+				b.Fatalf("creation step: %+v, %v", receipt, err)
+			}
+		}
+		b.shownIncomplete(c.Group, fmt.Sprintf("creation stopped after %d writes", after))
+		b.destroyShown(c.Group, before)
+		if diff := cmp.Diff(before, b.Pieces()); diff != "" {
+			b.Fatalf("creation stopped after %d writes, destroy left:\n%s", after, diff)
+		}
+	}
+}
+
+func (b *bench) shownIncomplete(group, when string) {
+	b.Helper()
+	g := b.observe().Group(group)
+	if g == nil || g.Complete || !g.Managed {
+		b.Errorf("%s: %+v; want an incomplete managed group", when, g)
+	}
+}
+
+// destroyShown destroys the group, which stays listed until its last piece is gone.
+func (b *bench) destroyShown(group string, without []string) {
+	b.Helper()
+	destroy := b.change(delivery.DestroyGroup, 1)
+	for range maxApplies {
+		receipt, err := b.applyOnce(destroy)
+		if err != nil && !delivery.KindOf(err).Retryable() {
+			b.Fatal(err)
+		}
+		if receipt.Done {
+			if g := b.observe().Group(group); g != nil {
+				b.Errorf("destroyed and still shown: %+v", *g)
+			}
+			return
+		}
+		if !slices.Equal(without, b.Pieces()) && receipt.Wrote != "" {
+			b.shownIncomplete(group, "during the destroy")
+		}
+		pause(b.T)
+	}
+	b.Fatal("destroy did not end")
+}
