@@ -95,17 +95,22 @@ func checkEdges(r *reader, stages []StageSpec) {
 
 func distinct(ids []string) []string {
 	var out []string
+	seen := make(map[string]bool, len(ids))
 	for _, id := range ids {
-		if !slices.Contains(out, id) {
+		if !seen[id] {
 			out = append(out, id)
 		}
+		seen[id] = true
 	}
 	return out
 }
 
+// maxCycles is how many cycles are reported: a dense graph has more than anybody
+// reads.
+const maxCycles = 10
+
 // cycles returns cycles of two or more stages, each starting at its first stage
-// in the document and going along requisites. Every stage that is in a cycle
-// is in one of those returned or reaches one.
+// in the document and going along requisites; none only when there is none.
 func cycles(stages []StageSpec, index map[string]int) [][]string {
 	const (
 		unseen = iota
@@ -128,6 +133,9 @@ func cycles(stages []StageSpec, index map[string]int) [][]string {
 			case unseen:
 				visit(j)
 			case open:
+				if len(out) == maxCycles {
+					continue
+				}
 				out = append(out, named(stages, path[slices.Index(path, j):]))
 			}
 		}

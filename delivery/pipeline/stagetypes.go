@@ -44,9 +44,9 @@ func checkType(o object, name string) {
 }
 
 // nearest returns the candidates that differ from a word in at most a third of
-// its letters (but two at least), the nearest first.
+// its letters, but two at least and six at most; the nearest first.
 func nearest(word string, candidates []string) []string {
-	limit := max(2, len(word)/3)
+	limit := min(max(2, len(word)/3), 6)
 	distance := func(candidate string) int {
 		return editDistance(strings.ToLower(word), strings.ToLower(candidate))
 	}
