@@ -130,21 +130,19 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// Errorf makes an error of a kind. A %w verb keeps the wrapped error reachable.
+// Errorf makes an error of a kind. Every %w verb keeps its error reachable.
 func Errorf(kind Kind, format string, args ...any) error {
-	wrapped := fmt.Errorf(format, args...)
-	return &Error{Kind: kind, Message: wrapped.Error(), Cause: hidden(errors.Unwrap(wrapped))}
-}
-
-// hidden keeps a cause reachable by errors.Is and errors.As without printing it
-// a second time: its text already stands in the message.
-func hidden(err error) error {
-	if err == nil {
-		return nil
+	made := fmt.Errorf(format, args...)
+	e := &Error{Kind: kind, Message: made.Error()}
+	switch made.(type) {
+	case interface{ Unwrap() error }, interface{ Unwrap() []error }:
+		e.Cause = silent{made}
 	}
-	return silent{err}
+	return e
 }
 
+// silent keeps causes reachable by errors.Is and errors.As without printing them
+// a second time: their texts already stand in the message.
 type silent struct{ error }
 
 func (silent) Error() string   { return "" }

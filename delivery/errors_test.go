@@ -141,3 +141,11 @@ func TestFailureOf(t *testing.T) {
 		t.Errorf("text without step is %q", text)
 	}
 }
+
+func TestErrorfKeepsEveryCause(t *testing.T) {
+	first, second := errors.New("first"), errors.New("second")
+	err := delivery.Errorf(delivery.Transient, "both: %w and %w", first, second)
+	if !errors.Is(err, first) || !errors.Is(err, second) || err.Error() != "both: first and second" {
+		t.Errorf("%q loses a cause or says it twice", err)
+	}
+}
