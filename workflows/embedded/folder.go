@@ -17,11 +17,11 @@ import (
 
 // folder is the server's folder, locked for this process:
 //
-//	lock              held by the process that uses the folder; holds its pid
-//	stamp.json        which server made the files
-//	temporal.db       workflows, histories, timers, queues
-//	visibility.db     what can be listed
-//	aside-<time>/     files of another server version
+//	slipway.lock          held by the process that uses the folder; names its pid
+//	temporal.stamp.json   which server made the files
+//	temporal.db           workflows, histories, timers, queues
+//	visibility.db         what can be listed
+//	aside-<time>/         files of another server version
 type folder struct {
 	dir  string
 	lock *flock.Flock
@@ -30,7 +30,7 @@ type folder struct {
 func (f *folder) defaultDB() string    { return filepath.Join(f.dir, "temporal.db") }
 func (f *folder) visibilityDB() string { return filepath.Join(f.dir, "visibility.db") }
 func (f *folder) databases() []string  { return []string{f.defaultDB(), f.visibilityDB()} }
-func (f *folder) stampFile() string    { return filepath.Join(f.dir, "stamp.json") }
+func (f *folder) stampFile() string    { return filepath.Join(f.dir, "temporal.stamp.json") }
 
 // openFolder locks the folder and leaves sound files of this server in it.
 func openFolder(ctx context.Context, dir string, logger *slog.Logger) (*folder, error) {
@@ -55,7 +55,7 @@ func (f *folder) acquire() error {
 	if err := os.Chmod(f.dir, 0o700); err != nil {
 		return delivery.Errorf(delivery.Unavailable, "folder %s is not ours; correct its owner: %w", f.dir, err)
 	}
-	path := filepath.Join(f.dir, "lock")
+	path := filepath.Join(f.dir, "slipway.lock")
 	f.lock = flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
 	locked, err := f.lock.TryLock()
 	if err != nil {

@@ -31,8 +31,9 @@ const (
 
 // Config says where the server keeps its state.
 type Config struct {
-	// Dir holds the server's files and nothing else. It is created (0700) when
-	// it is missing.
+	// Dir holds the server's files. It is created (0700) when it is missing. It
+	// may be the folder of everything that one process stores: the lock on it,
+	// held from Start to Stop, then covers all of it.
 	Dir string
 	// Logger gets the server's warnings and errors, and its chatter when it is
 	// enabled for debug. Nil logs nothing.
@@ -45,6 +46,7 @@ type Server struct {
 	folder      *folder
 	credentials *credentials
 	ports       ports
+	log         *serverLog
 }
 
 // Start starts the server and returns when it answers. ctx bounds the start
@@ -60,18 +62,19 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare workflow engine: %w", err)
 	}
-	s := &Server{folder: folder}
-	if err := s.launch(ctx, logger); err != nil {
+	s := &Server{folder: folder, log: newServerLog(logger)}
+	if err := s.launch(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start workflow engine: %w", err), folder.close())
 	}
 	if err := s.awaitReady(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start workflow engine: %w", err), s.Stop())
 	}
+	s.log.serving.Store(true)
 	return s, nil
 }
 
 // launch tries until the server has ports of its own.
-func (s *Server) launch(ctx context.Context, logger *slog.Logger) error {
+func (s *Server) launch(ctx context.Context) error {
 	var err error
 	for range startAttempts {
 		if err = ctx.Err(); err != nil {
@@ -83,7 +86,7 @@ func (s *Server) launch(ctx context.Context, logger *slog.Logger) error {
 		if s.credentials, err = newCredentials(); err != nil {
 			return err
 		}
-		if s.server, err = s.tryLaunch(logger); err == nil {
+		if s.server, err = s.tryLaunch(); err == nil {
 			return nil
 		}
 		var fatal *fatalError
@@ -95,7 +98,7 @@ func (s *Server) launch(ctx context.Context, logger *slog.Logger) error {
 }
 
 // tryLaunch makes an error of what the server would end the process for.
-func (s *Server) tryLaunch(logger *slog.Logger) (server temporal.Server, err error) {
+func (s *Server) tryLaunch() (server temporal.Server, err error) {
 	defer func() {
 		switch p := recover().(type) {
 		case nil:
@@ -105,7 +108,7 @@ func (s *Server) tryLaunch(logger *slog.Logger) (server temporal.Server, err err
 			panic(p)
 		}
 	}()
-	server, err = temporal.NewServer(serverOptions(s.folder, s.ports, s.credentials, &serverLog{to: logger})...)
+	server, err = temporal.NewServer(serverOptions(s.folder, s.ports, s.credentials, s.log)...)
 	if err != nil {
 		return nil, err
 	}
@@ -150,6 +153,7 @@ func (s *Server) ClientOptions() client.Options {
 // Clients and workers should be closed before. Open workflows stay open and go
 // on with the next Start.
 func (s *Server) Stop() error {
+	s.log.serving.Store(false)
 	return errors.Join(s.server.Stop(), s.folder.close())
 }
 
