@@ -20,8 +20,8 @@ const (
 	attempts = 3
 	// maxBackoff is far below the SDK's 20 s, so that three attempts with their
 	// pauses stay within the 30 s that one call of a target may take.
-	maxBackoff = 2 * time.Second
-	// attemptTimeout bounds one HTTP exchange: 3 x 8 s + 2 x 2 s < 30 s.
+	maxBackoff = time.Second
+	// attemptTimeout bounds one HTTP exchange: 3 x 8 s + 2 x 1 s < 30 s.
 	attemptTimeout = 8 * time.Second
 )
 

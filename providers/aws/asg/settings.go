@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -74,9 +75,25 @@ func findingOf(err error) delivery.Finding {
 		if wrong.Field != "" {
 			pointer = "/" + strings.ReplaceAll(wrong.Field, ".", "/")
 		}
-		return delivery.Finding{Pointer: pointer, Message: fmt.Sprintf("is a JSON %s; want %s", wrong.Value, wrong.Type)}
+		return delivery.Finding{Pointer: pointer, Message: fmt.Sprintf("is a JSON %s; want %s", wrong.Value, nameOfType(wrong.Type))}
 	}
 	return delivery.Finding{Message: "is not a JSON object: " + err.Error()}
+}
+
+// nameOfType says in JSON's words what a field of settings wants.
+func nameOfType(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		return "an array"
+	case reflect.Int32:
+		return "a whole number"
+	default:
+		return "an object"
+	}
 }
 
 // balancer is the load balancer's name; empty for none.
