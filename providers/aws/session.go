@@ -18,10 +18,10 @@ const (
 	// attempts is the SDK's default; a call that fails three times goes back to
 	// the caller, who knows whether to go on.
 	attempts = 3
-	// maxBackoff is far below the SDK's 20 s, so that three attempts with their
-	// pauses stay within the 30 s that one call of a target may take.
-	maxBackoff = time.Second
-	// attemptTimeout bounds one HTTP exchange: 3 x 8 s + 2 x 1 s < 30 s.
+	// maxBackoff is far below the SDK's 20 s: three quick attempts get over a
+	// broken connection, everything longer is the caller's to pace.
+	maxBackoff = 500 * time.Millisecond
+	// attemptTimeout bounds one HTTP exchange: 3 x 8 s + 2 x 0.5 s < 30 s.
 	attemptTimeout = 8 * time.Second
 )
 

@@ -1,0 +1,223 @@
+package providers_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/providers"
+)
+
+// memory is a target whose cloud is a snapshot: writes change it at once.
+type memory struct {
+	region   string
+	snapshot delivery.Snapshot
+	clusters []delivery.Cluster
+	broken   error // what every read answers when set
+	applied  []delivery.Change
+	observed int
+}
+
+func (m *memory) Describe() delivery.Descriptor { return delivery.Descriptor{Kind: "test/memory"} }
+
+func (m *memory) Validate(context.Context, delivery.Cluster, delivery.GroupSpec) ([]delivery.Finding, error) {
+	return []delivery.Finding{{Pointer: "/" + m.region}}, m.broken
+}
+
+func (m *memory) Observe(context.Context, delivery.Cluster, string) (delivery.Snapshot, error) {
+	m.observed++
+	return m.snapshot, m.broken
+}
+
+func (m *memory) Apply(_ context.Context, c delivery.Change) (delivery.Receipt, error) {
+	m.applied = append(m.applied, c)
+	return delivery.Receipt{Wrote: string(c.Kind)}, nil
+}
+
+func (m *memory) Clusters(context.Context, string) ([]delivery.Cluster, error) {
+	return m.clusters, m.broken
+}
+
+var (
+	_ delivery.Target        = (*memory)(nil)
+	_ delivery.ClusterLister = (*memory)(nil)
+)
+
+func cluster(account, region, stack string) delivery.Cluster {
+	return delivery.Cluster{Provider: "aws", Account: account, Region: region, Moniker: delivery.Moniker{App: "shop", Stack: stack}}
+}
+
+func registration(name string, regions ...string) providers.Registration {
+	return providers.Registration{
+		Account: delivery.Account{Name: name, Provider: "aws", Regions: regions},
+		Open:    func(region string) (delivery.Target, error) { return &memory{region: region}, nil },
+	}
+}
+
+func TestRegistryFindsTargets(t *testing.T) {
+	registry, err := providers.New(registration("prod", "us-east-1", "us-west-2"), registration("dev", "us-east-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, a := range registry.Accounts() {
+		names = append(names, a.Name)
+	}
+	if diff := cmp.Diff([]string{"dev", "prod"}, names); diff != "" {
+		t.Error(diff)
+	}
+	target, err := registry.Target(cluster("prod", "us-west-2", "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if findings, err := target.Validate(t.Context(), delivery.Cluster{}, delivery.GroupSpec{}); err != nil || findings[0].Pointer != "/us-west-2" {
+		t.Errorf("target of another region: %v, %v", findings, err)
+	}
+	wrongProvider := cluster("prod", "us-east-1", "a")
+	wrongProvider.Provider = "gce"
+	for _, test := range []struct {
+		cluster delivery.Cluster
+		pointer string
+	}{
+		{cluster("prodd", "us-east-1", "a"), "/account"},
+		{cluster("", "us-east-1", "a"), "/account"},
+		{cluster("dev", "us-west-2", "a"), "/region"},
+		{wrongProvider, "/cloudProvider"},
+	} {
+		_, err := registry.Target(test.cluster)
+		findings := delivery.FindingsOf(err)
+		if delivery.KindOf(err) != delivery.Invalid || len(findings) != 1 || findings[0].Pointer != test.pointer {
+			t.Errorf("%+v: %v", test.cluster, err)
+		}
+	}
+}
+
+func TestRegistryRefusesBadAccounts(t *testing.T) {
+	for name, registrations := range map[string][]providers.Registration{
+		"twice":     {registration("a", "r"), registration("a", "r")},
+		"no region": {registration("a")},
+	} {
+		if _, err := providers.New(registrations...); delivery.KindOf(err) != delivery.Invalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	failing := registration("a", "r")
+	failing.Open = func(string) (delivery.Target, error) { return nil, delivery.Errorf(delivery.Denied, "no") }
+	if _, err := providers.New(failing); delivery.KindOf(err) != delivery.Denied || !strings.Contains(err.Error(), "account a in r") {
+		t.Errorf("failing: %v", err)
+	}
+}
+
+func TestRegistryListsClusters(t *testing.T) {
+	east := &memory{clusters: []delivery.Cluster{cluster("prod", "us-east-1", "b"), cluster("prod", "us-east-1", "a")}}
+	west := &memory{clusters: []delivery.Cluster{cluster("prod", "us-west-2", "a")}}
+	registry, err := providers.New(providers.Registration{
+		Account: delivery.Account{Name: "prod", Provider: "aws", Regions: []string{"us-west-2", "us-east-1"}},
+		Open: func(region string) (delivery.Target, error) {
+			return map[string]delivery.Target{"us-east-1": east, "us-west-2": west}[region], nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := func(clusters []delivery.Cluster) (out []string) {
+		for _, c := range clusters {
+			out = append(out, c.Key())
+		}
+		return out
+	}
+	got, err := registry.Clusters(t.Context(), "shop")
+	if diff := cmp.Diff([]string{"prod/us-east-1/shop-a", "prod/us-east-1/shop-b", "prod/us-west-2/shop-a"}, keys(got)); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+	east.broken, east.clusters = delivery.Errorf(delivery.Throttled, "slow down"), nil
+	got, err = registry.Clusters(t.Context(), "shop")
+	if len(got) != 1 || delivery.KindOf(err) != delivery.Throttled || !strings.Contains(err.Error(), "us-east-1") {
+		t.Errorf("one region down: %v, %v", keys(got), err)
+	}
+}
+
+func TestGuard(t *testing.T) {
+	serving := delivery.Snapshot{
+		Groups:  []delivery.ServerGroup{{Name: "shop-v001", Managed: true, Capacity: delivery.Pinned(1)}},
+		Routing: &delivery.Routing{Weights: []delivery.Weight{{ServerGroup: "shop-v001", Percent: 100}}},
+	}
+	none := delivery.Pinned(0)
+	down := delivery.Change{Kind: delivery.ResizeGroup, Group: "shop-v001", Capacity: &none}
+	m := &memory{snapshot: serving}
+	if _, err := providers.Guard(m).Apply(t.Context(), down); delivery.KindOf(err) != delivery.Guarded || len(m.applied) != 0 {
+		t.Errorf("resize to 0 under traffic: %v, applied %v", err, m.applied)
+	}
+	m.snapshot.Routing.Weights[0].Percent = 0
+	if _, err := providers.Guard(m).Apply(t.Context(), down); err != nil || len(m.applied) != 1 {
+		t.Errorf("resize to 0 without traffic: %v, applied %v", err, m.applied)
+	}
+	before := m.observed
+	if _, err := providers.Guard(m).Apply(t.Context(), delivery.Change{Kind: delivery.CreateGroup}); err != nil || m.observed != before {
+		t.Errorf("a creation was observed for: %v", err)
+	}
+	m.broken = delivery.Errorf(delivery.Transient, "no answer")
+	if _, err := providers.Guard(m).Apply(t.Context(), down); delivery.KindOf(err) != delivery.Transient || len(m.applied) != 2 {
+		t.Errorf("blind: %v, applied %d", err, len(m.applied))
+	}
+}
+
+func TestLimit(t *testing.T) {
+	m := &memory{}
+	limited := providers.Limit(m, providers.Pace{PerSecond: 50, Burst: 2})
+	calls := []func(context.Context) error{
+		func(ctx context.Context) error { _, err := limited.Observe(ctx, delivery.Cluster{}, ""); return err },
+		func(ctx context.Context) error { _, err := limited.Apply(ctx, delivery.Change{}); return err },
+		func(ctx context.Context) error {
+			_, err := limited.Validate(ctx, delivery.Cluster{}, delivery.GroupSpec{})
+			return err
+		},
+	}
+	began := time.Now()
+	for _, call := range slices.Concat(calls, calls) {
+		if err := call(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Six calls, of which two come from the burst: four waits of 20 ms.
+	if took := time.Since(began); took < 70*time.Millisecond {
+		t.Errorf("six calls took %v", took)
+	}
+	slow := providers.Limit(m, providers.Pace{PerSecond: 0.001, Burst: 1})
+	if _, err := slow.Observe(t.Context(), delivery.Cluster{}, ""); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := slow.Observe(ctx, delivery.Cluster{}, ""); delivery.KindOf(err) != delivery.Throttled || !errors.Is(err, context.Canceled) {
+		t.Errorf("a caller who left: %v", err)
+	}
+}
+
+func TestOpen(t *testing.T) {
+	registry, err := providers.Open(t.Context(), []providers.AccountConfig{{
+		Name: "sim", Provider: "aws", Regions: []string{"us-east-1"}, Endpoint: "http://127.0.0.1:1", AccessKeyID: "a", SecretAccessKey: "b",
+		Settle: time.Second, DeregistrationDelay: 3 * time.Second,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := registry.Target(cluster("sim", "us-east-1", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := target.Describe()
+	if d.Kind != "aws/asg" || d.Capabilities.Settle != time.Second || d.Capabilities.Drain != 3*time.Second || d.Capabilities.MaxDestinations != 5 {
+		t.Errorf("%+v", d)
+	}
+	_, err = providers.Open(t.Context(), []providers.AccountConfig{{Name: "x", Provider: "azure", Regions: []string{"r"}}})
+	if delivery.KindOf(err) != delivery.Invalid || !strings.Contains(err.Error(), "azure") {
+		t.Errorf("unknown provider: %v", err)
+	}
+}
