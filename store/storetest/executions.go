@@ -73,7 +73,7 @@ func executionStarts(t *testing.T, open Opener) {
 
 func executionStartsAtOnce(t *testing.T, open Opener) {
 	s, ctx := open(t), t.Context()
-	const calls = 1000
+	const calls = 400
 	for _, row := range []struct {
 		name string
 		with func(n *delivery.NewExecution)

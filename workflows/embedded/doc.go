@@ -2,7 +2,7 @@
 // services on loopback ports, its state in SQLite files in one folder. It is the
 // only importer of go.temporal.io/server.
 //
-//	server, err := embedded.Start(ctx, embedded.Config{Dir: "data/temporal"})
+//	server, err := embedded.Start(ctx, embedded.Config{Dir: "data"})
 //	c, err := client.DialContext(ctx, server.ClientOptions())
 //	...
 //	c.Close()
