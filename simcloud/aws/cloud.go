@@ -23,6 +23,9 @@ type Options struct {
 	TickInterval time.Duration
 	// RegistrationDelay is the simulated time from a target's registration to its first health check; 2 s when 0.
 	RegistrationDelay time.Duration
+	// DeploymentTag is the tag by which a request names the deployment that it belongs to, for the event log;
+	// "slipway:deployment" when empty.
+	DeploymentTag string
 }
 
 // Cloud is the simulated AWS of one world: an http.Handler that AWS clients can be pointed at, for all accounts and
@@ -84,6 +87,9 @@ func New(world *simcloud.World, options Options) *Cloud {
 	}
 	if options.RegistrationDelay <= 0 {
 		options.RegistrationDelay = 2 * time.Second
+	}
+	if options.DeploymentTag == "" {
+		options.DeploymentTag = "slipway:deployment"
 	}
 	c := &Cloud{
 		world: world, options: options, services: newServices(), started: world.Clock.Now(),

@@ -30,6 +30,8 @@ type decoder struct {
 	lists   protocol
 	service *service
 	action  string
+	// lenient keeps refused members instead of refusing them, and does without required ones.
+	lenient bool
 }
 
 func (d decoder) decode(n *node, into any) *apiError {
@@ -58,7 +60,7 @@ func (d decoder) structure(n *node, into reflect.Value, path string) *apiError {
 		kid := n.kids[tag.name]
 		at := join(path, tag.name)
 		if kid == nil {
-			if tag.required {
+			if tag.required && !d.lenient {
 				return d.service.missing(at)
 			}
 			continue
@@ -66,7 +68,7 @@ func (d decoder) structure(n *node, into reflect.Value, path string) *apiError {
 		if err := d.value(kid, into.Field(i), at); err != nil {
 			return err
 		}
-		if tag.required && into.Field(i).IsZero() {
+		if tag.required && !d.lenient && into.Field(i).IsZero() {
 			return d.service.missing(at)
 		}
 	}
@@ -91,7 +93,7 @@ func (d decoder) value(n *node, into reflect.Value, path string) *apiError {
 		members := map[string]string{}
 		n.paths("", members)
 		into.Set(reflect.ValueOf(members).Convert(t))
-		if t == refusedType {
+		if t == refusedType && !d.lenient {
 			return unsimulated(d.action, path)
 		}
 		return nil

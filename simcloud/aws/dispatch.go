@@ -321,6 +321,21 @@ func (r *request) about() string {
 	return ""
 }
 
+// tagged returns the value of a tag among the members of a request, empty when there is none.
+func (r *request) tagged(key string) string {
+	if r.members == nil {
+		return ""
+	}
+	members := map[string]string{}
+	r.members.paths("", members)
+	for path, value := range members {
+		if prefix, ok := strings.CutSuffix(path, ".Key"); ok && value == key {
+			return members[prefix+".Value"]
+		}
+	}
+	return ""
+}
+
 // record appends the call to the event log.
 func (e *exchange) record(refusal *apiError) {
 	event := simcloud.Event{
@@ -333,6 +348,10 @@ func (e *exchange) record(refusal *apiError) {
 	if e.req.service != nil {
 		event.Service = e.req.service.title
 	}
+	if e.outcome.Is(simcloud.EffectStaleRead) {
+		event.Reason = string(simcloud.EffectStaleRead)
+	}
+	event.Deployment = e.req.tagged(e.cloud.options.DeploymentTag)
 	event.Write = e.operation != nil && e.operation.write
 	switch {
 	case refusal != nil:

@@ -100,12 +100,28 @@ type serverGroup struct {
 	name, template, target string
 }
 
+// ownership are the tags by which the auditor knows who owns a server group.
+func ownership(group string) map[string]string {
+	return map[string]string{
+		"slipway:application": "shop", "slipway:cluster": "shop-prod", "slipway:server-group": group, "slipway:deployment": "deploy-" + group,
+	}
+}
+
+func owned[T any](group string, tag func(key, value string) T) []T {
+	var tags []T
+	for k, v := range ownership(group) {
+		tags = append(tags, tag(k, v))
+	}
+	return tags
+}
+
 func (r *rig) newTarget(name string) string {
 	r.t.Helper()
 	out := must[*elb.CreateTargetGroupOutput](r.t)(r.elb.CreateTargetGroup(ctx(r.t), &elb.CreateTargetGroupInput{
 		Name: &name, Protocol: elbtypes.ProtocolEnumHttp, Port: p(int32(8080)), VpcId: &r.network.VPC, HealthCheckPath: p("/healthz"),
 		HealthCheckIntervalSeconds: p(int32(5)), HealthCheckTimeoutSeconds: p(int32(2)), HealthyThresholdCount: p(int32(2)),
-		UnhealthyThresholdCount: p(int32(2)), Tags: []elbtypes.Tag{{Key: p("owner"), Value: p("test")}},
+		UnhealthyThresholdCount: p(int32(2)),
+		Tags:                    owned(name, func(k, v string) elbtypes.Tag { return elbtypes.Tag{Key: &k, Value: &v} }),
 	}))
 	arn := *out.TargetGroups[0].TargetGroupArn
 	must[*elb.ModifyTargetGroupAttributesOutput](r.t)(r.elb.ModifyTargetGroupAttributes(ctx(r.t), &elb.ModifyTargetGroupAttributesInput{
@@ -121,6 +137,10 @@ func (r *rig) newTemplate(name, image string) string {
 			ImageId: p(r.images[image]), InstanceType: ec2types.InstanceTypeT3Small,
 			SecurityGroupIds: []string{r.network.SecurityGroups["web"]},
 		},
+		TagSpecifications: []ec2types.TagSpecification{{
+			ResourceType: ec2types.ResourceTypeLaunchTemplate,
+			Tags:         owned(name, func(k, v string) ec2types.Tag { return ec2types.Tag{Key: &k, Value: &v} }),
+		}},
 	}))
 	return *out.LaunchTemplate.LaunchTemplateId
 }
@@ -132,7 +152,9 @@ func (r *rig) newGroup(g serverGroup, size int32) {
 		LaunchTemplate:    &asgtypes.LaunchTemplateSpecification{LaunchTemplateId: &g.template, Version: p("1")},
 		VPCZoneIdentifier: p(r.network.Subnets["us-east-1a"] + "," + r.network.Subnets["us-east-1b"]),
 		HealthCheckType:   p("ELB"), HealthCheckGracePeriod: p(int32(60)),
-		Tags: []asgtypes.Tag{{Key: p("owner"), Value: p("test"), PropagateAtLaunch: p(true), ResourceId: &g.name, ResourceType: p("auto-scaling-group")}},
+		Tags: owned(g.name, func(k, v string) asgtypes.Tag {
+			return asgtypes.Tag{Key: &k, Value: &v, PropagateAtLaunch: p(true), ResourceId: &g.name, ResourceType: p("auto-scaling-group")}
+		}),
 	}
 	if g.target != "" {
 		in.TrafficSources = []asgtypes.TrafficSourceIdentifier{{Identifier: &g.target, Type: p("elbv2")}}
@@ -173,6 +195,7 @@ func (r *rig) seedShop(size int) (listener, target string) {
 	err := r.cloud.SeedCluster(aws.SeedCluster{
 		AccountID: accountID, Region: region, LoadBalancer: "shop", Group: "shop-prod-v000", TargetGroup: "shop-prod-v000",
 		Image: "shop-1.0", Capacity: simcloud.Capacity{Min: size, Max: size, Desired: size}, SecurityGroup: "web",
+		Tags: ownership("shop-prod-v000"),
 	})
 	if err != nil {
 		r.t.Fatal(err)
@@ -191,6 +214,12 @@ func (r *rig) weights(listener string, weights map[string]int32) {
 	must[*elb.ModifyListenerOutput](r.t)(r.elb.ModifyListener(ctx(r.t), &elb.ModifyListenerInput{
 		ListenerArn: &listener, DefaultActions: []elbtypes.Action{{Type: elbtypes.ActionTypeEnumForward, ForwardConfig: forward}},
 	}))
+	out := must[*elb.DescribeListenersOutput](r.t)(r.elb.DescribeListeners(ctx(r.t), &elb.DescribeListenersInput{ListenerArns: []string{listener}}))
+	for _, t := range out.Listeners[0].DefaultActions[0].ForwardConfig.TargetGroups {
+		if *t.Weight != weights[*t.TargetGroupArn] {
+			r.t.Errorf("weight of %s is %d, wanted %d", *t.TargetGroupArn, *t.Weight, weights[*t.TargetGroupArn])
+		}
+	}
 }
 
 // TestDeployUnderLoad replaces one server group by another with the calls of a delivery tool, under load: no request may

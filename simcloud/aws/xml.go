@@ -167,13 +167,28 @@ func writeError(w http.ResponseWriter, req *request, id string, e *apiError) err
 	case req.protocol == rpcCBOR:
 		// The service answers clients that sent X-Amzn-Query-Mode with its old codes too.
 		w.Header().Set("X-Amzn-Query-Error", e.code+";"+fault)
-		return writeCBOR(w, e.status, id, cbor.Map{"__type": cbor.String(e.code), "Message": cbor.String(e.message)})
+		return writeCBOR(w, e.status, id, cbor.Map{"__type": cbor.String(shapeOf(e.code)), "message": cbor.String(e.message)})
 	default:
 		name := xml.Name{Local: "ErrorResponse"}
 		if req.service != nil {
 			name.Space = req.service.namespace
 		}
 		return writeXML(w, e.status, id, queryError{XMLName: name, Type: fault, Code: e.code, Message: e.message, ID: id})
+	}
+}
+
+// shapeOf is the name of an error's shape, which differs from its code in the query protocol for some errors (trait
+// awsQueryError of the CloudWatch model).
+func shapeOf(code string) string {
+	switch code {
+	case "InvalidParameterValue":
+		return "InvalidParameterValueException"
+	case "MissingParameter":
+		return "MissingRequiredParameterException"
+	case "InvalidParameterCombination":
+		return "InvalidParameterCombinationException"
+	default:
+		return code
 	}
 }
 
