@@ -49,6 +49,9 @@ type execution struct {
 	definition pipeline.Definition
 	// record serialises the projections, so that their versions arrive in order.
 	record workflow.Mutex
+	// command lets one command after the other in, in the order of their arrival:
+	// handlers that wait are not woken in that order.
+	command workflow.Mutex
 	// running counts the stages in progress.
 	running int
 	// open are the deployments that stages in progress wait for.
@@ -65,7 +68,7 @@ type execution struct {
 // workflow itself only fails when there is no such execution.
 func Execution(ctx workflow.Context, in ExecutionInput) error {
 	work, _ := workflow.NewDisconnectedContext(ctx)
-	x := &execution{record: workflow.NewMutex(work)}
+	x := &execution{record: workflow.NewMutex(work), command: workflow.NewMutex(work)}
 	x.Progress.ID = in.ID
 	if err := x.handleCommands(ctx); err != nil {
 		return err
@@ -195,6 +198,10 @@ func (x *execution) handleCommands(ctx workflow.Context) error {
 	}{{updateCancel, x.cancel}, {updatePause, x.pause}, {updateResume, x.resume}} {
 		handler := func(ctx workflow.Context, c Command) error {
 			ctx, _ = workflow.NewDisconnectedContext(ctx)
+			if err := x.command.Lock(ctx); err != nil {
+				return err
+			}
+			defer x.command.Unlock()
 			if err := workflow.Await(ctx, func() bool { return x.loaded }); err != nil {
 				return err
 			}

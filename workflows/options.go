@@ -47,10 +47,12 @@ const (
 )
 
 // recordOptions are for local activities that write to our own store. They are
-// repeated until the store is there again: nothing may happen unrecorded.
+// repeated until the store is there again: nothing may happen unrecorded. A pause
+// above taskTimeout becomes a timer, so a long outage costs few events.
 var recordOptions = workflow.LocalActivityOptions{
-	StartToCloseTimeout: 10 * time.Second, // a commit takes milliseconds; SQLite may wait for another writer
-	RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 5 * time.Second},
+	StartToCloseTimeout:    10 * time.Second,     // a commit takes milliseconds; SQLite may wait for another writer
+	ScheduleToCloseTimeout: 365 * 24 * time.Hour, // for ever; left out it would be StartToClose
+	RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 20 * time.Second},
 }
 
 // prepareOptions are for the reads before a deployment touches anything. What

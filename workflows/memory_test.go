@@ -1,0 +1,209 @@
+package workflows
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand"
+	"slices"
+	"sync"
+
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+// memory is a store with the rules of the real one: versions grow, complete
+// states stay, allocations are idempotent. It notes every breach of the rules
+// that a caller can commit.
+type memory struct {
+	mu          sync.Mutex
+	rng         *rand.Rand
+	failing     float64 // probability that a call fails, before or after its effect
+	executions  map[delivery.ExecutionID]delivery.Execution
+	definitions map[delivery.ExecutionID]json.RawMessage
+	correlated  map[string]delivery.ExecutionID
+	pipelines   map[string]delivery.Pipeline
+	deployments map[delivery.DeploymentID]delivery.Deployment
+	keys        map[string]bool
+	events      []delivery.Event
+	sequences   map[delivery.DeploymentID]int
+	fences      map[string]int64
+	newest      map[string]int64
+	outbox      []delivery.ExecutionID
+	breaches    []string
+	// onDeployment is told of every stored deployment.
+	onDeployment func(delivery.Deployment)
+}
+
+func newMemory(seed int64) *memory {
+	return &memory{rng: rand.New(rand.NewSource(seed)),
+		executions: map[delivery.ExecutionID]delivery.Execution{}, definitions: map[delivery.ExecutionID]json.RawMessage{},
+		correlated: map[string]delivery.ExecutionID{}, pipelines: map[string]delivery.Pipeline{},
+		deployments: map[delivery.DeploymentID]delivery.Deployment{}, keys: map[string]bool{},
+		sequences: map[delivery.DeploymentID]int{}, fences: map[string]int64{}, newest: map[string]int64{},
+		onDeployment: func(delivery.Deployment) {}}
+}
+
+// do runs a call under the lock, with a fault before or after it.
+func (m *memory) do(call func() error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.rng.Float64() < m.failing/2 {
+		return delivery.Errorf(delivery.Unavailable, "the store is busy")
+	}
+	err := call()
+	if m.rng.Float64() < m.failing/2 {
+		return delivery.Errorf(delivery.Unavailable, "the store's answer was lost")
+	}
+	return err
+}
+
+func (m *memory) breach(format string, args ...any) {
+	m.breaches = append(m.breaches, fmt.Sprintf(format, args...))
+}
+
+func (m *memory) Execution(_ context.Context, id delivery.ExecutionID) (e delivery.Execution, err error) {
+	return e, m.do(func() error {
+		found, ok := m.executions[id]
+		if !ok {
+			return delivery.Errorf(delivery.NotFound, "execution %s", id)
+		}
+		e = found
+		e.Stages = slices.Clone(found.Stages)
+		return nil
+	})
+}
+
+func (m *memory) ExecutionDefinition(_ context.Context, id delivery.ExecutionID) (d json.RawMessage, err error) {
+	return d, m.do(func() error { d = m.definitions[id]; return nil })
+}
+
+func (m *memory) CreateExecution(_ context.Context, n delivery.NewExecution) (e delivery.Execution, created bool, err error) {
+	err = m.do(func() error {
+		if id, ok := m.correlated[n.CorrelationID]; ok && n.CorrelationID != "" {
+			e = m.executions[id]
+			return nil
+		}
+		m.correlated[n.CorrelationID] = n.Execution.ID
+		m.executions[n.Execution.ID], m.definitions[n.Execution.ID] = n.Execution, n.Definition
+		m.outbox = append(m.outbox, n.Execution.ID)
+		e, created = n.Execution, true
+		return nil
+	})
+	return e, created, err
+}
+
+func (m *memory) ProjectExecution(_ context.Context, e delivery.Execution, events []delivery.Event) (stored bool, err error) {
+	return stored, m.do(func() error {
+		was := m.executions[e.ID]
+		m.add(events)
+		if e.Version <= was.Version {
+			return nil
+		}
+		if !was.Status.CanBecome(e.Status) {
+			m.breach("execution %s: %s became %s", e.ID, was.Status, e.Status)
+		}
+		for i, s := range e.Stages {
+			if !was.Stages[i].Status.CanBecome(s.Status) {
+				m.breach("stage %s: %s became %s", s.RefID, was.Stages[i].Status, s.Status)
+			}
+		}
+		if e.Status.Complete() && slices.ContainsFunc(e.Stages, func(s delivery.Stage) bool { return s.Status == delivery.StatusRunning }) {
+			m.breach("execution %s ended %s with a running stage", e.ID, e.Status)
+		}
+		m.executions[e.ID], stored = e, true
+		return nil
+	})
+}
+
+func (m *memory) RecordDeployment(_ context.Context, d delivery.Deployment, events []delivery.Event) (stored bool, err error) {
+	return stored, m.do(func() error {
+		was := m.deployments[d.ID]
+		m.add(events)
+		if d.Version <= was.Version {
+			return nil
+		}
+		if was.Status.Complete() && was.Status != d.Status {
+			m.breach("deployment %s: %s became %s", d.ID, was.Status, d.Status)
+		}
+		if was.Status == delivery.DeploymentRollingBack && !d.Status.Complete() && d.Status != was.Status {
+			m.breach("deployment %s: a rollback became %s", d.ID, d.Status)
+		}
+		if len(d.ServerGroup) < len(was.ServerGroup) {
+			m.breach("deployment %s lost its server group", d.ID)
+		}
+		m.deployments[d.ID], stored = d, true
+		m.onDeployment(d)
+		return nil
+	})
+}
+
+func (m *memory) add(events []delivery.Event) {
+	for _, e := range events {
+		if key := string(e.Execution) + " " + e.Key; !m.keys[key] {
+			m.keys[key] = true
+			m.events = append(m.events, e)
+		}
+	}
+}
+
+func (m *memory) PipelineByID(_ context.Context, id string) (p delivery.Pipeline, err error) {
+	return p, m.do(func() error {
+		var ok bool
+		if p, ok = m.pipelines[id]; !ok {
+			return delivery.Errorf(delivery.NotFound, "pipeline %s", id)
+		}
+		return nil
+	})
+}
+
+func (m *memory) AllocateSequence(_ context.Context, _ string, d delivery.DeploymentID, floor int, taken []int) (n int, err error) {
+	return n, m.do(func() error {
+		var ok bool
+		if n, ok = m.sequences[d]; ok {
+			return nil
+		}
+		n = floor + 1
+		for _, other := range m.sequences {
+			n = max(n, other+1)
+		}
+		for slices.Contains(taken, n) {
+			n++
+		}
+		m.sequences[d] = n
+		return nil
+	})
+}
+
+func (m *memory) NextFence(_ context.Context, cluster, holder string) (fence int64, err error) {
+	return fence, m.do(func() error {
+		key := cluster + " " + holder
+		if m.fences[key] == 0 {
+			m.newest[cluster]++
+			m.fences[key] = m.newest[cluster]
+		}
+		fence = m.fences[key]
+		return nil
+	})
+}
+
+func (m *memory) Fence(_ context.Context, cluster string) (fence int64, err error) {
+	return fence, m.do(func() error { fence = m.newest[cluster]; return nil })
+}
+
+func (m *memory) PendingStarts(_ context.Context, limit int) (ids []delivery.ExecutionID, err error) {
+	return ids, m.do(func() error { ids = slices.Clone(m.outbox[:min(limit, len(m.outbox))]); return nil })
+}
+
+func (m *memory) MarkStarted(_ context.Context, id delivery.ExecutionID) error {
+	return m.do(func() error {
+		m.outbox = slices.DeleteFunc(m.outbox, func(x delivery.ExecutionID) bool { return x == id })
+		return nil
+	})
+}
+
+// calm makes the store faultless, for assertions.
+func (m *memory) calm() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.failing = 0
+}
