@@ -1,6 +1,7 @@
 package simcloud
 
 import (
+	"cmp"
 	"context"
 	"sort"
 	"sync"
@@ -47,7 +48,8 @@ type TargetGroupConfig struct {
 	MinimumHealthy int
 }
 
-// HealthCheck says how targets are probed, by GET requests.
+// HealthCheck says how targets are probed, by GET requests. Zero values are those of an Application Load Balancer: path /,
+// every 30 s, timeout 5 s, healthy after 5 in a row and unhealthy after 2.
 type HealthCheck struct {
 	Path               string
 	Interval, Timeout  time.Duration
@@ -96,10 +98,21 @@ type target struct {
 	cut  context.CancelFunc
 }
 
+func (c TargetGroupConfig) withDefaults() TargetGroupConfig {
+	check := &c.HealthCheck
+	check.Path = cmp.Or(check.Path, "/")
+	check.Interval = cmp.Or(check.Interval, 30*time.Second)
+	check.Timeout = cmp.Or(check.Timeout, 5*time.Second)
+	check.HealthyThreshold = cmp.Or(check.HealthyThreshold, 5)
+	check.UnhealthyThreshold = cmp.Or(check.UnhealthyThreshold, 2)
+	c.MinimumHealthy = cmp.Or(c.MinimumHealthy, 1)
+	return c
+}
+
 // NewTargetGroup adds an empty target group to the world.
 func NewTargetGroup(world *World, config TargetGroupConfig) *TargetGroup {
 	group := &TargetGroup{
-		world: world, id: config.ID, config: config,
+		world: world, id: config.ID, config: config.withDefaults(),
 		users: map[*listener]struct{}{}, targets: map[string]*target{}, notes: map[Kind]*note{},
 	}
 	world.mu.Lock()
@@ -123,7 +136,7 @@ func (g *TargetGroup) SetConfig(config TargetGroupConfig) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	old := g.config
-	g.config = config
+	g.config = config.withDefaults()
 	g.config.ID, g.config.Name, g.config.Account, g.config.Region = old.ID, old.Name, old.Account, old.Region
 }
 
@@ -303,7 +316,7 @@ func (g *TargetGroup) pick() *target {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	candidates, failOpen := g.healthy, false
-	if len(candidates) < max(g.config.MinimumHealthy, 1) {
+	if len(candidates) < g.config.MinimumHealthy {
 		candidates, failOpen = g.open, true
 	}
 	if g.closed || len(candidates) == 0 {

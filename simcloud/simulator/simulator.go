@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -220,7 +221,7 @@ func (s *Simulator) LoadBalancer(region string) string {
 func (s *Simulator) Close() {
 	s.closeOnce.Do(func() {
 		if s.options.Dir != "" && s.endpoints.AWS != "" {
-			if err := os.Remove(filepath.Join(s.options.Dir, EndpointsFile)); err != nil {
+			if err := os.Remove(filepath.Join(s.options.Dir, EndpointsFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				s.options.Logger.Warn("remove endpoints file", "error", err)
 			}
 		}
