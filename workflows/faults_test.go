@@ -150,7 +150,7 @@ func TestCancelWhileTheCloudFails(t *testing.T) {
 				t.Errorf("CANCELED %s after the cancel", took)
 			}
 			if d := w.deployment(); d.EndTime.Before(until) || d.Status != delivery.DeploymentRolledBack {
-				t.Errorf("deployment ended %s at %s, the outage ended %s", d.Status, d.EndTime, until)
+				t.Errorf("deployment ended %s at %s, the outage ended %s: %v", d.Status, d.EndTime, until, d.Failure)
 			}
 			if diff := cmp.Diff(settled(was), settled(w.cloud.Truth())); diff != "" {
 				t.Errorf("(-before +after):\n%s", diff)

@@ -52,7 +52,7 @@ const (
 var recordOptions = workflow.LocalActivityOptions{
 	StartToCloseTimeout:    10 * time.Second,     // a commit takes milliseconds; SQLite may wait for another writer
 	ScheduleToCloseTimeout: 365 * 24 * time.Hour, // for ever; left out it would be StartToClose
-	RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 20 * time.Second},
+	RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 20 * time.Second, MaximumAttempts: unbounded},
 }
 
 // prepareOptions are for the reads before a deployment touches anything. What
@@ -95,7 +95,7 @@ const applyTime = 20 * time.Second
 // looking at its holder. They are repeated until they succeed.
 var lockOptions = workflow.ActivityOptions{
 	StartToCloseTimeout: 10 * time.Second,
-	RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second},
+	RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second, MaximumAttempts: unbounded},
 }
 
 // gateOptions are for starting and canceling the pipeline of a gate.
@@ -110,12 +110,16 @@ var gateOptions = workflow.ActivityOptions{
 // neither holds a slot nor adds events. The workflow sets the deadline.
 var gateWaitOptions = workflow.ActivityOptions{
 	StartToCloseTimeout: 15 * time.Second,
-	RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 1.5, MaximumInterval: 15 * time.Second},
+	RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 1.5, MaximumInterval: 15 * time.Second, MaximumAttempts: unbounded},
 }
 
 // cloudRetry is the pace at which a failing cloud call is repeated: fast at
 // first, since most trouble is a lost connection, and at most every 15 s, which
 // keeps an account's rate budget free. Throttled errors name their own pause.
 var cloudRetry = &temporal.RetryPolicy{
-	InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 15 * time.Second,
+	InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 15 * time.Second, MaximumAttempts: unbounded,
 }
+
+// unbounded leaves the end of retries to the time limits. Temporal's test
+// environment takes no number for 10.
+const unbounded = 1_000_000
