@@ -120,7 +120,7 @@ type cluster struct {
 	below       bool        // the floor is broken and was reported
 }
 
-// ruleView is a routing rule as stored and as each worker sees it.
+// ruleView is a routing rule as stored and as each worker sees it, in percents.
 type ruleView struct {
 	place   string // account/region/
 	stored  map[string]int

@@ -198,6 +198,11 @@ func TestAuditCatches(t *testing.T) {
 		}, "I2: 2 healthy"},
 		"too large":                  {grown, func(s *story) { s.resize(newGroup, 4) }, "I3: ceiling"},
 		"shrunk while it has weight": {grown, func(s *story) { s.resize(oldGroup, 1) }, "I4: needs 2"},
+		"shrunk below what a single weight of 1 needs": {func() *story {
+			s := seeded()
+			s.shift(map[string]int{"tg-" + oldGroup: 1}) // how Elastic Load Balancing stores a single target group
+			return s
+		}, func(s *story) { s.resize(oldGroup, 2) }, "I4: needs 3"},
 		"shrunk before the weight is in effect": {grown, func(s *story) {
 			s.store(split(0, 100))
 			s.read()

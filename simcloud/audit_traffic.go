@@ -35,9 +35,27 @@ func (v *ruleView) effective(targetGroup string) (least, greatest int) {
 	return least, greatest
 }
 
+// percents are weights as shares of 100, rounded up. A single target group takes everything whatever its weight is.
+func percents(weights map[string]int) map[string]int {
+	total := 0
+	for _, w := range weights {
+		total += w
+	}
+	shares := make(map[string]int, len(weights))
+	for id, w := range weights {
+		shares[id] = 0
+		if total > 0 {
+			shares[id] = (w*100 + total - 1) / total
+		}
+	}
+	return shares
+}
+
 func (a *audit) weightsStored(e Event) {
+	a.proportions(e)
 	v := a.rule(e)
 	before := v.stored
+	e.Weights = percents(e.Weights)
 	v.stored = e.Weights
 	if before == nil {
 		before = e.Weights // the first weights of a rule are its starting point
@@ -65,7 +83,6 @@ func (a *audit) weightsStored(e Event) {
 		a.direction(v, id, was, now, known)
 		a.afterEnd(e, a.resources[id])
 	}
-	a.proportions(e)
 }
 
 // proportions checks that the weights of a rule that we own are percents of one whole.
@@ -107,6 +124,7 @@ func (a *audit) direction(v *ruleView, id string, was, now int, known bool) {
 }
 
 func (a *audit) weightsEffective(e Event) {
+	e.Weights = percents(e.Weights)
 	v := a.rule(e)
 	before, known := v.workers[e.Worker]
 	v.workers[e.Worker] = e.Weights
