@@ -63,6 +63,7 @@ var routes = []route{
 // escaped, so that a name may hold an escaped slash, and a doubled slash counts
 // as one: both is what Spinnaker's clients send.
 func (s *Server) newRouter() *gin.Engine {
+	gin.SetMode(gin.ReleaseMode) // else gin prints every route to stdout
 	r := gin.New()
 	r.UseEscapedPath = true
 	r.UnescapePathValues = false // param does it; gin would turn a plus into a space

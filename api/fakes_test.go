@@ -1,0 +1,157 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+// memoryEngine obeys orders at once.
+type memoryEngine struct{ store *memory }
+
+func (m *memoryEngine) order(id delivery.ExecutionID, next delivery.Status, apply func(e *delivery.Execution)) error {
+	e, err := m.store.Execution(context.Background(), id)
+	if err != nil {
+		return err
+	}
+	if _, err := e.Status.Become(next); err != nil || e.Status == next {
+		return delivery.Errorf(delivery.Conflict, "execution is %s", e.Status)
+	}
+	m.store.change(id, func(e *delivery.Execution) {
+		e.Status = next
+		apply(e)
+	})
+	return nil
+}
+
+func (m *memoryEngine) Cancel(_ context.Context, id delivery.ExecutionID, by delivery.Principal, reason string) error {
+	return m.order(id, delivery.StatusCanceled, func(e *delivery.Execution) {
+		e.CanceledBy, e.CancellationReason, e.EndTime = by.Name, reason, start.Add(time.Minute)
+	})
+}
+
+func (m *memoryEngine) Pause(_ context.Context, id delivery.ExecutionID, by delivery.Principal) error {
+	return m.order(id, delivery.StatusPaused, func(e *delivery.Execution) {
+		e.Paused = &delivery.Pause{PausedBy: by.Name, PausedAt: start}
+	})
+}
+
+func (m *memoryEngine) Resume(ctx context.Context, id delivery.ExecutionID, by delivery.Principal) error {
+	if e, err := m.store.Execution(ctx, id); err == nil && e.Status != delivery.StatusPaused {
+		return delivery.Errorf(delivery.Conflict, "execution is %s, not paused", e.Status)
+	}
+	return m.order(id, delivery.StatusRunning, func(e *delivery.Execution) {
+		e.Paused.ResumedBy, e.Paused.ResumedAt = by.Name, start.Add(time.Second)
+	})
+}
+
+// run lets an execution begin, with its first stage running.
+func (m *memoryEngine) run(id delivery.ExecutionID) {
+	m.store.change(id, func(e *delivery.Execution) {
+		e.Status, e.StartTime = delivery.StatusRunning, start
+		e.Stages[0].Status, e.Stages[0].StartTime = delivery.StatusRunning, start
+	})
+}
+
+// end lets an execution end.
+func (m *memoryEngine) end(id delivery.ExecutionID, status delivery.Status) {
+	m.store.change(id, func(e *delivery.Execution) {
+		e.Status, e.EndTime = status, start.Add(time.Minute)
+		for i := range e.Stages {
+			e.Stages[i].Status, e.Stages[i].StartTime, e.Stages[i].EndTime = status, start, start.Add(time.Minute)
+		}
+	})
+}
+
+// cloud is one account, aws-sim, with images and clusters.
+type cloud struct {
+	mu        sync.Mutex
+	images    []string
+	snapshots map[string]delivery.Snapshot
+	failure   error
+}
+
+func newCloud() *cloud {
+	return &cloud{images: []string{"storefront-1.0", "storefront-1.1"}, snapshots: map[string]delivery.Snapshot{}}
+}
+
+func (c *cloud) Accounts() []delivery.Account {
+	return []delivery.Account{{Name: "aws-sim", Provider: "aws", AccountID: "123456789012", Environment: "test",
+		Regions: []string{"us-east-1", "us-west-2"}}}
+}
+
+func (c *cloud) Target(cluster delivery.Cluster) (delivery.Target, error) {
+	if cluster.Account != "aws-sim" {
+		return nil, delivery.Errorf(delivery.Invalid, "no account %s", cluster.Account)
+	}
+	return c, nil
+}
+
+func (c *cloud) Describe() delivery.Descriptor { return delivery.Descriptor{Kind: "aws/asg"} }
+
+func (c *cloud) Validate(_ context.Context, _ delivery.Cluster, spec delivery.GroupSpec) ([]delivery.Finding, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failure != nil {
+		return nil, c.failure
+	}
+	var settings struct{ SubnetType string }
+	if err := json.Unmarshal(spec.Settings, &settings); err != nil {
+		return nil, err
+	}
+	var out []delivery.Finding
+	if !slices.Contains(c.images, spec.Image) {
+		out = append(out, delivery.Finding{Pointer: "/amiName", Message: "image " + spec.Image + " does not exist"})
+	}
+	if settings.SubnetType == "none" {
+		out = append(out, delivery.Finding{Pointer: "/subnetType", Message: "no subnet of this type"})
+	}
+	return append(out, delivery.Finding{Pointer: "/capacity", Message: "is small", Warning: true}), nil
+}
+
+func (c *cloud) Observe(_ context.Context, cluster delivery.Cluster, _ string) (delivery.Snapshot, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	seen, ok := c.snapshots[cluster.Key()]
+	if !ok {
+		seen = delivery.Snapshot{Cluster: cluster}
+	}
+	return seen, c.failure
+}
+
+func (c *cloud) Apply(context.Context, delivery.Change) (delivery.Receipt, error) {
+	return delivery.Receipt{}, delivery.Errorf(delivery.Denied, "the API never writes to a cloud")
+}
+
+func (c *cloud) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failure = err
+}
+
+// add puts a snapshot of storefront-prod in a region: v000 with most of the
+// traffic, and v001 with one healthy instance of two.
+func (c *cloud) add(region string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	up := func(source string) delivery.Health { return delivery.Health{Source: source, State: delivery.HealthUp} }
+	sources := []string{"Amazon", "TargetGroup"}
+	cluster := delivery.Cluster{Provider: "aws", Account: "aws-sim", Region: region, Moniker: delivery.Moniker{App: "storefront", Stack: "prod"}}
+	c.snapshots[cluster.Key()] = delivery.Snapshot{
+		Cluster: cluster, ObservedAt: start,
+		Groups: []delivery.ServerGroup{
+			{Name: "storefront-prod-v000", Image: "storefront-1.0", ImageID: "ami-1", CreatedAt: start, Capacity: delivery.Pinned(1), HealthSources: sources, Complete: true,
+				Instances: []delivery.Instance{{ID: "i-0", Zone: region + "a", LaunchedAt: start, Health: []delivery.Health{up("Amazon"), up("TargetGroup")}}}},
+			{Name: "storefront-prod-v001", Sequence: 1, Image: "storefront-1.1", Capacity: delivery.Pinned(2), HealthSources: sources, Managed: true,
+				Instances: []delivery.Instance{
+					{ID: "i-1", Zone: region + "b", Health: []delivery.Health{up("Amazon"), up("TargetGroup")}},
+					{ID: "i-2", Zone: region + "a", Health: []delivery.Health{up("Amazon"), {Source: "TargetGroup", State: delivery.HealthDown, Reason: "Target.FailedHealthChecks"}}}}},
+		},
+		Routing: &delivery.Routing{LoadBalancer: "storefront", Weights: []delivery.Weight{
+			{ServerGroup: "storefront-prod-v000", Percent: 100}, {ServerGroup: "storefront-prod-v001", Percent: 0}}},
+	}
+}

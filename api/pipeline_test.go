@@ -1,0 +1,229 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+// deployStages is one deploy stage of storefront-prod in two regions.
+func deployStages(image string) string {
+	return fmt.Sprintf(`[{"refId":"1","requisiteStageRefIds":[],"type":"deploy","name":"Deploy","clusters":[{
+		"account":"aws-sim","application":"storefront","cloudProvider":"aws","stack":"prod","strategy":"rolling",
+		"capacity":{"min":2,"max":2,"desired":2},"amiName":%q,"loadBalancers":["storefront"],
+		"availabilityZones":{"us-east-1":["us-east-1a"],"us-west-2":["us-west-2a"]}}]}]`, image)
+}
+
+func TestPipelineLife(t *testing.T) {
+	h := newHarness(t)
+	h.do("POST", "/pipelines", `{"application":"Storefront","name":" Deploy prod ","index":2,"custom":{"kept":true},"stages":[{"type":"wait","waitTime":1}],
+		"lastModifiedBy":"mallory","updateTs":"1"}`, "X-SPINNAKER-USER", "joe").want(200).void()
+	first := h.do("GET", "/applications/storefront/pipelineConfigs/deploy%20PROD", "").want(200)
+	id, _ := first.get("id").(string)
+	for path, want := range map[string]any{
+		"application": "storefront", "name": "Deploy prod", "index": 2.0, "custom.kept": true, "lastModifiedBy": "joe",
+	} {
+		if got := first.get(path); got != want {
+			t.Errorf("%s is %v, want %v", path, got, want)
+		}
+	}
+	h.do("GET", "/applications/storefront/pipelineConfigs/"+id, "").want(200)
+	h.do("GET", "/applications/other/pipelineConfigs/"+id, "").want(404)
+
+	if text := h.do("POST", "/pipelines", `{"application":"storefront","name":"deploy PROD"}`).want(400).get("message"); text != "A pipeline with name deploy PROD already exists in application storefront" {
+		t.Errorf("message %q", text)
+	}
+	updated := strings.Replace(string(first.body), `"kept":true`, `"kept":false`, 1)
+	h.do("POST", "/pipelines?staleCheck=true", updated).want(200).void()
+	if a := h.do("POST", "/pipelines?staleCheck=true", updated).want(400); a.get("code") != "stale" {
+		t.Errorf("code %v", a.get("code"))
+	}
+	h.do("POST", "/pipelines", updated).want(200).void()
+	if a := h.do("PUT", "/pipelines/"+id, strings.Replace(updated, "Deploy prod", "Renamed", 1)).want(200); a.get("name") != "Renamed" {
+		t.Errorf("renamed: %s", a.body)
+	}
+	if fields := h.do("PUT", "/pipelines/other", updated).want(400).fields(); fields["/id"] == "" {
+		t.Errorf("fields %v", fields)
+	}
+	h.do("PUT", "/pipelines/other", `{"application":"storefront","name":"x"}`).want(404)
+
+	var list []map[string]any
+	for path, want := range map[string]int{
+		"/pipelineConfigs/" + id + "/history":                                   4,
+		"/pipelineConfigs/" + id + "/history?limit=2":                           2,
+		"/pipelineConfigs/nothing/history":                                      0,
+		"/pipelineConfigs":                                                      1,
+		"/applications/storefront/pipelineConfigs":                              1,
+		"/applications/storefront/pipelineConfigs?pipelineNameFilter=RENAM":     1,
+		"/applications/storefront/pipelineConfigs?pipelineNameFilter=something": 0,
+		"/applications/nothing/pipelineConfigs":                                 0,
+	} {
+		if h.do("GET", path, "").want(200).into(&list); len(list) != want {
+			t.Errorf("%s: %d, want %d", path, len(list), want)
+		}
+	}
+	h.do("DELETE", "/pipelines/storefront/renamed", "").want(200).void()
+	h.do("DELETE", "/pipelines/storefront/renamed", "").want(200).void()
+	h.do("GET", "/applications/storefront/pipelineConfigs/renamed", "").want(404)
+}
+
+func TestPipelinesThatAreRefused(t *testing.T) {
+	h := newHarness(t)
+	deploy := deployStages("storefront-1.1")
+	tests := []struct{ name, body, pointer string }{
+		{"no name", `{"application":"a"}`, "/name"},
+		{"no application", `{"name":"p"}`, "/application"},
+		{"application with a trailing space", `{"application":"a ","name":"p"}`, "/application"},
+		{"look-alike letters", `{"application":"stоrefront","name":"p"}`, "/application"},
+		{"name of another type", `{"application":"a","name":7}`, "/name"},
+		{"id of another type", `{"application":"a","name":"p","id":7}`, "/id"},
+		{"index of another type", `{"application":"a","name":"p","index":"x"}`, "/index"},
+		{"disabled of another type", `{"application":"a","name":"p","disabled":"x"}`, "/disabled"},
+		{"stages of another type", `{"application":"a","name":"p","stages":{}}`, "/stages"},
+		{"unknown stage type", `{"application":"a","name":"p","stages":[{"type":"deplyo"}]}`, "/stages/0/type"},
+		{"malformed expression", `{"application":"a","name":"p","stages":[{"type":"wait","waitTime":"${parameters.}"}]}`, "/stages/0/waitTime"},
+		{"capacity", `{"application":"a","name":"p","stages":` + strings.Replace(deploy, `"max":2`, `"max":0`, 1) + `}`, "/stages/0/clusters/0/capacity/min"},
+		{"type inside a cluster", `{"application":"a","name":"p","stages":` + strings.Replace(deploy, `"account":"aws-sim"`, `"account":7`, 1) + `}`, "/stages/0/clusters/0/account"},
+		{"cycle", `{"application":"a","name":"p","stages":[
+			{"refId":"1","requisiteStageRefIds":["2"],"type":"wait","waitTime":1},{"refId":"2","requisiteStageRefIds":["1"],"type":"wait","waitTime":1}]}`, "/stages"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			h.t = t
+			a := h.do("POST", "/pipelines", tt.body).want(400)
+			found := false
+			for pointer := range a.fields() {
+				found = found || strings.HasPrefix(pointer, tt.pointer)
+			}
+			if !found {
+				t.Errorf("fields %v, want %s", a.fields(), tt.pointer)
+			}
+		})
+	}
+	if _, pipelines, _ := h.store.count(); pipelines != 0 {
+		t.Errorf("%d pipelines were saved", pipelines)
+	}
+}
+
+func TestStart(t *testing.T) {
+	h := newHarness(t)
+	h.do("POST", "/pipelines", `{"application":"storefront","name":"p","parameterConfig":[{"name":"image","required":true},{"name":"size","default":"2"}],
+		"stages":`+deployStages("${parameters.image}")+`}`).want(200)
+	id := h.startOf("P", `{"type":"manual","user":"mallory","parameters":{"image":"storefront-1.1"},"note":"kept"}`)
+	e := h.do("GET", "/pipelines/"+string(id), "").want(200)
+	for path, want := range map[string]any{
+		"type": "PIPELINE", "application": "storefront", "name": "p", "status": "NOT_STARTED", "startTime": nil, "endTime": nil,
+		"trigger.type": "manual", "trigger.user": "anonymous", "trigger.note": "kept", "authentication.user": "anonymous",
+		"trigger.parameters.image": "storefront-1.1", "trigger.parameters.size": "2",
+	} {
+		if got := e.get(path); got != want {
+			t.Errorf("%s is %v, want %v", path, got, want)
+		}
+	}
+	wrapped := h.startOf("p", `{"trigger":{"type":"manual","parameters":{"image":"storefront-1.0"}}}`)
+	if got := h.do("GET", "/pipelines/"+string(wrapped), "", "X-SPINNAKER-USER", "x").get("trigger.parameters.image"); got != "storefront-1.0" {
+		t.Errorf("wrapped trigger: image %v", got)
+	}
+	const correlated = `{"correlationId":"c1","parameters":{"image":"storefront-1.1"}}`
+	if one, two := h.startOf("p", correlated), h.startOf("p", correlated); one != two {
+		t.Errorf("one correlationId, two executions: %s and %s", one, two)
+	}
+	ref := h.do("POST", "/pipelines/storefront/p", correlated, "X-SPINNAKER-USER", "joe", "Content-Type", "text/plain").want(202).get("ref")
+	if ref == "" {
+		t.Error("no ref")
+	}
+}
+
+func TestStartsThatAreRefused(t *testing.T) {
+	h := newHarness(t)
+	h.save("wait", `[{"type":"wait","waitTime":1}]`)
+	h.save("empty", `[]`)
+	h.do("POST", "/pipelines", `{"application":"storefront","name":"off","disabled":true,"stages":[{"type":"wait","waitTime":1}]}`).want(200)
+	h.do("POST", "/pipelines", `{"application":"storefront","name":"needs","parameterConfig":[{"name":"v","required":true}],"stages":[{"type":"wait","waitTime":1}]}`).want(200)
+	h.save("image", deployStages("storefront-9"))
+	h.save("account", strings.Replace(deployStages("storefront-1.1"), "aws-sim", "nowhere", 1))
+	h.save("provider", strings.Replace(deployStages("storefront-1.1"), `"cloudProvider":"aws"`, `"cloudProvider":"gce"`, 1))
+	h.save("region", strings.Replace(deployStages("storefront-1.1"), `"us-west-2":`, `"mars-1":`, 1))
+	h.save("subnet", strings.Replace(deployStages("storefront-1.1"), `"strategy"`, `"subnetType":"none","strategy"`, 1))
+	h.do("POST", "/pipelines", `{"application":"storefront","name":"expression","parameterConfig":[{"name":"n"}],"stages":`+
+		strings.Replace(deployStages("storefront-1.1"), `"max":2`, `"max":"${parameters.n}"`, 1)+`}`).want(200)
+
+	tests := []struct {
+		pipeline, body string
+		status         int
+		pointer, text  string
+	}{
+		{"nothing", ``, 404, "", "not found"},
+		{"empty", ``, 400, "/stages", "no stages"},
+		{"off", ``, 400, "", "Pipeline is disabled and cannot be started."},
+		{"needs", ``, 400, "/parameters/v", "Required parameter v is missing"},
+		{"wait", `{"parameters":[]}`, 400, "/parameters", "must be an object"},
+		{"wait", `{"type":7}`, 400, "/type", "must be a string"},
+		{"wait", `{"trigger":{"correlationId":7}}`, 400, "/trigger/correlationId", "must be a string"},
+		{"wait", `{"dryRun":true}`, 400, "/dryRun", "not supported"},
+		{"wait", `{`, 400, "", "malformed JSON"},
+		{"image", ``, 400, "/stages/0/clusters/0/amiName", "storefront-9"},
+		{"account", ``, 400, "/stages/0/clusters/0/account", "nowhere"},
+		{"provider", ``, 400, "/stages/0/clusters/0/cloudProvider", "gce"},
+		{"region", ``, 400, "/stages/0/clusters/0/availabilityZones/mars-1", "mars-1"},
+		{"subnet", ``, 400, "/stages/0/clusters/0/subnetType", "no subnet"},
+		{"expression", `{"parameters":{"n":1}}`, 400, "/stages/0/clusters/0/capacity/min", "more than max 1"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.pipeline+" "+tt.body, func(t *testing.T) {
+			h.t = t
+			a := h.do("POST", "/pipelines/storefront/"+tt.pipeline, tt.body).want(tt.status)
+			if text, _ := a.get("message").(string); !strings.Contains(text, tt.text) {
+				t.Errorf("message %q, want %q in it", text, tt.text)
+			}
+			if _, ok := a.fields()[tt.pointer]; tt.pointer != "" && !ok {
+				t.Errorf("fields %v, want %s", a.fields(), tt.pointer)
+			}
+		})
+	}
+	if _, _, executions := h.store.count(); executions != 0 {
+		t.Errorf("%d executions were recorded", executions)
+	}
+	h.t = t
+	h.startOf("wait", ``) // no body is a trigger too
+}
+
+// TestStartWhenTheCloudDoesNotAnswer: the deployment has the patience to ask
+// again, so the start is accepted; a plain refusal of the cloud is not.
+func TestStartWhenTheCloudDoesNotAnswer(t *testing.T) {
+	h := newHarness(t)
+	h.save("p", deployStages("storefront-1.1"))
+	h.cloud.fail(delivery.Errorf(delivery.Throttled, "Rate exceeded"))
+	h.startOf("p", ``)
+	if !strings.Contains(h.log.String(), "deployment not validated") {
+		t.Error("the log does not say that nothing was validated")
+	}
+	h.cloud.fail(delivery.Errorf(delivery.Denied, "not authorized to DescribeImages"))
+	if fields := h.do("POST", "/pipelines/storefront/p", ``).want(400).fields(); len(fields) != 1 || fields["/stages/0/clusters/0"] == "" {
+		t.Errorf("fields %v", fields)
+	}
+}
+
+// FuzzSavePipeline: whatever the body, the answer is 200 or 400 and has the
+// shape it should have.
+func FuzzSavePipeline(f *testing.F) {
+	for _, seed := range []string{``, `{}`, `null`, `{"application":"a","name":"p","stages":[]}`, `{"stages":[null]}`, `{"id":"x","index":1e9}`,
+		`{"application":"a","name":"p","stages":` + deployStages("x") + `}`, "{\"name\":\"\u0000\"}", `{"a":1}x`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		h := newHarness(t)
+		a := h.do("POST", "/pipelines", body)
+		if a.status != 200 && a.status != 400 {
+			t.Errorf("%d: %s", a.status, a.body)
+		}
+		var list []json.RawMessage
+		h.do("GET", "/pipelineConfigs", "").want(200).into(&list)
+		if (len(list) == 1) != (a.status == 200) {
+			t.Errorf("%d, but %d pipelines", a.status, len(list))
+		}
+	})
+}
