@@ -167,9 +167,9 @@ func (d decoder) scalar(n *node, into reflect.Value, path string) *apiError {
 
 func setScalar(into reflect.Value, text string) error {
 	if into.Type() == timeType {
-		t, err := time.Parse(time.RFC3339Nano, text)
+		t, err := parseTime(text)
 		if err != nil {
-			return fmt.Errorf("parse time: %w", err)
+			return err
 		}
 		into.Set(reflect.ValueOf(t))
 		return nil
@@ -199,4 +199,16 @@ func setScalar(into reflect.Value, text string) error {
 		return fmt.Errorf("no wire form for %s", into.Type())
 	}
 	return nil
+}
+
+// parseTime reads ISO 8601, or the seconds since 1970 of the JSON protocol.
+func parseTime(text string) (time.Time, error) {
+	if seconds, err := strconv.ParseFloat(text, 64); err == nil {
+		return time.UnixMilli(int64(seconds * 1000)).UTC(), nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("parse time: %w", err)
+	}
+	return t, nil
 }

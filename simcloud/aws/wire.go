@@ -2,6 +2,8 @@ package aws
 
 import (
 	"bytes"
+	"compress/gzip"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -21,6 +23,7 @@ const (
 	awsQuery protocol = iota // form in, XML out, lists as Name.member.1
 	ec2Query                 // form in, XML out, lists as Name.1
 	rpcCBOR                  // CBOR both ways
+	awsJSON                  // JSON 1.0 both ways, the action in X-Amz-Target
 )
 
 // maxBody bounds a request: EC2 user data is 16 KiB, forms are far below 1 MiB.
@@ -110,7 +113,9 @@ func fillFromCBOR(n *node, value cbor.Value) {
 	switch v := value.(type) {
 	case cbor.Map:
 		for name, item := range v {
-			fillFromCBOR(n.child(name), item)
+			if _, null := item.(*cbor.Nil); !null {
+				fillFromCBOR(n.child(name), item)
+			}
 		}
 	case cbor.List:
 		n.leaf = len(v) == 0
@@ -147,6 +152,37 @@ func cborScalar(value cbor.Value) string {
 	}
 }
 
+// jsonTree builds the tree of a JSON request.
+func jsonTree(body []byte) (*node, error) {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	var value map[string]any
+	if err := decoder.Decode(&value); err != nil {
+		return nil, fmt.Errorf("decode JSON: %w", err)
+	}
+	root := &node{}
+	fillFromJSON(root, value)
+	return root, nil
+}
+
+func fillFromJSON(n *node, value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		for name, item := range v {
+			if item != nil {
+				fillFromJSON(n.child(name), item)
+			}
+		}
+	case []any:
+		n.leaf = len(v) == 0
+		for i, item := range v {
+			fillFromJSON(n.child("member").child(strconv.Itoa(i+1)), item)
+		}
+	default:
+		n.value, n.leaf = fmt.Sprint(v), true
+	}
+}
+
 // request is one parsed call before its input has a type.
 type request struct {
 	service  *service
@@ -161,6 +197,9 @@ type request struct {
 // cborPath is the path of RPCv2-CBOR: /service/<Service>/operation/<Action>.
 const cborPath = "/service/GraniteServiceVersion20100801/operation/"
 
+// jsonTarget begins X-Amz-Target of JSON 1.0, which boto3 speaks with CloudWatch.
+const jsonTarget = "GraniteServiceVersion20100801."
+
 // parse reads one HTTP request. Its errors are answers for the client.
 func (s serviceTable) parse(r *http.Request) (*request, *apiError) {
 	req := &request{}
@@ -174,20 +213,44 @@ func (s serviceTable) parse(r *http.Request) (*request, *apiError) {
 		return req, errf(http.StatusNotFound, "UnknownService", "The simulator does not know the service %q", cred.service)
 	}
 	req.service, req.protocol = svc, svc.protocol
-	body, readErr := io.ReadAll(io.LimitReader(r.Body, maxBody))
-	if readErr != nil {
-		return req, errf(http.StatusBadRequest, "RequestTimeout", "The body could not be read")
+	body, refusal := bodyOf(r)
+	if refusal != nil {
+		return req, refusal
 	}
 	if name, ok := strings.CutPrefix(r.URL.Path, cborPath); ok {
-		req.protocol, req.action = rpcCBOR, name
-		members, err := cborTree(body)
-		if err != nil {
-			return req, errf(http.StatusBadRequest, "SerializationException", "%s", err)
-		}
-		req.members = members
-		return req, nil
+		return req, req.readTree(rpcCBOR, name, cborTree, body)
+	}
+	if name, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), jsonTarget); ok {
+		return req, req.readTree(awsJSON, name, jsonTree, body)
 	}
 	return req, req.readForm(r, body)
+}
+
+// bodyOf reads the body, which SDKs compress when PutMetricData is large.
+func bodyOf(r *http.Request) ([]byte, *apiError) {
+	var from io.Reader = r.Body
+	if r.Header.Get("Content-Encoding") == "gzip" {
+		unzipped, err := gzip.NewReader(r.Body)
+		if err != nil {
+			return nil, refuse("SerializationException", "The body is not compressed by gzip")
+		}
+		from = unzipped
+	}
+	body, err := io.ReadAll(io.LimitReader(from, maxBody))
+	if err != nil {
+		return nil, refuse("RequestTimeout", "The body could not be read")
+	}
+	return body, nil
+}
+
+func (req *request) readTree(p protocol, action string, decode func([]byte) (*node, error), body []byte) *apiError {
+	req.protocol, req.action = p, action
+	members, err := decode(body)
+	if err != nil {
+		return refuse("SerializationException", "%s", err)
+	}
+	req.members = members
+	return nil
 }
 
 func (req *request) readForm(r *http.Request, body []byte) *apiError {

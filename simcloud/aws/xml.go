@@ -43,8 +43,8 @@ func stampOf(t time.Time) *stamp {
 // writeResponse renders the output of an action in the protocol of its request.
 func writeResponse(w http.ResponseWriter, req *request, id string, output any) error {
 	switch req.protocol {
-	case rpcCBOR:
-		return writeCBOR(w, http.StatusOK, id, cborOf(reflect.ValueOf(output)))
+	case rpcCBOR, awsJSON:
+		return writeTree(w, req.protocol, reply{http.StatusOK, id, cborOf(reflect.ValueOf(output))})
 	case ec2Query:
 		return writeXML(w, http.StatusOK, id, ec2Response{
 			XMLName:   xml.Name{Space: req.service.namespace, Local: req.action + "Response"},
@@ -124,12 +124,6 @@ func writeXML(w http.ResponseWriter, status int, id string, document any) error 
 	return writeBody(w, status, id, append([]byte(xml.Header), body...))
 }
 
-func writeCBOR(w http.ResponseWriter, status int, id string, value cbor.Value) error {
-	w.Header().Set("Content-Type", "application/cbor")
-	w.Header().Set("Smithy-Protocol", "rpc-v2-cbor")
-	return writeBody(w, status, id, cbor.Encode(value))
-}
-
 func writeBody(w http.ResponseWriter, status int, id string, body []byte) error {
 	w.Header().Set("X-Amzn-Requestid", id)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
@@ -164,10 +158,10 @@ func writeError(w http.ResponseWriter, req *request, id string, e *apiError) err
 	switch {
 	case req.service != nil && req.protocol == ec2Query:
 		return writeXML(w, e.status, id, ec2Error{Code: e.code, Message: e.message, ID: id})
-	case req.protocol == rpcCBOR:
+	case req.protocol == rpcCBOR, req.protocol == awsJSON:
 		// The service answers clients that sent X-Amzn-Query-Mode with its old codes too.
 		w.Header().Set("X-Amzn-Query-Error", e.code+";"+fault)
-		return writeCBOR(w, e.status, id, cbor.Map{"__type": cbor.String(shapeOf(e.code)), "message": cbor.String(e.message)})
+		return writeTree(w, req.protocol, reply{e.status, id, cbor.Map{"__type": cbor.String(shapeOf(e.code)), "message": cbor.String(e.message)}})
 	default:
 		name := xml.Name{Local: "ErrorResponse"}
 		if req.service != nil {
@@ -175,65 +169,4 @@ func writeError(w http.ResponseWriter, req *request, id string, e *apiError) err
 		}
 		return writeXML(w, e.status, id, queryError{XMLName: name, Type: fault, Code: e.code, Message: e.message, ID: id})
 	}
-}
-
-// shapeOf is the name of an error's shape, which differs from its code in the query protocol for some errors (trait
-// awsQueryError of the CloudWatch model).
-func shapeOf(code string) string {
-	switch code {
-	case "InvalidParameterValue":
-		return "InvalidParameterValueException"
-	case "MissingParameter":
-		return "MissingRequiredParameterException"
-	case "InvalidParameterCombination":
-		return "InvalidParameterCombinationException"
-	default:
-		return code
-	}
-}
-
-var stampType = reflect.TypeFor[stamp]()
-
-// cborOf renders an output struct as CBOR by its field names. Nil pointers are left out.
-func cborOf(v reflect.Value) cbor.Value {
-	if v.Type() == stampType {
-		seconds := float64(v.Interface().(stamp).UnixMilli()) / 1000
-		return &cbor.Tag{ID: 1, Value: cbor.Float64(seconds)}
-	}
-	switch v.Kind() {
-	case reflect.Pointer:
-		return cborOf(v.Elem())
-	case reflect.String:
-		return cbor.String(v.String())
-	case reflect.Bool:
-		return cbor.Bool(v.Bool())
-	case reflect.Int, reflect.Int32, reflect.Int64:
-		if v.Int() < 0 {
-			return cbor.NegInt(-v.Int())
-		}
-		return cbor.Uint(v.Int())
-	case reflect.Float64:
-		return cbor.Float64(v.Float())
-	case reflect.Slice:
-		list := make(cbor.List, v.Len())
-		for i := range list {
-			list[i] = cborOf(v.Index(i))
-		}
-		return list
-	default:
-		return cborStruct(v)
-	}
-}
-
-func cborStruct(v reflect.Value) cbor.Value {
-	if v.NumField() == 1 && v.Type().Field(0).Name == "Items" {
-		return cborOf(v.Field(0))
-	}
-	m := cbor.Map{}
-	for i := range v.NumField() {
-		if f := v.Field(i); f.Kind() != reflect.Pointer || !f.IsNil() {
-			m[v.Type().Field(i).Name] = cborOf(f)
-		}
-	}
-	return m
 }
