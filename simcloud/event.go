@@ -27,7 +27,7 @@ const (
 
 // Events that the kernel appends.
 const (
-	// InstanceState is a step of a machine. Resource is the instance, Group its group if any, State one of the
+	// InstanceStateChanged is a step of a machine. Resource is the instance, Group its group if any, State one of the
 	// [InstanceState] values, Reason why ("killed" when a person or a fault did it).
 	InstanceStateChanged Kind = "InstanceStateChanged"
 	// TargetStateChanged is a new health state of a target. Resource is the target group, Instance the target, State
