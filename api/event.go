@@ -134,15 +134,21 @@ type eventStream struct {
 	open  bool
 }
 
-func (t *eventStream) start() {
+func (t *eventStream) start() error {
 	if t.open {
-		return
+		return nil
 	}
 	t.open = true
+	// The server's ReadTimeout counts from the start of the request; past it the
+	// request's context would be canceled. A writer without deadlines has none.
+	if err := http.NewResponseController(t.c.Writer).SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return fmt.Errorf("clear read deadline: %w", err)
+	}
 	t.c.Header("Content-Type", "text/event-stream; charset=utf-8")
 	t.c.Header("X-Accel-Buffering", "no")
 	t.c.Status(http.StatusOK)
 	t.c.Writer.WriteHeaderNow()
+	return nil
 }
 
 func (t *eventStream) send(e delivery.Event) error {
@@ -163,7 +169,9 @@ func (t *eventStream) comment() error {
 }
 
 func (t *eventStream) write(text string) error {
-	t.start()
+	if err := t.start(); err != nil {
+		return err
+	}
 	// A writer without deadlines has no slow client either.
 	err := http.NewResponseController(t.c.Writer).SetWriteDeadline(time.Now().Add(eventWrite))
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {
@@ -190,7 +198,9 @@ func (t *eventStream) end() error {
 	if t.after > 0 {
 		return send(t.c, http.StatusNoContent, nil)
 	}
-	t.start()
+	if err := t.start(); err != nil {
+		return err
+	}
 	return t.flush()
 }
 

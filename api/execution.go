@@ -55,11 +55,23 @@ func (s *Server) cancelExecution(c *gin.Context) error {
 		if e.Status.Complete() {
 			return isComplete(e)
 		}
-		if err := s.engine.Cancel(c.Request.Context(), e.ID, principalOf(c), reason); err != nil {
+		if err := s.cancel(c, e.ID, reason); err != nil {
 			return missing(err, "Pipeline", string(e.ID))
 		}
 	}
 	return renderVoid(c)
+}
+
+// cancel gives the order; that somebody else's order ended the execution a moment
+// before is no error.
+func (s *Server) cancel(c *gin.Context, id delivery.ExecutionID, reason string) error {
+	err := s.engine.Cancel(c.Request.Context(), id, principalOf(c), reason)
+	if delivery.KindOf(err) == delivery.Conflict {
+		if now, readErr := s.store.Execution(c.Request.Context(), id); readErr == nil && now.Status == delivery.StatusCanceled {
+			return nil
+		}
+	}
+	return err
 }
 
 func isComplete(e delivery.Execution) error {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -257,4 +258,22 @@ func TestEventStreamsEndWhenTheServerStops(t *testing.T) {
 	live.want("comment")
 	h.server.Stop()
 	live.want("end")
+}
+
+// TestEventStreamsOutliveTheReadTimeout: a stream lasts as long as its execution.
+func TestEventStreamsOutliveTheReadTimeout(t *testing.T) {
+	const readTimeout = 40 * time.Millisecond
+	h := newHarnessWith(t, readTimeout/4, readTimeout)
+	h.save("p", waitStages)
+	id := h.startOf("p", ``)
+	live := h.stream("/executions/" + string(id) + "/events")
+	for begin := time.Now(); time.Since(begin) < 3*readTimeout; {
+		live.want("comment")
+	}
+	h.engine.run(id)
+	for got := "comment"; got != "1 execution RUNNING"; got = live.next() {
+		if got != "comment" {
+			t.Fatalf("got %q", got)
+		}
+	}
 }

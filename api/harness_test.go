@@ -38,17 +38,22 @@ type harness struct {
 	doc    *openapi3.T
 }
 
-func newHarness(t *testing.T) *harness {
+func newHarness(t *testing.T) *harness { return newHarnessWith(t, time.Hour, 30*time.Second) }
+
+// newHarnessWith sets the pause between heartbeats and how long reading a
+// request may take.
+func newHarnessWith(t *testing.T, heartbeat, readTimeout time.Duration) *harness {
 	t.Helper()
 	h := &harness{t: t, store: newMemory(), cloud: newCloud(), log: &bytes.Buffer{}}
 	h.engine = &memoryEngine{store: h.store}
 	clock := &ticking{now: start}
 	h.server = api.New(api.Dependencies{
-		Store: h.store, Engine: h.engine, Targets: h.cloud, Version: "1.2.3", Now: clock.read, Heartbeat: time.Hour,
+		Store: h.store, Engine: h.engine, Targets: h.cloud, Version: "1.2.3", Now: clock.read, Heartbeat: heartbeat,
 		Logger: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	})
 	listener := httptest.NewUnstartedServer(h.server.Handler())
 	listener.Config = h.server.HTTPServer(h.server.Handler())
+	listener.Config.ReadTimeout = readTimeout
 	listener.Start()
 	t.Cleanup(func() {
 		h.server.Stop()
