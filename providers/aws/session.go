@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 )
 
 const (
@@ -63,6 +64,7 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 	loads := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptTimeout)),
 		config.WithRetryer(newRetryer),
+		config.WithLogger(logging.Nop{}), // what matters comes back as an error
 	}
 	if o.Endpoint != "" {
 		loads = append(loads, config.WithBaseEndpoint(o.Endpoint))

@@ -2,7 +2,6 @@ package asg
 
 import (
 	"context"
-	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
@@ -156,10 +155,4 @@ func equivalent(have, want []elbtypes.TargetGroupTuple) bool {
 		}
 	}
 	return (haveTotal == 0) == (wantTotal == 0)
-}
-
-// isA reports whether err's chain holds an error of the type.
-func isA[E error](err error) bool {
-	var e E
-	return errors.As(err, &e)
 }

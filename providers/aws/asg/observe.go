@@ -154,11 +154,12 @@ func (t *Target) imageOf(ctx context.Context, g *astypes.AutoScalingGroup) (stri
 	answer, err := t.compute.DescribeLaunchTemplateVersions(ctx, &ec2.DescribeLaunchTemplateVersionsInput{
 		LaunchTemplateId: g.LaunchTemplate.LaunchTemplateId, Versions: []string{cmp.Or(deref(g.LaunchTemplate.Version), "$Default")},
 	})
-	if aws.Classify(err, "") != nil && delivery.KindOf(aws.Classify(err, "")) == delivery.NotFound {
-		return "", nil
-	}
 	if err != nil {
-		return "", aws.Classify(err, "describe launch template of %s", deref(g.AutoScalingGroupName))
+		err = aws.Classify(err, "describe launch template of %s", deref(g.AutoScalingGroupName))
+		if delivery.KindOf(err) == delivery.NotFound {
+			return "", nil // deleted under the group
+		}
+		return "", err
 	}
 	for _, v := range answer.LaunchTemplateVersions {
 		if v.LaunchTemplateData != nil {

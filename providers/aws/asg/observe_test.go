@@ -166,3 +166,21 @@ func TestParseSettings(t *testing.T) {
 		t.Errorf("settings %+v", s)
 	}
 }
+
+// The simulator ignores these fields of a launch template.
+func TestTemplateData(t *testing.T) {
+	s, findings := parseSettings(delivery.GroupSpec{Settings: []byte(`{"instanceType":"t3.small","iamRole":"base","keyPair":"k",
+		"requireIMDSv2":true,"ebsOptimized":true,"base64UserData":"aGk="}`)})
+	if len(findings) > 0 {
+		t.Fatal(findings)
+	}
+	data := (&creation{settings: s}).templateData(image{id: "ami-1"}, []string{"sg-1"})
+	if *data.ImageId != "ami-1" || data.InstanceType != "t3.small" || *data.IamInstanceProfile.Name != "base" || *data.KeyName != "k" ||
+		data.MetadataOptions.HttpTokens != ec2types.LaunchTemplateHttpTokensStateRequired || !*data.EbsOptimized || *data.UserData != "aGk=" {
+		t.Errorf("%+v", data)
+	}
+	plain := (&creation{settings: settings{InstanceType: "t3.small"}}).templateData(image{id: "ami-1"}, nil)
+	if plain.IamInstanceProfile != nil || plain.KeyName != nil || plain.UserData != nil || plain.EbsOptimized != nil || plain.MetadataOptions != nil {
+		t.Errorf("defaults %+v", plain)
+	}
+}

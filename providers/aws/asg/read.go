@@ -110,7 +110,7 @@ func (t *Target) readTargetGroups(ctx context.Context, in *elb.DescribeTargetGro
 	var out []elbtypes.TargetGroup
 	for pages := elb.NewDescribeTargetGroupsPaginator(t.balance, in); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
-		if missing := new(elbtypes.TargetGroupNotFoundException); errors.As(err, &missing) {
+		if isA[*elbtypes.TargetGroupNotFoundException](err) {
 			return nil, nil
 		}
 		if err != nil {
@@ -127,7 +127,7 @@ func (t *Target) targetGroupTags(ctx context.Context, arns []string) (map[string
 	out := map[string]map[string]string{}
 	for chunk := range slices.Chunk(arns, 20) {
 		answer, err := t.balance.DescribeTags(ctx, &elb.DescribeTagsInput{ResourceArns: chunk})
-		if missing := new(elbtypes.TargetGroupNotFoundException); errors.As(err, &missing) && len(arns) == 1 {
+		if isA[*elbtypes.TargetGroupNotFoundException](err) && len(arns) == 1 {
 			return out, nil
 		}
 		if err != nil {
@@ -159,13 +159,19 @@ func (t *Target) loadBalancer(ctx context.Context, name string) (elbtypes.LoadBa
 // targetHealth returns the targets of a target group; none when it is gone.
 func (t *Target) targetHealth(ctx context.Context, arn string) ([]elbtypes.TargetHealthDescription, error) {
 	answer, err := t.balance.DescribeTargetHealth(ctx, &elb.DescribeTargetHealthInput{TargetGroupArn: ptr(arn)})
-	if missing := new(elbtypes.TargetGroupNotFoundException); errors.As(err, &missing) {
+	if isA[*elbtypes.TargetGroupNotFoundException](err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, aws.Classify(err, "describe target health of %s", nameOfTargetGroup(arn))
 	}
 	return answer.TargetHealthDescriptions, nil
+}
+
+// isA reports whether err's chain holds an error of the type.
+func isA[E error](err error) bool {
+	var e E
+	return errors.As(err, &e)
 }
 
 func ptr[T any](v T) *T { return &v }
