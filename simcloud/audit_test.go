@@ -157,6 +157,18 @@ func TestAuditAcceptsAGoodDeployment(t *testing.T) {
 	}
 }
 
+func TestAuditReadsWeightsAsShares(t *testing.T) {
+	s := seeded()
+	s.shift(map[string]int{"tg-" + oldGroup: 1})
+	s.group(newGroup, "d1", 1)
+	s.shift(split(1, 0)) // the new group is attached, and the number that was there is left alone
+	s.targets(newGroup, "healthy", 1)
+	s.shift(split(50, 50))
+	for _, v := range simcloud.Audit(s.events, strict) {
+		t.Error(v)
+	}
+}
+
 func TestAuditAcceptsARollBack(t *testing.T) {
 	s := grown()
 	s.targets(newGroup, "unhealthy", 1, 2, 3)

@@ -85,11 +85,15 @@ func (a *audit) weightsStored(e Event) {
 	}
 }
 
-// proportions checks that the weights of a rule that we own are percents of one whole.
+// proportions checks that the weights of a rule that we own are percents of one whole. While a single target group has
+// weight, it has all of it, whatever number its owner gave it.
 func (a *audit) proportions(e Event) {
-	total, owned := 0, false
+	total, weighted, owned := 0, 0, false
 	for id, w := range e.Weights {
 		total += w
+		if w > 0 {
+			weighted++
+		}
 		owned = owned || a.cluster(a.resources[id]) != nil
 		if w < 0 || w > 100 {
 			a.violate("I5", e.Resource, "weight %d of target group %s is not from 0 to 100", w, id)
@@ -99,7 +103,7 @@ func (a *audit) proportions(e Event) {
 	case !owned || total == 100:
 	case total == 0:
 		a.violate("I5", e.Resource, "no target group has weight")
-	case len(e.Weights) > 1:
+	case weighted > 1:
 		a.violate("I5", e.Resource, "weights add up to %d, not 100", total)
 	}
 }
