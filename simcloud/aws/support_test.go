@@ -1,21 +1,15 @@
 package aws
 
 import (
-	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/slipway-cd/slipway/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
-
-const supportFile = "../../docs/simulator-support.md"
 
 // behaviours are what the simulator does beyond storing and returning, each with its source.
 var behaviours = [][2]string{
@@ -49,19 +43,7 @@ var behaviours = [][2]string{
 
 // TestSupportMatrix compares the document with what the code answers; -update writes it.
 func TestSupportMatrix(t *testing.T) {
-	got := supportMatrix()
-	if *update {
-		if err := os.WriteFile(supportFile, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(supportFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("docs/simulator-support.md is out of date, run go test ./simcloud/aws -run SupportMatrix -update (-document +code):\n%s", diff)
-	}
+	golden.Compare(t, "../../docs/simulator-support.md", []byte(supportMatrix()))
 }
 
 func supportMatrix() string {
