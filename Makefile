@@ -17,7 +17,7 @@ RACE_PACKAGES    = $(shell go list ./... | grep -v -e /cmd/ -e /workflows/embedd
 .PHONY: build
 build: ## build bin/slipwayd
 	@mkdir -p $(BIN)
-	go build -trimpath -ldflags "-s -w" -o $(BIN)/slipwayd ./cmd/slipwayd
+	go build -ldflags "-s -w" -o $(BIN)/slipwayd ./cmd/slipwayd
 
 .PHONY: run
 run: build ## build and start against simulated clouds; ARGS= passes flags on

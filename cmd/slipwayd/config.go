@@ -15,6 +15,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/providers"
 )
 
 // settings is what one process is told: flags, environment, configuration file,
@@ -27,42 +28,10 @@ type settings struct {
 	Simulate      bool   `yaml:"simulate"`
 	LogLevel      string `yaml:"logLevel"`
 	// Poll is how often an unfinished wait looks at the cloud.
-	Poll     duration        `yaml:"poll"`
-	Accounts []accountConfig `yaml:"accounts"`
+	Poll     time.Duration             `yaml:"poll"`
+	Accounts []providers.AccountConfig `yaml:"accounts"`
 
 	file string
-}
-
-// accountConfig is one cloud account of the configuration file.
-type accountConfig struct {
-	Name        string   `yaml:"name"`
-	Provider    string   `yaml:"provider"`
-	AccountID   string   `yaml:"accountId"`
-	Environment string   `yaml:"environment"`
-	Regions     []string `yaml:"regions"`
-	// Endpoint replaces the cloud's own endpoints: a simulator, or a proxy.
-	Endpoint   string `yaml:"endpoint"`
-	AssumeRole string `yaml:"assumeRole"`
-	ExternalID string `yaml:"externalId"`
-	// Settle is how long a routing write may take to reach every proxy.
-	Settle duration `yaml:"settle"`
-	// Drain is the deregistration delay of new target groups.
-	Drain duration `yaml:"drain"`
-	// accessKey is set for simulated accounts only; real ones use the SDK's
-	// default credential chain.
-	accessKey, secretKey string
-}
-
-// duration reads "90s" from YAML.
-type duration time.Duration
-
-func (d *duration) UnmarshalYAML(node *yaml.Node) error {
-	parsed, err := time.ParseDuration(node.Value)
-	if err != nil || parsed < 0 {
-		return fmt.Errorf("line %d: %q is not a duration like 90s", node.Line, node.Value)
-	}
-	*d = duration(parsed)
-	return nil
 }
 
 const (
@@ -106,7 +75,7 @@ func (s *settings) resolve(flags *pflag.FlagSet, getenv func(string) string) err
 		}
 	}
 	if s.Poll == 0 {
-		s.Poll = duration(defaultPoll)
+		s.Poll = defaultPoll
 	}
 	return s.check()
 }
@@ -135,6 +104,9 @@ func (s *settings) read(given map[string]bool) error {
 		s.Simulate = fromFile.Simulate
 	}
 	s.Accounts, s.Poll = fromFile.Accounts, fromFile.Poll
+	if s.Poll < 0 {
+		return delivery.Errorf(delivery.Invalid, "%s: poll is %s; must not be negative", s.file, s.Poll)
+	}
 	return nil
 }
 
@@ -150,20 +122,10 @@ func (s *settings) check() error {
 	if !s.Simulate && len(s.Accounts) == 0 {
 		return delivery.Errorf(delivery.Invalid, "no accounts: name them in the file given with --config, or try --simulate")
 	}
-	seen := map[string]bool{}
 	for i, a := range s.Accounts {
-		at := fmt.Sprintf("%s: accounts[%d]", s.file, i)
-		switch {
-		case a.Name == "":
-			return delivery.Errorf(delivery.Invalid, "%s.name is missing", at)
-		case seen[a.Name]:
-			return delivery.Errorf(delivery.Invalid, "%s.name %q stands twice", at, a.Name)
-		case a.Provider != "aws":
-			return delivery.Errorf(delivery.Invalid, "%s.provider is %q; known is aws", at, a.Provider)
-		case len(a.Regions) == 0:
-			return delivery.Errorf(delivery.Invalid, "%s.regions is empty", at)
+		if a.Name == "" {
+			return delivery.Errorf(delivery.Invalid, "%s: accounts[%d].name is missing", s.file, i)
 		}
-		seen[a.Name] = true
 	}
 	var err error
 	if s.Data, err = filepath.Abs(s.Data); err != nil {

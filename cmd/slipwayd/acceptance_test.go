@@ -1,0 +1,265 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestLiveTraffic deploys twelve instances under open-loop load: a good version
+// moves all traffic, one that never becomes healthy is rolled back by itself,
+// and no request fails in either.
+func TestLiveTraffic(t *testing.T) {
+	d := simulated(t, "SLIPWAY_SIMULATOR_INSTANCES=12")
+	d.until(time.Minute, "the seeded instances to be healthy", func() bool { return d.groups("us-east-1")["storefront-prod-v000"].Counts["up"] == 12 })
+	d.savePipeline("rolling-12", 12, map[string]any{"strategy": "rolling", "maxSurge": 3, "healthTimeoutSec": 90})
+
+	load := d.load("us-east-1", 200)
+	good := d.await(d.trigger("rolling-12", map[string]any{"image": "storefront-1.1"}), 5*time.Minute)
+	moved := load.Stop()
+	t.Logf("good version: %s; %s", good.Status, moved)
+	if good.Status != "SUCCEEDED" {
+		t.Errorf("the good version ended %s: %s", good.Status, stageContext(good))
+	}
+	if moved.Failed > 0 {
+		t.Errorf("%d requests failed, the first: %+v", moved.Failed, moved.Failures[0])
+	}
+	if moved.ByVersion["1.0"] == 0 || moved.ByVersion["1.1"] == 0 {
+		t.Errorf("traffic did not move: %v", moved.ByVersion)
+	}
+	before := d.groups("us-east-1")
+
+	load = d.load("us-east-1", 200)
+	bad := d.await(d.trigger("rolling-12", map[string]any{"image": "storefront-2.0-crash"}), 5*time.Minute)
+	kept := load.Stop()
+	t.Logf("version that is never healthy: %s; %s", bad.Status, kept)
+	if bad.Status != "TERMINAL" {
+		t.Errorf("the bad version ended %s: %s", bad.Status, stageContext(bad))
+	}
+	if kept.Failed > 0 {
+		t.Errorf("%d requests failed, the first: %+v", kept.Failed, kept.Failures[0])
+	}
+	if len(kept.ByVersion) != 1 {
+		t.Errorf("the bad version served: %v", kept.ByVersion)
+	}
+	if diff := cmp.Diff(before, d.groups("us-east-1")); diff != "" {
+		t.Errorf("server groups after the rollback (-before +after):\n%s", diff)
+	}
+	if violations := d.audit(12, 15); len(violations) > 0 {
+		t.Errorf("the auditor finds: %+v", violations)
+	}
+}
+
+func stageContext(e execution) string {
+	if len(e.Stages) == 0 {
+		return "no stages"
+	}
+	return string(e.Stages[0].Context)
+}
+
+// TestCrash kills the process with SIGKILL at random points of rolling deploys
+// under load and starts it again. SLIPWAY_KILLS is the number of kills.
+func TestCrash(t *testing.T) {
+	kills := 3
+	if text := os.Getenv("SLIPWAY_KILLS"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatalf("SLIPWAY_KILLS: %v", err)
+		}
+		kills = n
+	}
+	d := simulated(t)
+	d.until(time.Minute, "the seeded instances to be healthy", func() bool { return d.groups("us-east-1")["storefront-prod-v000"].Counts["up"] == 3 })
+	d.savePipeline("rolling-3", 3, map[string]any{"strategy": "rolling", "maxSurge": 1, "healthTimeoutSec": 120})
+	load := d.load("us-east-1", 100)
+
+	images := []string{"storefront-1.1", "storefront-1.0"}
+	var executions []string
+	var recoveries []time.Duration
+	for killed := 0; killed < kills; {
+		id := d.trigger("rolling-3", map[string]any{"image": images[len(executions)%2]})
+		executions = append(executions, id)
+		for killed < kills {
+			pause := time.NewTimer(time.Duration(500+rand.IntN(6000)) * time.Millisecond)
+			<-pause.C
+			if e := d.execution(id); e.Status != "RUNNING" && e.Status != "NOT_STARTED" {
+				break
+			}
+			d.kill()
+			killed++
+			recoveries = append(recoveries, d.restart())
+		}
+		if e := d.await(id, 5*time.Minute); e.Status != "SUCCEEDED" {
+			t.Fatalf("execution %s ended %s after %d kills: %s", id, e.Status, killed, stageContext(e))
+		}
+	}
+	result := load.Stop()
+	slices.Sort(recoveries)
+	t.Logf("%d kills in %d deploys; process start to next cloud call: median %s, longest %s; %s",
+		kills, len(executions), recoveries[len(recoveries)/2], recoveries[len(recoveries)-1], result)
+	if result.Failed > 0 {
+		t.Errorf("%d requests failed, the first: %+v", result.Failed, result.Failures[0])
+	}
+	for _, id := range executions {
+		if names := d.created(id); len(names) != 1 {
+			t.Errorf("execution %s made server groups %v, want one", id, names)
+		}
+	}
+	if violations := d.audit(3, 4); len(violations) > 0 {
+		t.Errorf("the auditor finds: %+v", violations)
+	}
+}
+
+// restart starts the process again and returns the time from its start to its
+// next call to the cloud.
+func (d *daemon) restart() time.Duration {
+	d.t.Helper()
+	var last int64
+	if all := d.events(0); len(all) > 0 {
+		last = all[len(all)-1].Seq
+	}
+	began := time.Now()
+	found := make(chan time.Duration, 1)
+	go func() {
+		for {
+			// The log is read by long poll; anything but an API call is not ours.
+			var page struct{ Events []simulatorEvent }
+			if !getJSON(fmt.Sprintf("%s/log?after=%d&wait=1s", d.sim.Control, last), &page) {
+				found <- -1
+				return
+			}
+			for _, e := range page.Events {
+				if last = e.Seq; e.Kind == "APICall" {
+					found <- time.Since(began)
+					return
+				}
+			}
+			if time.Since(began) > time.Minute {
+				found <- -1
+				return
+			}
+		}
+	}()
+	d.start()
+	took := <-found
+	if took < 0 {
+		d.t.Fatalf("no call to the cloud within a minute of the restart\n%s", d.log())
+	}
+	return took
+}
+
+// created returns the names of the server groups that an execution's
+// deployments made, each as often as it was made.
+func (d *daemon) created(execution string) []string {
+	d.t.Helper()
+	var names []string
+	for _, e := range d.events(0) {
+		if e.Kind == "ResourceCreated" && e.Type == "group" && strings.HasPrefix(e.Tags["slipway:deployment"], execution+"/") {
+			names = append(names, e.Name)
+		}
+	}
+	return names
+}
+
+// TestCancelWhileTheCloudHangs cancels a deploy while no call to the cloud is
+// answered: the execution is over within 5 s, and once the cloud answers again,
+// traffic and capacity are as before.
+func TestCancelWhileTheCloudHangs(t *testing.T) {
+	d := simulated(t)
+	d.until(time.Minute, "the seeded instances to be healthy", func() bool { return d.groups("us-east-1")["storefront-prod-v000"].Counts["up"] == 3 })
+	before := d.groups("us-east-1")
+	id := d.trigger("rolling-aws", map[string]any{"image": "storefront-1.1"})
+	d.until(2*time.Minute, "the new server group", func() bool { return d.groups("us-east-1")["storefront-prod-v001"].Counts["up"] > 0 })
+
+	for _, service := range []string{"autoscaling", "ec2", "elasticloadbalancing"} {
+		if status, raw := d.call(http.MethodPost, d.sim.Control+"/faults", map[string]any{"match": map[string]any{"service": service}, "effect": map[string]any{"kind": "hang"}}, nil); status/100 != 2 {
+			t.Fatalf("inject fault: %d %s", status, raw)
+		}
+	}
+	asked := time.Now()
+	if status, raw := d.call(http.MethodPut, d.url+"/pipelines/"+id+"/cancel?reason=test", nil, nil); status != http.StatusOK {
+		t.Fatalf("cancel: %d %s", status, raw)
+	}
+	e := d.await(id, 30*time.Second)
+	took := time.Since(asked)
+	t.Logf("canceled after %s", took)
+	if e.Status != "CANCELED" || took > 5*time.Second {
+		t.Errorf("execution is %s after %s", e.Status, took)
+	}
+	d.call(http.MethodDelete, d.sim.Control+"/faults", nil, nil)
+	d.until(3*time.Minute, "the cluster to be as before", func() bool { return cmp.Equal(before, d.groups("us-east-1")) })
+	if violations := d.audit(3, 7); len(violations) > 0 {
+		t.Errorf("the auditor finds: %+v", violations)
+	}
+}
+
+// TestPauseAndResume: a paused deploy makes no write until it is resumed.
+func TestPauseAndResume(t *testing.T) {
+	d := simulated(t)
+	id := d.trigger("rolling-aws", map[string]any{"image": "storefront-1.1"})
+	d.until(2*time.Minute, "the new server group", func() bool { _, ok := d.groups("us-east-1")["storefront-prod-v001"]; return ok })
+	if status, raw := d.call(http.MethodPut, d.url+"/pipelines/"+id+"/pause", nil, nil); status != http.StatusOK {
+		t.Fatalf("pause: %d %s", status, raw)
+	}
+	d.until(10*time.Second, "the execution to be paused", func() bool { return d.execution(id).Status == "PAUSED" })
+	if status, raw := d.call(http.MethodPut, d.url+"/pipelines/"+id+"/resume", nil, nil); status != http.StatusOK {
+		t.Fatalf("resume: %d %s", status, raw)
+	}
+	if e := d.await(id, 5*time.Minute); e.Status != "SUCCEEDED" {
+		t.Errorf("execution ended %s: %s", e.Status, stageContext(e))
+	}
+}
+
+// TestBadStarts: a process that cannot work says why and ends with the status
+// that scripts expect.
+func TestBadStarts(t *testing.T) {
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := t.TempDir()
+	if err := os.WriteFile(filepath.Join(damaged, storeFile), []byte(strings.Repeat("this is no database ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(t.TempDir(), "slipway.yaml")
+	if err := os.WriteFile(config, []byte("acounts: []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name string
+		args []string
+		code int
+		says string
+	}{
+		{"damaged database", []string{"--simulate", "--data", damaged}, 1, damaged},
+		{"data folder is a file", []string{"--simulate", "--data", file}, 1, file},
+		{"data folder cannot be made", []string{"--simulate", "--data", "/proc/slipway"}, 1, "/proc/slipway"},
+		{"nothing to deploy to", nil, 2, "--config"},
+		{"unknown role", []string{"--simulate", "--role", "emperor"}, 2, "--role"},
+		{"open to the world", []string{"--simulate", "--listen", "0.0.0.0:8084"}, 2, "--listen"},
+		{"unknown key", []string{"--config", config}, 2, "acounts"},
+		{"unknown flag", []string{"--bogus"}, 1, "--bogus"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			cmd := exec.CommandContext(t.Context(), path, test.args...)
+			out, _ := cmd.CombinedOutput()
+			if code := cmd.ProcessState.ExitCode(); code != test.code || !strings.Contains(string(out), test.says) {
+				t.Errorf("exit status %d, want %d, and to read %q:\n%s", code, test.code, test.says, out)
+			}
+		})
+	}
+}

@@ -1,0 +1,250 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/slipway-cd/slipway/api"
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/providers"
+	"github.com/slipway-cd/slipway/store"
+	"github.com/slipway-cd/slipway/workflows"
+	"github.com/slipway-cd/slipway/workflows/embedded"
+)
+
+// What lies in the data folder.
+const (
+	lockFile       = "slipwayd.lock"
+	addressFile    = "slipwayd.json"
+	storeFile      = "slipway.db"
+	temporalFolder = "temporal"
+)
+
+// shutdownTimeout is how long open requests may take to end. Deploys need none:
+// they go on with the next start.
+const shutdownTimeout = 5 * time.Second
+
+// addresses is slipwayd.json: where this process listens.
+type addresses struct {
+	PID     int    `json:"pid"`
+	API     string `json:"api"`
+	Metrics string `json:"metrics"`
+}
+
+// closers ends the parts of a process in the reverse order of their start.
+type closers struct{ parts []func() error }
+
+func (c *closers) add(f func() error) { c.parts = append(c.parts, f) }
+
+func (c *closers) close() error {
+	var err error
+	for i := len(c.parts) - 1; i >= 0; i-- {
+		err = errors.Join(err, c.parts[i]())
+	}
+	c.parts = nil
+	return err
+}
+
+// serve runs the process until ctx ends.
+func serve(ctx context.Context, s settings, logger *slog.Logger) (err error) {
+	var open closers
+	defer func() { err = errors.Join(err, open.close()) }()
+	if err := lockData(s.Data, &open); err != nil {
+		return err
+	}
+	var demo *simulation
+	if s.Simulate {
+		if demo, err = joinSimulator(ctx, &s, logger, &open); err != nil {
+			return err
+		}
+	}
+	targets, err := providers.Open(ctx, s.Accounts)
+	if err != nil {
+		return err
+	}
+	records, err := store.Open(ctx, store.Config{Path: filepath.Join(s.Data, storeFile)})
+	if err != nil {
+		return err
+	}
+	open.add(records.Close)
+	if s.Simulate {
+		if err := seed(ctx, records); err != nil {
+			return err
+		}
+	}
+	client, err := startEngine(ctx, s, engineParts{targets: targets, records: records, logger: logger}, &open)
+	if err != nil {
+		return err
+	}
+	server := api.New(api.Dependencies{Store: records, Engine: client, Targets: targets, Version: version, Logger: logger})
+	at, failed, err := listen(s, server, &open)
+	if err != nil {
+		return err
+	}
+	if err := writeAddresses(s.Data, at); err != nil {
+		return err
+	}
+	greet(os.Stdout, at, demo)
+	select {
+	case <-ctx.Done():
+		logger.Info("stopping; open deploys go on with the next start")
+		return nil
+	case err := <-failed:
+		return err
+	}
+}
+
+// lockData makes the data folder and keeps other processes out of it.
+func lockData(dir string, open *closers) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return delivery.Errorf(delivery.Unavailable, "data folder %s cannot be made: %w", dir, err)
+	}
+	lock := flock.New(filepath.Join(dir, lockFile))
+	held, err := lock.TryLock()
+	if err != nil {
+		return delivery.Errorf(delivery.Unavailable, "data folder %s cannot be used: %w", dir, err)
+	}
+	if !held {
+		return delivery.Errorf(delivery.Unavailable, "data folder %s is in use by another slipwayd; stop it or choose another folder with --data", dir)
+	}
+	open.add(lock.Unlock)
+	return nil
+}
+
+// engineParts is what the workflows are wired with.
+type engineParts struct {
+	targets delivery.Targets
+	records *store.Store
+	logger  *slog.Logger
+}
+
+// startEngine starts the Temporal server, the worker and the outbox.
+func startEngine(ctx context.Context, s settings, p engineParts, open *closers) (*workflows.Client, error) {
+	server, err := embedded.Start(ctx, embedded.Config{Dir: filepath.Join(s.Data, temporalFolder), Logger: p.logger})
+	if err != nil {
+		return nil, err
+	}
+	open.add(server.Stop)
+	client, err := workflows.Dial(ctx, server.ClientOptions(), p.records, p.logger)
+	if err != nil {
+		return nil, err
+	}
+	open.add(func() error { client.Close(); return nil })
+	worker := workflows.NewWorker(client, workflows.Dependencies{Targets: p.targets, Store: p.records, Logger: p.logger,
+		Poll: workflows.Poll{Min: min(s.Poll, time.Second), Max: s.Poll}})
+	if err := worker.Start(ctx); err != nil {
+		return nil, err
+	}
+	open.add(func() error { worker.Stop(); return nil })
+	starter := workflows.NewStarter(client, p.records, workflows.StarterOptions{Logger: p.logger})
+	background(open, starter.Run)
+	background(open, func(ctx context.Context) {
+		changes, cancel := p.records.Subscribe()
+		defer cancel()
+		for {
+			select {
+			case <-changes:
+				starter.Notify()
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return client, nil
+}
+
+// background runs f until the process closes.
+func background(open *closers, f func(ctx context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() { f(ctx) })
+	open.add(func() error {
+		cancel()
+		done.Wait()
+		return nil
+	})
+}
+
+// listen serves the API and, on a listener of its own, metrics and health.
+func listen(s settings, server *api.Server, open *closers) (addresses, <-chan error, error) {
+	at := addresses{PID: os.Getpid()}
+	failed := make(chan error, 2)
+	for _, l := range []struct {
+		flag, address string
+		handler       http.Handler
+		url           *string
+	}{
+		{"--metrics-listen", s.MetricsListen, server.AdminHandler(), &at.Metrics},
+		{"--listen", s.Listen, server.Handler(), &at.API},
+	} {
+		listener, err := net.Listen("tcp", l.address)
+		if err != nil {
+			return at, nil, delivery.Errorf(delivery.Unavailable, "%s %s: %w", l.flag, l.address, err)
+		}
+		*l.url = "http://" + listener.Addr().String()
+		srv := server.HTTPServer(l.handler)
+		go func() {
+			if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("serve %s: %w", l.flag, err)
+			}
+		}()
+		open.add(func() error {
+			ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+			defer cancel()
+			if err := srv.Shutdown(ctx); err != nil {
+				return srv.Close()
+			}
+			return nil
+		})
+	}
+	open.add(func() error { server.Stop(); return nil }) // ends the event streams first
+	return at, failed, nil
+}
+
+// writeAddresses replaces slipwayd.json in one step, so that no reader sees half of it.
+func writeAddresses(dir string, at addresses) error {
+	data, err := json.Marshal(at)
+	if err != nil {
+		return err
+	}
+	next := filepath.Join(dir, addressFile+".next")
+	if err := os.WriteFile(next, append(data, '\n'), 0o600); err != nil {
+		return delivery.Errorf(delivery.Unavailable, "write %s: %w", next, err)
+	}
+	return os.Rename(next, filepath.Join(dir, addressFile))
+}
+
+// greet says where the process is and, in the demo, what to do next.
+func greet(w io.Writer, at addresses, demo *simulation) {
+	fmt.Fprintf(w, "Slipway %s serves %s (metrics and health: %s)\n", version, at.API, at.Metrics)
+	if demo == nil {
+		return
+	}
+	fmt.Fprintf(w, `
+Paste these into another terminal:
+
+  # trigger a rolling deploy
+  ID=$(curl -s -X POST %[1]s/pipelines/storefront/rolling-aws -d '{"parameters":{"image":"storefront-1.1"}}' | grep -oE '[0-9A-Z]{26}'); echo $ID
+
+  # watch it
+  curl -sN %[1]s/executions/$ID/events
+
+  # see the traffic move
+  for i in $(seq 300); do curl -s %[2]s/; echo; sleep 0.2; done
+
+Other images: storefront-2.0-crash never becomes healthy, storefront-2.0-broken fails one request in ten.
+The clouds are simulated; their control API is %[3]s (docs/simulator.md).
+`, at.API, demo.loadBalancer("us-east-1"), demo.file.Control)
+}

@@ -1,0 +1,375 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/slipway-cd/slipway/internal/loadgen"
+	"github.com/slipway-cd/slipway/simcloud/simulator"
+)
+
+// binary builds slipwayd once for all tests of the process.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "slipwayd")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "slipwayd")
+	out, err := exec.Command("go", "build", "-tags", "disable_grpc_modules", "-o", path, ".").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build slipwayd: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := binary(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+// daemon is a slipwayd of its own data folder, run as a user would.
+type daemon struct {
+	t    *testing.T
+	dir  string
+	env  []string
+	cmd  *exec.Cmd
+	url  string
+	done chan error
+	sim  simulator.Endpoints
+}
+
+// simulated starts slipwayd --simulate in a new folder. env is added to the
+// environment. The process and its simulator are ended with the test.
+func simulated(t *testing.T, env ...string) *daemon {
+	t.Helper()
+	d := &daemon{t: t, dir: t.TempDir(), env: env}
+	d.start()
+	t.Cleanup(d.stop)
+	return d
+}
+
+// start starts the process and waits until it serves.
+func (d *daemon) start() {
+	d.t.Helper()
+	path, err := binary()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	_ = os.Remove(filepath.Join(d.dir, addressFile))
+	log, err := os.OpenFile(filepath.Join(d.dir, "test.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer log.Close()
+	d.cmd = exec.Command(path, "--simulate", "--data", d.dir, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0")
+	d.cmd.Env = append(os.Environ(), d.env...)
+	d.cmd.Stdout, d.cmd.Stderr = log, log
+	if err := d.cmd.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	d.done = make(chan error, 1)
+	go func(cmd *exec.Cmd, done chan<- error) { done <- cmd.Wait() }(d.cmd, d.done)
+	d.until(time.Minute, "slipwayd to serve", func() bool {
+		select {
+		case err := <-d.done:
+			d.t.Fatalf("slipwayd ended: %v\n%s", err, d.log())
+		default:
+		}
+		raw, err := os.ReadFile(filepath.Join(d.dir, addressFile))
+		if err != nil {
+			return false
+		}
+		var at addresses
+		if json.Unmarshal(raw, &at) != nil || at.PID != d.cmd.Process.Pid {
+			return false
+		}
+		d.url = at.API
+		answer, err := http.Get(d.url + "/health")
+		if err != nil {
+			return false
+		}
+		return answer.Body.Close() == nil && answer.StatusCode == http.StatusOK
+	})
+	raw, err := os.ReadFile(filepath.Join(d.dir, simulator.EndpointsFile))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, &d.sim); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// kill ends the process as a crash does.
+func (d *daemon) kill() {
+	d.t.Helper()
+	if err := d.cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		d.t.Fatal(err)
+	}
+	<-d.done
+}
+
+// stop ends the process in an orderly way, and the simulator with it.
+func (d *daemon) stop() {
+	_ = d.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-d.done:
+	case <-time.After(30 * time.Second):
+		_ = d.cmd.Process.Kill()
+		<-d.done
+		d.t.Errorf("slipwayd did not end within 30 s of SIGTERM\n%s", d.log())
+	}
+	if answer, err := http.Post(d.sim.Control+"/stop", "application/json", nil); err == nil {
+		_ = answer.Body.Close() // the orderly end should have stopped it; a killed process could not
+	}
+	if d.t.Failed() {
+		d.t.Logf("slipwayd's log:\n%s", d.log())
+	}
+}
+
+func (d *daemon) log() string {
+	out := ""
+	for _, name := range []string{"test.log", "simulator.log"} {
+		raw, err := os.ReadFile(filepath.Join(d.dir, name))
+		if err != nil {
+			continue
+		}
+		if len(raw) > 8000 {
+			raw = raw[len(raw)-8000:]
+		}
+		out += "--- " + name + "\n" + string(raw)
+	}
+	return out
+}
+
+// until waits for a condition.
+func (d *daemon) until(limit time.Duration, what string, holds func() bool) {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(d.t.Context(), limit)
+	defer cancel()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			d.t.Fatalf("waited %s for %s\n%s", limit, what, d.log())
+		case <-ticker.C:
+		}
+	}
+}
+
+// call makes a request and decodes the answer's JSON when into is not nil.
+func (d *daemon) call(method, url string, body, into any) (status int, raw []byte) {
+	d.t.Helper()
+	var reader io.Reader
+	if body != nil {
+		data, err := json.Marshal(body)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		reader = bytes.NewReader(data)
+	}
+	request, err := http.NewRequestWithContext(d.t.Context(), method, url, reader)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		d.t.Fatalf("%s %s: %v", method, url, err)
+	}
+	raw, err = io.ReadAll(answer.Body)
+	if err := errors.Join(err, answer.Body.Close()); err != nil {
+		d.t.Fatal(err)
+	}
+	if into != nil {
+		if err := json.Unmarshal(raw, into); err != nil {
+			d.t.Fatalf("%s %s: %v in %s", method, url, err, raw)
+		}
+	}
+	return answer.StatusCode, raw
+}
+
+// getJSON is call for goroutines, which must not end the test.
+func getJSON(url string, into any) bool {
+	answer, err := http.Get(url)
+	if err != nil {
+		return false
+	}
+	defer answer.Body.Close()
+	return answer.StatusCode == http.StatusOK && json.NewDecoder(answer.Body).Decode(into) == nil
+}
+
+// execution is what the tests read of an execution.
+type execution struct {
+	ID     string `json:"id"`
+	Status string `json:"status"`
+	Stages []struct {
+		Type    string          `json:"type"`
+		Status  string          `json:"status"`
+		Context json.RawMessage `json:"context"`
+	} `json:"stages"`
+}
+
+// trigger starts a pipeline of the application storefront and returns the execution's id.
+func (d *daemon) trigger(pipeline string, parameters map[string]any) string {
+	d.t.Helper()
+	var ref struct{ Ref string }
+	status, raw := d.call(http.MethodPost, d.url+"/pipelines/storefront/"+pipeline, map[string]any{"type": "manual", "parameters": parameters}, &ref)
+	if status != http.StatusAccepted {
+		d.t.Fatalf("trigger %s: %d %s", pipeline, status, raw)
+	}
+	return ref.Ref[strings.LastIndex(ref.Ref, "/")+1:]
+}
+
+// execution reads an execution.
+func (d *daemon) execution(id string) execution {
+	d.t.Helper()
+	var e execution
+	if status, raw := d.call(http.MethodGet, d.url+"/pipelines/"+id, nil, &e); status != http.StatusOK {
+		d.t.Fatalf("read execution %s: %d %s", id, status, raw)
+	}
+	return e
+}
+
+// await waits until an execution is over and returns it.
+func (d *daemon) await(id string, limit time.Duration) (e execution) {
+	d.t.Helper()
+	d.until(limit, "execution "+id+" to end", func() bool {
+		e = d.execution(id)
+		switch e.Status {
+		case "NOT_STARTED", "RUNNING", "PAUSED":
+			return false
+		}
+		return true
+	})
+	return e
+}
+
+// load sends requests through the load balancer of a region.
+func (d *daemon) load(region string, rate int) *loadgen.Load {
+	d.t.Helper()
+	for _, lb := range d.sim.LoadBalancers {
+		if lb.Region == region {
+			load, err := loadgen.Start(d.t.Context(), loadgen.Config{URL: lb.URL, Rate: rate})
+			if err != nil {
+				d.t.Fatal(err)
+			}
+			return load
+		}
+	}
+	d.t.Fatalf("no load balancer in %s", region)
+	return nil
+}
+
+// violation is one finding of the simulator's auditor.
+type violation struct {
+	Invariant string `json:"invariant"`
+	Seq       int64  `json:"seq"`
+	Message   string `json:"message"`
+}
+
+// audit asks the simulator's auditor to judge its log with the given bounds of
+// the cluster storefront-prod.
+func (d *daemon) audit(floor, ceiling int) []violation {
+	d.t.Helper()
+	config := map[string]any{"final": true,
+		"floors":   map[string]int{"aws-sim/us-east-1/storefront-prod": floor},
+		"ceilings": map[string]int{"aws-sim/us-east-1/storefront-prod": ceiling}}
+	var verdict struct {
+		Violations []violation `json:"violations"`
+	}
+	if status, raw := d.call(http.MethodPost, d.sim.Control+"/audit", config, &verdict); status != http.StatusOK {
+		d.t.Fatalf("audit: %d %s", status, raw)
+	}
+	return verdict.Violations
+}
+
+// simulatorEvent is what the tests read of the simulator's log.
+type simulatorEvent struct {
+	Seq        int64             `json:"seq"`
+	Kind       string            `json:"kind"`
+	Type       string            `json:"type"`
+	Name       string            `json:"name"`
+	Action     string            `json:"action"`
+	Tags       map[string]string `json:"tags"`
+	Deployment string            `json:"deployment"`
+}
+
+// events returns the simulator's events after a sequence number.
+func (d *daemon) events(after int64) []simulatorEvent {
+	d.t.Helper()
+	var all []simulatorEvent
+	for {
+		var page struct {
+			Events []simulatorEvent `json:"events"`
+		}
+		if status, raw := d.call(http.MethodGet, fmt.Sprintf("%s/log?after=%d", d.sim.Control, after), nil, &page); status != http.StatusOK {
+			d.t.Fatalf("read log: %d %s", status, raw)
+		}
+		if len(page.Events) == 0 {
+			return all
+		}
+		all = append(all, page.Events...)
+		after = page.Events[len(page.Events)-1].Seq
+	}
+}
+
+// groupView is a server group as the API shows it.
+type groupView struct {
+	Name     string         `json:"name"`
+	Region   string         `json:"region"`
+	Capacity map[string]int `json:"capacity"`
+	Disabled bool           `json:"isDisabled"`
+	Counts   map[string]int `json:"instanceCounts"`
+}
+
+// groups returns the server groups of a region, by name.
+func (d *daemon) groups(region string) map[string]groupView {
+	d.t.Helper()
+	var list []groupView
+	if status, raw := d.call(http.MethodGet, d.url+"/applications/storefront/serverGroups", nil, &list); status != http.StatusOK {
+		d.t.Fatalf("list server groups: %d %s", status, raw)
+	}
+	out := map[string]groupView{}
+	for _, g := range list {
+		if g.Region == region {
+			out[g.Name] = g
+		}
+	}
+	return out
+}
+
+// savePipeline saves a rolling pipeline of the given size for us-east-1.
+func (d *daemon) savePipeline(name string, size int, strategy map[string]any) {
+	d.t.Helper()
+	cluster := map[string]any{"account": "aws-sim", "application": "storefront", "cloudProvider": "aws", "stack": "prod",
+		"capacity":          map[string]int{"min": size, "max": size, "desired": size},
+		"availabilityZones": map[string][]string{"us-east-1": {"us-east-1a", "us-east-1b"}},
+		"loadBalancers":     []string{"storefront"}, "securityGroups": []string{"storefront"},
+		"instanceType": "m6i.large", "amiName": "${parameters.image}"}
+	for k, v := range strategy {
+		cluster[k] = v
+	}
+	document := map[string]any{"application": "storefront", "name": name,
+		"parameterConfig": []map[string]any{{"name": "image", "required": true}},
+		"stages":          []map[string]any{{"refId": "1", "type": "deploy", "name": "Deploy", "clusters": []any{cluster}}}}
+	if status, raw := d.call(http.MethodPost, d.url+"/pipelines", document, nil); status != http.StatusOK {
+		d.t.Fatalf("save pipeline: %d %s", status, raw)
+	}
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/providers"
+	"github.com/slipway-cd/slipway/simcloud/simulator"
+)
+
+// The simulator runs in a process of its own, so that the simulated clouds
+// outlive a killed slipwayd, as real ones do. It ends with an orderly end of
+// slipwayd, or by itself when it hears nothing for a while.
+const (
+	simulatorStart    = 15 * time.Second // real time until simulator.json must be there
+	simulatorInterval = 50 * time.Millisecond
+	heartbeatInterval = 30 * time.Second // the simulator gives up after 10 minutes
+)
+
+func simulatorCommand() *cobra.Command {
+	var data string
+	var instances int
+	var scale float64
+	cmd := &cobra.Command{
+		Use:   "simulator",
+		Short: "Run the cloud simulator alone; slipwayd --simulate starts it by itself",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			logger, err := newLogger("info")
+			if err != nil {
+				return err
+			}
+			return simulator.Run(cmd.Context(), simulator.Options{Dir: data, Capacity: instances, Scale: scale, Logger: logger})
+		},
+	}
+	cmd.Flags().StringVar(&data, "data", "./data", "folder for simulator.json")
+	cmd.Flags().IntVar(&instances, "instances", 3, "instances of the seeded cluster in each region")
+	cmd.Flags().Float64Var(&scale, "scale", 1, "simulated seconds in a real second")
+	return cmd
+}
+
+// simulation is a running simulator.
+type simulation struct {
+	file   simulator.Endpoints
+	logger *slog.Logger
+}
+
+// startSimulator connects to the simulator of the data folder, or starts one.
+func startSimulator(ctx context.Context, data string, logger *slog.Logger) (*simulation, error) {
+	s := &simulation{logger: logger}
+	if s.reachable(ctx, data) {
+		return s, nil
+	}
+	if err := spawnSimulator(data); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, simulatorStart)
+	defer cancel()
+	ticker := time.NewTicker(simulatorInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, delivery.Errorf(delivery.Unavailable, "the simulator did not start within %s; see %s", simulatorStart, simulatorLog(data))
+		case <-ticker.C:
+			if s.reachable(ctx, data) {
+				return s, nil
+			}
+		}
+	}
+}
+
+func simulatorLog(data string) string { return filepath.Join(data, "simulator.log") }
+
+// joinSimulator connects to the simulator and adds its account to the settings.
+func joinSimulator(ctx context.Context, s *settings, logger *slog.Logger, open *closers) (*simulation, error) {
+	demo, err := startSimulator(ctx, s.Data, logger)
+	if err != nil {
+		return nil, err
+	}
+	background(open, demo.beat)
+	s.Accounts = append(s.Accounts, demo.account())
+	s.Poll = min(s.Poll, simulatedPoll)
+	return demo, nil
+}
+
+// simulatedPoll suits clouds that do everything within seconds.
+const simulatedPoll = 500 * time.Millisecond
+
+// account is the simulated account. The numbers fit the simulator's defaults:
+// a weight reaches every proxy within 2 s.
+func (s *simulation) account() providers.AccountConfig {
+	return providers.AccountConfig{Name: "aws-sim", Provider: "aws", AccountID: "123456789012", Environment: "demo",
+		Regions: []string{"us-east-1", "us-west-2"}, Endpoint: s.file.AWS,
+		AccessKeyID: simulator.AccessKey, SecretAccessKey: "simulated",
+		Settle: 3 * time.Second, DeregistrationDelay: 3 * time.Second, Drain: 3 * time.Second,
+		CallsPerSecond: 100, Burst: 200}
+}
+
+func (s *simulation) loadBalancer(region string) string {
+	for _, lb := range s.file.LoadBalancers {
+		if lb.Region == region {
+			return lb.URL
+		}
+	}
+	return ""
+}
+
+// spawnSimulator starts this binary's simulator in a session of its own: a
+// signal to slipwayd's terminal must not reach it.
+func spawnSimulator(data string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find own binary: %w", err)
+	}
+	if err := os.Remove(filepath.Join(data, simulator.EndpointsFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return delivery.Errorf(delivery.Unavailable, "remove the old simulator.json: %w", err)
+	}
+	log, err := os.OpenFile(simulatorLog(data), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return delivery.Errorf(delivery.Unavailable, "open the simulator's log: %w", err)
+	}
+	defer log.Close()
+	cmd := exec.Command(self, "simulator", "--data", data)
+	if n := os.Getenv("SLIPWAY_SIMULATOR_INSTANCES"); n != "" {
+		cmd.Args = append(cmd.Args, "--instances", n)
+	}
+	if scale := os.Getenv("SLIPWAY_SIMULATOR_SCALE"); scale != "" {
+		cmd.Args = append(cmd.Args, "--scale", scale)
+	}
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start the simulator: %w", err)
+	}
+	return cmd.Process.Release()
+}
+
+// reachable reads simulator.json and asks whether who wrote it still lives.
+func (s *simulation) reachable(ctx context.Context, data string) bool {
+	raw, err := os.ReadFile(filepath.Join(data, simulator.EndpointsFile))
+	if err != nil || json.Unmarshal(raw, &s.file) != nil {
+		return false
+	}
+	return s.control(ctx, "/heartbeat") == nil
+}
+
+func (s *simulation) control(ctx context.Context, path string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.file.Control+path, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode/100 != 2 {
+		return fmt.Errorf("simulator answers %s", answer.Status)
+	}
+	return nil
+}
+
+// beat tells the simulator that somebody uses it until ctx ends, and then to stop.
+func (s *simulation) beat(ctx context.Context) {
+	ticker := time.NewTicker(heartbeatInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			if err := s.control(ctx, "/heartbeat"); err != nil && ctx.Err() == nil {
+				s.logger.Warn("simulator does not answer", "error", err)
+			}
+		case <-ctx.Done():
+			if err := s.control(context.WithoutCancel(ctx), "/stop"); err != nil {
+				s.logger.Warn("simulator was not stopped", "error", err)
+			}
+			return
+		}
+	}
+}
