@@ -16,7 +16,7 @@ import (
 type ControlOptions struct {
 	// Audit is what GET /audit judges by.
 	Audit AuditConfig
-	// Heartbeat is called for POST /heartbeat, Stop for POST /stop after it was answered. Either may be nil.
+	// Heartbeat is called for POST /heartbeat, Stop for POST /stop just before it is answered. Either may be nil.
 	Heartbeat, Stop func()
 }
 

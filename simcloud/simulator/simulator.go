@@ -217,6 +217,9 @@ func (s *Simulator) LoadBalancer(region string) string {
 	return ""
 }
 
+// closeGrace is the real time in which answers that are on their way, such as that of POST /stop, may be finished.
+const closeGrace = 300 * time.Millisecond
+
 // Close ends everything and removes simulator.json.
 func (s *Simulator) Close() {
 	s.closeOnce.Do(func() {
@@ -225,7 +228,10 @@ func (s *Simulator) Close() {
 				s.options.Logger.Warn("remove endpoints file", "error", err)
 			}
 		}
+		grace, cancel := context.WithTimeout(context.Background(), closeGrace)
+		defer cancel()
 		for _, server := range s.servers {
+			_ = server.Shutdown(grace)
 			_ = server.Close()
 		}
 		s.World.Close()
