@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -455,6 +456,26 @@ func TestReplacingInstancesFailsNoRequest(t *testing.T) {
 	clients.Wait()
 	if failed.Load() > 0 || sent.Load() < 100 {
 		t.Errorf("%d of %d requests failed, want none of at least 100", failed.Load(), sent.Load())
+	}
+}
+
+func TestStopDoesNotWaitForUnusedConnections(t *testing.T) {
+	s := newSite(t, fast)
+	i := s.launch(image("1"))
+	connection, err := net.Dial("tcp", i.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	if _, err := http.Get("http://" + i.Address()); err != nil { // by now the first connection was accepted
+		t.Fatal(err)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	began := time.Now()
+	i.Stop("scaled in")
+	s.await(func(e simcloud.Event) bool { return e.Resource == i.ID() && e.State == string(simcloud.StateTerminated) })
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("stopping took %v, want no wait for a connection without a request", took)
 	}
 }
 

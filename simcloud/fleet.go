@@ -181,6 +181,7 @@ func (i *Instance) boot() {
 		return
 	}
 	server := &http.Server{Handler: i, ReadHeaderTimeout: 10 * time.Second}
+	closeUnused(server)
 	i.mu.Lock()
 	if i.state != StatePending {
 		i.mu.Unlock()
@@ -202,6 +203,25 @@ func (i *Instance) boot() {
 		i.world.Clock.AfterFunc(i.launch.Image.CrashAfter, i.Crash)
 	}
 	i.notify(StateRunning, "")
+}
+
+// closeUnused makes a graceful end close connections that never carried a request: a proxy may have opened one too many,
+// and [http.Server.Shutdown] would wait five seconds for its first request.
+func closeUnused(server *http.Server) {
+	var unused sync.Map
+	server.ConnState = func(connection net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			unused.Store(connection, nil)
+		} else {
+			unused.Delete(connection)
+		}
+	}
+	server.RegisterOnShutdown(func() {
+		unused.Range(func(connection, _ any) bool {
+			_ = connection.(net.Conn).Close()
+			return true
+		})
+	})
 }
 
 // Crash ends the program abruptly. The machine keeps running: only health checks can tell.
