@@ -23,6 +23,11 @@ type Options struct {
 	TickInterval time.Duration
 	// RegistrationDelay is the simulated time from a target's registration to its first health check; 2 s when 0.
 	RegistrationDelay time.Duration
+	// Latency is the real time that passes between a request and its answer at the least; 2 ms when 0, none when
+	// negative. An answer without any network in between meets a race in the Go SDK: it closes the request's body as
+	// soon as it has the answer's header, and net/http, which may still look for the body's end, then breaks the
+	// connection (smithy-go transport/http, ClientHandler.Handle and safeWriteToReadCloser.WriteTo).
+	Latency time.Duration
 	// DeploymentTag is the tag by which a request names the deployment that it belongs to, for the event log;
 	// "slipway:deployment" when empty.
 	DeploymentTag string
@@ -87,6 +92,9 @@ func New(world *simcloud.World, options Options) *Cloud {
 	}
 	if options.RegistrationDelay <= 0 {
 		options.RegistrationDelay = 2 * time.Second
+	}
+	if options.Latency == 0 {
+		options.Latency = 2 * time.Millisecond
 	}
 	if options.DeploymentTag == "" {
 		options.DeploymentTag = "slipway:deployment"

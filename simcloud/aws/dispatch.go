@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -98,6 +99,7 @@ func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := c.newUUID()
 	c.mu.Unlock()
 	req, refusal := c.services.parse(r)
+	asked := time.Now()
 	e := &exchange{cloud: c, req: req, id: id}
 	if refusal == nil {
 		refusal = e.authenticate()
@@ -110,7 +112,7 @@ func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		output, refusal = e.carryOut(r)
 	}
 	e.record(refusal)
-	if e.broken {
+	if !wait(r.Context(), c.options.Latency-time.Since(asked)) || e.broken {
 		panic(http.ErrAbortHandler) // closes the connection without an answer
 	}
 	var err error
@@ -121,6 +123,21 @@ func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		slog.Debug("answer not delivered", "action", req.action, "error", err)
+	}
+}
+
+// wait lets real time pass, and reports false when the context ends before.
+func wait(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -215,13 +232,8 @@ func (e *exchange) spoilBefore(r *http.Request) *apiError {
 		<-r.Context().Done()
 		e.broken = true
 	case simcloud.EffectSlow:
-		timer := time.NewTimer(effect.Duration)
-		defer timer.Stop()
-		select {
-		case <-timer.C: // late, but it happens, even when the client has gone
-		case <-r.Context().Done():
-			<-timer.C
-		}
+		// Late, but it happens, even when the client has gone.
+		wait(context.WithoutCancel(r.Context()), effect.Duration)
 	}
 	return nil
 }

@@ -209,3 +209,14 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("metrics: %s", diff)
 	}
 }
+
+// TestLargeAnswersArrive makes many calls whose answers do not fit into the client's first read: see Options.Latency.
+func TestLargeAnswersArrive(t *testing.T) {
+	r := manual(t)
+	g := r.plain("shop-prod-v001", "shop-1.0", 12)
+	for range 90 { // below the burst of the bucket
+		if n := len(r.group(g.name).Instances); n != 12 {
+			t.Fatalf("%d instances", n)
+		}
+	}
+}

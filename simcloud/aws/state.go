@@ -161,15 +161,6 @@ func mergeTags(have, more []tag) []tag {
 	return out
 }
 
-func tagValue(tags []tag, key string) (string, bool) {
-	for _, t := range tags {
-		if t.Key == key {
-			return t.Value, true
-		}
-	}
-	return "", false
-}
-
 func tagMap(tags []tag) map[string]string {
 	m := make(map[string]string, len(tags))
 	for _, t := range tags {
