@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -25,6 +24,8 @@ const testExecution = delivery.ExecutionID("01JD3Z8Q6V5T0H3W4M8N7K2RXA")
 
 var testCluster = delivery.Cluster{Provider: "aws", Account: "acct", Region: "r1", Moniker: delivery.Moniker{App: "shop", Stack: "prod"}}
 
+func quiet() sdklog.Logger { return sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)) }
+
 // tester is what *testing.T and *rapid.T have in common here.
 type tester interface {
 	Helper()
@@ -43,7 +44,7 @@ type world struct {
 func newWorld(t tester, document string, config fakecloud.Config, existing ...fakecloud.Existing) *world {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))
+	suite.SetLogger(quiet())
 	w := &world{env: suite.NewTestWorkflowEnvironment(), store: newMemory(config.Seed)}
 	w.env.SetStartTime(time.Now()) // deadlines of local activities are compared with the wall clock
 	w.env.SetTestTimeout(20 * time.Second)
@@ -144,18 +145,26 @@ func (a *answer) Complete(_ any, err error) {
 // locks is the lock of the test's cluster: the queue of ClusterLock without its
 // workflow, which has tests of its own.
 type locks struct {
-	mu     sync.Mutex
-	env    *testsuite.TestWorkflowEnvironment
-	store  *memory
-	lock   clusterLock
-	starts []delivery.ExecutionID
-	cancel []delivery.ExecutionID
+	mu    sync.Mutex
+	env   *testsuite.TestWorkflowEnvironment
+	store *memory
+	lock  clusterLock
+	// onStart is told of executions that a gate starts.
+	onStart func(delivery.ExecutionID)
+	cancel  []delivery.ExecutionID
 }
 
 func (l *locks) state() (string, []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lock.Holder, slices.Clone(l.lock.Queue)
+}
+
+// drop forgets a holder that is no workflow of the test.
+func (l *locks) drop(holder string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lock.release(holder)
 }
 
 func (l *locks) requestLock(ctx context.Context, clusterKey, holder string) error {
@@ -197,7 +206,9 @@ func (l *locks) isOpen(context.Context, string) (bool, error) { return true, nil
 func (l *locks) StartExecution(_ context.Context, id delivery.ExecutionID) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.starts = append(l.starts, id)
+	if l.onStart != nil {
+		l.onStart(id)
+	}
 	return nil
 }
 
