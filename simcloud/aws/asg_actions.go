@@ -35,9 +35,11 @@ func (c *call) suspendProcesses(in *processesInput) (*nothing, error) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	g.Suspended = append(g.Suspended, named...)
-	slices.Sort(g.Suspended)
-	g.Suspended = slices.Compact(g.Suspended)
+	for _, p := range named {
+		if !g.suspended(p) {
+			g.Suspended = append(g.Suspended, suspension{p, c.now})
+		}
+	}
 	return &nothing{}, nil
 }
 
@@ -50,7 +52,7 @@ func (c *call) resumeProcesses(in *processesInput) (*nothing, error) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	g.Suspended = slices.DeleteFunc(g.Suspended, func(p string) bool { return slices.Contains(named, p) })
+	g.Suspended = slices.DeleteFunc(g.Suspended, func(s suspension) bool { return slices.Contains(named, s.Process) })
 	return &nothing{}, nil
 }
 
@@ -283,7 +285,8 @@ func (c *call) terminateInstanceInGroup(in *terminateInGroupInput) (*terminateIn
 		}
 		g.Desired--
 	}
-	a := c.region.terminate(g, m, fmt.Sprintf("At %s instance %s was taken out of service in response to a user request.", second(c.now), m.ID), true, c.now)
+	cause := fmt.Sprintf("At %s instance %s was taken out of service in response to a user request.", second(c.now), m.ID)
+	a := c.region.terminate(g, m, ending{cause, true}, c.now)
 	c.groupEvent(simcloud.ResourceUpdated, g)
 	return &terminateInGroupOutput{renderActivity(a)}, nil
 }

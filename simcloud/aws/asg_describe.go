@@ -97,8 +97,8 @@ func (c *call) renderGroup(g *group) groupXML {
 		TrafficSources:                   listOf(mapped(g.targetGroups(), func(arn string) sourceXML { return sourceXML{arn, "elbv2"} })),
 		Instances:                        listOf(mapped(g.Members, renderMember)),
 		Tags:                             listOf(mapped(g.Tags, func(t groupTag) tagXML { return renderGroupTag(g.Name, t) })),
-		SuspendedProcesses: listOf(mapped(g.Suspended, func(p string) suspendedXML {
-			return suspendedXML{p, "User suspended at " + second(c.now)}
+		SuspendedProcesses: listOf(mapped(g.Suspended, func(s suspension) suspendedXML {
+			return suspendedXML{s.Process, "User suspended at " + second(s.At)}
 		})),
 	}
 	if g.Deleting {

@@ -14,7 +14,6 @@ type refresh struct {
 	MinHealthy         int // percent
 	Warmup             time.Duration
 	SkipMatching       bool
-	RollBack           bool // roll back by itself
 	Start, End         time.Time
 	Total, Left        int
 }
@@ -41,9 +40,6 @@ func (g *group) current() *refresh {
 	}
 	return nil
 }
-
-// extra is how many instances beyond the desired capacity a refresh may run: none, it replaces in place.
-func (g *group) extra() int { return 0 }
 
 type refreshPreferences struct {
 	MinHealthyPercentage      *int32
@@ -92,13 +88,13 @@ func (c *call) startInstanceRefresh(in *startRefreshInput) (*refreshID, error) {
 	f := &refresh{
 		ID: c.cloud.newUUID(), Status: refreshPending, Target: g.Template, Before: g.Template, Start: c.now,
 		MinHealthy: int(valueOr(p.MinHealthyPercentage, 90)), SkipMatching: valueOr(p.SkipMatching, false),
-		RollBack: valueOr(p.AutoRollback, false), Warmup: time.Duration(valueOr(p.InstanceWarmup, int32(valueOr(g.Warmup, g.Grace)))) * time.Second,
+		Warmup: time.Duration(valueOr(p.InstanceWarmup, int32(valueOr(g.Warmup, g.Grace)))) * time.Second,
 	}
 	if f.MinHealthy < 0 || f.MinHealthy > 100 {
 		return nil, refuse("ValidationError", "MinHealthyPercentage must be between 0 and 100")
 	}
 	wanted := in.DesiredConfiguration != nil && in.DesiredConfiguration.LaunchTemplate != nil
-	if f.RollBack && !wanted {
+	if valueOr(p.AutoRollback, false) && !wanted {
 		return nil, refuse("ValidationError", "AutoRollback cannot be set to true when DesiredConfiguration is empty")
 	}
 	if wanted {
@@ -244,7 +240,7 @@ func (r *region) stepRefresh(g *group, now time.Time) {
 		if ready <= floor {
 			return
 		}
-		r.terminate(g, m, fmt.Sprintf("At %s an instance was taken out of service in response to an instance refresh.", second(now)), true, now)
+		r.terminate(g, m, ending{fmt.Sprintf("At %s an instance was taken out of service in response to an instance refresh.", second(now)), true}, now)
 		ready--
 	}
 }

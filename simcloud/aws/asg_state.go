@@ -46,7 +46,7 @@ type group struct {
 	Policies          []string
 	Tags              []groupTag
 	Sources           []trafficSource
-	Suspended         []string
+	Suspended         []suspension
 	Members           []*member
 	CreatedAt         time.Time
 	// Deleting is set from the acceptance of a deletion until the group is gone.
@@ -69,6 +69,12 @@ type templateRef struct {
 type groupTag struct {
 	Key, Value string
 	Propagate  bool
+}
+
+// suspension is a scaling process that a user suspended.
+type suspension struct {
+	Process string
+	At      time.Time
 }
 
 // trafficSource is a target group that the group registers its instances in.
@@ -107,7 +113,9 @@ type activity struct {
 	GroupGone                                                bool
 }
 
-func (g *group) suspended(process string) bool { return slices.Contains(g.Suspended, process) }
+func (g *group) suspended(process string) bool {
+	return slices.ContainsFunc(g.Suspended, func(s suspension) bool { return s.Process == process })
+}
 
 // alive returns the members that are not being terminated.
 func (g *group) alive() []*member {

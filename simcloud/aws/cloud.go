@@ -3,6 +3,7 @@ package aws
 import (
 	"crypto/sha256"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -31,6 +32,8 @@ type Options struct {
 	// DeploymentTag is the tag by which a request names the deployment that it belongs to, for the event log;
 	// "slipway:deployment" when empty.
 	DeploymentTag string
+	// Logger receives what goes wrong inside the simulator itself; slog.Default() when nil.
+	Logger *slog.Logger
 }
 
 // Cloud is the simulated AWS of one world: an http.Handler that AWS clients can be pointed at, for all accounts and
@@ -98,6 +101,9 @@ func New(world *simcloud.World, options Options) *Cloud {
 	}
 	if options.DeploymentTag == "" {
 		options.DeploymentTag = "slipway:deployment"
+	}
+	if options.Logger == nil {
+		options.Logger = slog.Default()
 	}
 	c := &Cloud{
 		world: world, options: options, services: newServices(), started: world.Clock.Now(),

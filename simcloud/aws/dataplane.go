@@ -2,7 +2,6 @@ package aws
 
 import (
 	"fmt"
-	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -85,7 +84,7 @@ func (r *region) applyListener(l *listener) {
 		rules = append(rules, r.dataRule(rule))
 	}
 	if err := r.balancers[l.Balancer].SetRules(l.Port, rules); err != nil {
-		slog.Error("apply rules", "listener", l.ARN, "error", err)
+		r.cloud.options.Logger.Error("apply rules", "listener", l.ARN, "error", err)
 	}
 }
 

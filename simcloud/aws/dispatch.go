@@ -2,7 +2,6 @@ package aws
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"reflect"
 	"strings"
@@ -88,9 +87,15 @@ func (c *call) sizeUnless(named []string, asked int32) int {
 	return c.size(asked)
 }
 
+// thing names a resource in events.
+type thing struct {
+	kind, id, name string
+	tags           []tag
+}
+
 // resource logs that something was created or deleted.
-func (c *call) resource(kind simcloud.Kind, of, id, name string, tags []tag) {
-	c.region.log(simcloud.Event{Kind: kind, Type: of, Resource: id, Name: name, Tags: tagMap(tags), Principal: c.principal.ARN})
+func (c *call) resource(kind simcloud.Kind, t thing) {
+	c.region.log(simcloud.Event{Kind: kind, Type: t.kind, Resource: t.id, Name: t.name, Tags: tagMap(t.tags), Principal: c.principal.ARN})
 }
 
 // ServeHTTP answers one AWS request.
@@ -122,7 +127,7 @@ func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = writeResponse(w, req, id, output)
 	}
 	if err != nil {
-		slog.Debug("answer not delivered", "action", req.action, "error", err)
+		c.options.Logger.Debug("answer not delivered", "action", req.action, "error", err)
 	}
 }
 

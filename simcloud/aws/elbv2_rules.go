@@ -72,7 +72,7 @@ func (c *call) createRule(in *createRuleInput) (*rulesOutput, error) {
 		return nil, refusal
 	}
 	r := c.region.addRule(l, &rule{Priority: int(*in.Priority), Conditions: conditions, Actions: actions, Tags: toTags(in.Tags)})
-	c.resource(simcloud.ResourceCreated, simcloud.TypeRule, r.ARN, strconv.Itoa(r.Priority), r.Tags)
+	c.resource(simcloud.ResourceCreated, thing{simcloud.TypeRule, r.ARN, strconv.Itoa(r.Priority), r.Tags})
 	c.region.applyListener(l)
 	return &rulesOutput{Rules: listOf([]ruleXML{renderRule(r)})}, nil
 }
@@ -203,7 +203,7 @@ func (c *call) deleteRule(in *deleteRuleInput) (*nothing, error) {
 		return nil, refuse("OperationNotPermitted", "Default rule '%s' cannot be deleted", r.ARN)
 	}
 	delete(c.data.Rules, r.ARN)
-	c.resource(simcloud.ResourceDeleted, simcloud.TypeRule, r.ARN, strconv.Itoa(r.Priority), r.Tags)
+	c.resource(simcloud.ResourceDeleted, thing{simcloud.TypeRule, r.ARN, strconv.Itoa(r.Priority), r.Tags})
 	c.region.applyListener(c.data.Listeners[r.Listener])
 	return &nothing{}, nil
 }

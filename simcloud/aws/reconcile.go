@@ -116,14 +116,14 @@ func (r *region) replaceUnhealthy(g *group, now time.Time) {
 	for _, m := range g.alive() {
 		if m.Health == unhealthy {
 			cause := fmt.Sprintf("At %s an instance was taken out of service in response to %s.", second(now), m.UnhealthyBy)
-			r.terminate(g, m, cause, true, now)
+			r.terminate(g, m, ending{cause, true}, now)
 		}
 	}
 }
 
 // matchDesired launches what is missing and ends what is too much.
 func (r *region) matchDesired(g *group, now time.Time) {
-	wanted := g.Desired + g.extra()
+	wanted := g.Desired
 	if g.Deleting {
 		wanted = 0
 	}
@@ -151,7 +151,7 @@ func (r *region) scaleIn(g *group, n int, now time.Time) {
 		}
 		cause := fmt.Sprintf("%s  At %s an instance was taken out of service in response to a difference between desired and actual capacity, shrinking the capacity from %d to %d.  At %s instance %s was selected for termination.",
 			g.Cause, second(now), have, have-1, second(now), m.ID)
-		r.terminate(g, m, cause, !g.Force || !g.Deleting, now)
+		r.terminate(g, m, ending{cause, !g.Force || !g.Deleting}, now)
 		have--
 	}
 }
@@ -186,21 +186,27 @@ func (d *regionData) launched(m *member) time.Time {
 	return time.Time{}
 }
 
+// ending says why an instance is terminated and whether its connections may end before.
+type ending struct {
+	cause string
+	drain bool
+}
+
 // terminate starts the end of an instance: it leaves the target groups, drains if asked to, and is stopped then.
-func (r *region) terminate(g *group, m *member, cause string, drain bool, now time.Time) *activity {
+func (r *region) terminate(g *group, m *member, why ending, now time.Time) *activity {
 	if m.Activity != "" {
 		r.finish(m.Activity, "Cancelled", "Launch cancelled: the instance is being terminated", now)
 	}
-	m.State, m.Drain = lifecycleTerminating, drain
-	a := r.begin(g, "Terminating EC2 instance: "+m.ID, cause, now)
+	m.State, m.Drain = lifecycleTerminating, why.drain
+	a := r.begin(g, "Terminating EC2 instance: "+m.ID, why.cause, now)
 	a.Zone, a.Progress, m.Activity = m.Zone, 50, a.ID
 	for _, s := range g.Sources {
 		r.deregister(s.ARN, m.ID)
 	}
-	if drain && !r.drained(g, m) {
+	if why.drain && !r.drained(g, m) {
 		a.Status, a.Message = "WaitingForELBConnectionDraining", "Waiting for ELB Connection Draining"
 	}
-	r.lifecycle(g, m, "Terminating", cause)
+	r.lifecycle(g, m, "Terminating", why.cause)
 	return a
 }
 

@@ -32,7 +32,7 @@ var behaviours = [][2]string{
 	{"A suspended process is not carried out; instances launched while AddToLoadBalancer is suspended are not registered when it is resumed", "Auto Scaling user guide, Suspend and resume processes"},
 	{"`DeleteAutoScalingGroup` without force needs an empty group (`ResourceInUse`, `ScalingActivityInProgress`); with force it ends instances without draining", "Auto Scaling API reference; texts of ansible/ansible pull request 8503 and cloud-custodian issue 1689; no draining: assumption"},
 	{"A group that is being deleted is described with status `Delete in progress` for at least 5 s, keeps its name and cannot be changed", "kubernetes/kops issue 1001; the 5 s: assumption"},
-	{"An instance refresh replaces as many instances at a time as the minimum healthy percentage allows, at least one", "Auto Scaling user guide, How an instance refresh works"},
+	{"An instance refresh replaces as many instances at a time as the minimum healthy percentage allows, at least one. It never fails by itself, so automatic rollback does not happen", "Auto Scaling user guide, How an instance refresh works; never failing: simulator's limit"},
 	{"A terminated instance is described for one hour", "EC2 user guide, Terminate your instance"},
 	{"Lists page by 5 values when the client asks for no size (AWS: 50 to 1000); CloudWatch pages by query", "deliberate: a client must follow tokens"},
 	{"An unknown member of a request is an error in every service (AWS ignores it in the query protocol)", "deliberate: a client's mistake must show"},
