@@ -20,9 +20,9 @@ import (
 // moves all traffic, one that never becomes healthy is rolled back by itself,
 // and no request fails in either.
 func TestLiveTraffic(t *testing.T) {
+	t.Parallel()
 	d := simulated(t, "SLIPWAY_SIMULATOR_INSTANCES=12")
-	d.until(time.Minute, "the seeded instances to be healthy", func() bool { return d.groups("us-east-1")["storefront-prod-v000"].Counts["up"] == 12 })
-	d.savePipeline("rolling-12", 12, map[string]any{"strategy": "rolling", "maxSurge": 3, "healthTimeoutSec": 90})
+	d.savePipeline("rolling-12", 12, map[string]any{"strategy": "rolling", "maxSurge": 3, "healthTimeoutSec": 30})
 
 	load := d.load("us-east-1", 200)
 	good := d.await(d.trigger("rolling-12", map[string]any{"image": "storefront-1.1"}), 5*time.Minute)
@@ -37,7 +37,11 @@ func TestLiveTraffic(t *testing.T) {
 	if moved.ByVersion["1.0"] == 0 || moved.ByVersion["1.1"] == 0 {
 		t.Errorf("traffic did not move: %v", moved.ByVersion)
 	}
-	before := d.groups("us-east-1")
+	var before map[string]groupView
+	d.untilGroups(time.Minute, "the old instances to be gone", func(g map[string]groupView) bool {
+		before = g
+		return g["storefront-prod-v000"].Counts["total"] == 0 && len(g) == 2
+	})
 
 	load = d.load("us-east-1", 200)
 	bad := d.await(d.trigger("rolling-12", map[string]any{"image": "storefront-2.0-crash"}), 5*time.Minute)
@@ -52,7 +56,9 @@ func TestLiveTraffic(t *testing.T) {
 	if len(kept.ByVersion) != 1 {
 		t.Errorf("the bad version served: %v", kept.ByVersion)
 	}
-	if diff := cmp.Diff(before, d.groups("us-east-1")); diff != "" {
+	var after map[string]groupView
+	d.untilGroups(time.Minute, "the server groups", func(g map[string]groupView) bool { after = g; return len(g) > 0 })
+	if diff := cmp.Diff(before, after); diff != "" {
 		t.Errorf("server groups after the rollback (-before +after):\n%s", diff)
 	}
 	if violations := d.audit(12, 15); len(violations) > 0 {
@@ -70,6 +76,7 @@ func stageContext(e execution) string {
 // TestCrash kills the process with SIGKILL at random points of rolling deploys
 // under load and starts it again. SLIPWAY_KILLS is the number of kills.
 func TestCrash(t *testing.T) {
+	t.Parallel()
 	kills := 3
 	if text := os.Getenv("SLIPWAY_KILLS"); text != "" {
 		n, err := strconv.Atoi(text)
@@ -79,7 +86,6 @@ func TestCrash(t *testing.T) {
 		kills = n
 	}
 	d := simulated(t)
-	d.until(time.Minute, "the seeded instances to be healthy", func() bool { return d.groups("us-east-1")["storefront-prod-v000"].Counts["up"] == 3 })
 	d.savePipeline("rolling-3", 3, map[string]any{"strategy": "rolling", "maxSurge": 1, "healthTimeoutSec": 120})
 	load := d.load("us-east-1", 100)
 
@@ -175,11 +181,12 @@ func (d *daemon) created(execution string) []string {
 // answered: the execution is over within 5 s, and once the cloud answers again,
 // traffic and capacity are as before.
 func TestCancelWhileTheCloudHangs(t *testing.T) {
+	t.Parallel()
 	d := simulated(t)
-	d.until(time.Minute, "the seeded instances to be healthy", func() bool { return d.groups("us-east-1")["storefront-prod-v000"].Counts["up"] == 3 })
-	before := d.groups("us-east-1")
+	var before map[string]groupView
+	d.untilGroups(time.Minute, "the seeded server group", func(g map[string]groupView) bool { before = g; return len(g) == 1 })
 	id := d.trigger("rolling-aws", map[string]any{"image": "storefront-1.1"})
-	d.until(2*time.Minute, "the new server group", func() bool { return d.groups("us-east-1")["storefront-prod-v001"].Counts["up"] > 0 })
+	d.untilGroups(2*time.Minute, "the new server group", func(g map[string]groupView) bool { return g["storefront-prod-v001"].Counts["up"] > 0 })
 
 	for _, service := range []string{"autoscaling", "ec2", "elasticloadbalancing"} {
 		if status, raw := d.call(http.MethodPost, d.sim.Control+"/faults", map[string]any{"match": map[string]any{"service": service}, "effect": map[string]any{"kind": "hang"}}, nil); status/100 != 2 {
@@ -197,7 +204,7 @@ func TestCancelWhileTheCloudHangs(t *testing.T) {
 		t.Errorf("execution is %s after %s", e.Status, took)
 	}
 	d.call(http.MethodDelete, d.sim.Control+"/faults", nil, nil)
-	d.until(3*time.Minute, "the cluster to be as before", func() bool { return cmp.Equal(before, d.groups("us-east-1")) })
+	d.untilGroups(3*time.Minute, "the cluster to be as before", func(g map[string]groupView) bool { return cmp.Equal(before, g) })
 	if violations := d.audit(3, 7); len(violations) > 0 {
 		t.Errorf("the auditor finds: %+v", violations)
 	}
@@ -205,9 +212,10 @@ func TestCancelWhileTheCloudHangs(t *testing.T) {
 
 // TestPauseAndResume: a paused deploy makes no write until it is resumed.
 func TestPauseAndResume(t *testing.T) {
+	t.Parallel()
 	d := simulated(t)
 	id := d.trigger("rolling-aws", map[string]any{"image": "storefront-1.1"})
-	d.until(2*time.Minute, "the new server group", func() bool { _, ok := d.groups("us-east-1")["storefront-prod-v001"]; return ok })
+	d.untilGroups(2*time.Minute, "the new server group", func(g map[string]groupView) bool { _, ok := g["storefront-prod-v001"]; return ok })
 	if status, raw := d.call(http.MethodPut, d.url+"/pipelines/"+id+"/pause", nil, nil); status != http.StatusOK {
 		t.Fatalf("pause: %d %s", status, raw)
 	}

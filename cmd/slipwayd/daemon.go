@@ -88,7 +88,8 @@ func serve(ctx context.Context, s settings, logger *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	server := api.New(api.Dependencies{Store: records, Engine: client, Targets: targets, Version: version, Logger: logger})
+	ready := func(ctx context.Context) error { _, err := records.Applications(ctx); return err }
+	server := api.New(api.Dependencies{Store: records, Engine: client, Targets: targets, Version: version, Logger: logger, Ready: ready})
 	at, failed, err := listen(s, server, &open)
 	if err != nil {
 		return err

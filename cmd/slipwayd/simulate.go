@@ -98,7 +98,7 @@ func joinSimulator(ctx context.Context, s *settings, logger *slog.Logger, open *
 }
 
 // simulatedPoll suits clouds that do everything within seconds.
-const simulatedPoll = 500 * time.Millisecond
+const simulatedPoll = time.Second
 
 // account is the simulated account. The numbers fit the simulator's defaults:
 // a weight reaches every proxy within 2 s.
@@ -106,8 +106,7 @@ func (s *simulation) account() providers.AccountConfig {
 	return providers.AccountConfig{Name: "aws-sim", Provider: "aws", AccountID: "123456789012", Environment: "demo",
 		Regions: []string{"us-east-1", "us-west-2"}, Endpoint: s.file.AWS,
 		AccessKeyID: simulator.AccessKey, SecretAccessKey: "simulated",
-		Settle: 3 * time.Second, DeregistrationDelay: 3 * time.Second, Drain: 3 * time.Second,
-		CallsPerSecond: 100, Burst: 200}
+		Settle: 3 * time.Second, DeregistrationDelay: 3 * time.Second, Drain: 3 * time.Second}
 }
 
 func (s *simulation) loadBalancer(region string) string {
