@@ -251,3 +251,6 @@ func settled(s delivery.Snapshot) map[string]string {
 	}
 	return out
 }
+
+// discard is a logger that keeps the output of tests short.
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -1,0 +1,262 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/temporalproto"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
+	"github.com/slipway-cd/slipway/internal/fakecloud"
+	"github.com/slipway-cd/slipway/workflows/embedded"
+)
+
+var update = flag.Bool("update", false, "record testdata/histories anew")
+
+const histories = "testdata/histories"
+
+// live is everything of one process but the API: a real server with a client, a
+// worker and a starter, over a cloud and a store in memory and in real time.
+type live struct {
+	*world
+	client  *Client
+	starter *Starter
+}
+
+func TestMain(m *testing.M) {
+	// Every workflow task is a full replay: the cheapest search for code that is
+	// not deterministic. It holds for all tests with a worker.
+	worker.SetStickyWorkflowCacheSize(0)
+	os.Exit(m.Run())
+}
+
+// startLive starts a server with everything on it, and one execution.
+func startLive(t *testing.T, document string, config fakecloud.Config, existing ...fakecloud.Existing) *live {
+	t.Helper()
+	server, err := embedded.Start(t.Context(), embedded.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	config.Now = time.Now
+	l := &live{world: &world{cloud: fakecloud.New(testCluster, config, existing...), store: newMemory(1)}}
+	if l.client, err = Dial(t.Context(), server.ClientOptions(), l.store, discard()); err != nil {
+		t.Fatal(err)
+	}
+	w := NewWorker(l.client, Dependencies{Targets: l.cloud, Store: l.store, Logger: discard(),
+		Poll: Poll{Min: 20 * time.Millisecond, Max: 50 * time.Millisecond}})
+	if err := w.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l.starter = NewStarter(l.client, l.store, StarterOptions{Logger: discard()})
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan struct{})
+	go func() { defer close(ended); l.starter.Run(ctx) }()
+	t.Cleanup(func() { stop(); <-ended; w.Stop(); l.client.Close() })
+	l.accept(t, document)
+	return l
+}
+
+// accept records an execution and tells the starter, as the API does.
+func (l *live) accept(t *testing.T, document string) {
+	t.Helper()
+	definition, err := pipeline.Parse([]byte(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	_, _, err = l.store.CreateExecution(t.Context(), delivery.NewExecution{Definition: []byte(document), Execution: delivery.Execution{
+		ID: testExecution, Type: delivery.PipelineExecution, Application: "shop", Status: delivery.StatusNotStarted, BuildTime: time.Now(),
+		Stages: pipeline.NewStages(definition, func() string { n++; return fmt.Sprintf("stage-%d", n) }), Version: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.starter.Notify()
+}
+
+// until waits for a condition on the record.
+func (l *live) until(t *testing.T, what string, holds func(delivery.Execution, delivery.Deployment) bool) (delivery.Execution, delivery.Deployment) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		l.store.mu.Lock()
+		e, d := l.store.executions[testExecution], l.deployment()
+		breaches := l.store.breaches
+		l.store.mu.Unlock()
+		switch {
+		case len(breaches) > 0:
+			t.Fatalf("breaches: %q", breaches)
+		case holds(e, d):
+			return e, d
+		case time.Now().After(deadline):
+			t.Fatalf("waiting for %s: execution %s, deployment %s %s %v", what, e.Status, d.Status, d.Detail, d.Failure)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
+func over(e delivery.Execution, d delivery.Deployment) bool {
+	return e.Status.Complete() && d.Status.Complete()
+}
+
+func quick() fakecloud.Config {
+	return fakecloud.Config{Router: true, Boot: 150 * time.Millisecond, Drain: 100 * time.Millisecond, Settle: 150 * time.Millisecond,
+		Grace: 150 * time.Millisecond, BadImages: []string{"crash"}}
+}
+
+// TestOnAServer carries deployments out on a real server. With -update it
+// records their histories.
+func TestOnAServer(t *testing.T) {
+	t.Parallel()
+	by := delivery.Principal{Name: "joe"}
+	for _, test := range []struct {
+		name, image string
+		do          func(t *testing.T, l *live)
+		execution   delivery.Status
+		deployment  delivery.DeploymentStatus
+	}{
+		{"success", "good", nil, delivery.StatusSucceeded, delivery.DeploymentSucceeded},
+		{"rollback", "crash", nil, delivery.StatusTerminal, delivery.DeploymentRolledBack},
+		{"cancel", "good", func(t *testing.T, l *live) {
+			l.until(t, "the first batch", func(_ delivery.Execution, d delivery.Deployment) bool { return len(l.cloud.Writes()) > 5 })
+			if err := l.client.Cancel(t.Context(), testExecution, by, "a test"); err != nil {
+				t.Error(err)
+			}
+		}, delivery.StatusCanceled, delivery.DeploymentRolledBack},
+		{"pause", "good", func(t *testing.T, l *live) {
+			l.until(t, "the first batch", func(_ delivery.Execution, d delivery.Deployment) bool { return len(l.cloud.Writes()) > 5 })
+			if err := l.client.Pause(t.Context(), testExecution, by); err != nil {
+				t.Error(err)
+			}
+			l.until(t, "the pause", func(e delivery.Execution, d delivery.Deployment) bool {
+				return e.Status == delivery.StatusPaused && d.Status == delivery.DeploymentPaused
+			})
+			if err := l.client.Resume(t.Context(), testExecution, by); err != nil {
+				t.Error(err)
+			}
+		}, delivery.StatusSucceeded, delivery.DeploymentSucceeded},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			l := startLive(t, deployDocument(test.image, "lb", rolling, 4), quick(), v000(4))
+			was := l.cloud.Truth()
+			if test.do != nil {
+				test.do(t, l)
+			}
+			e, d := l.until(t, "the end", over)
+			if e.Status != test.execution || d.Status != test.deployment {
+				t.Errorf("execution %s, deployment %s: %v", e.Status, d.Status, d.Failure)
+			}
+			if v := l.cloud.Violations(); len(v) > 0 {
+				t.Errorf("violations: %q", v)
+			}
+			if d.Status == delivery.DeploymentRolledBack {
+				if diff := cmp.Diff(settled(was), settled(l.cloud.Truth())); diff != "" {
+					t.Errorf("(-before +after):\n%s", diff)
+				}
+			}
+			err := l.client.Pause(t.Context(), testExecution, by)
+			if delivery.KindOf(err) != delivery.Conflict {
+				t.Errorf("pause of a complete execution: %v", err)
+			}
+			if *update {
+				l.save(t, test.name, d)
+			}
+		})
+	}
+}
+
+// save writes the histories of an execution, its deployment and the lock.
+func (l *live) save(t *testing.T, name string, d delivery.Deployment) {
+	t.Helper()
+	for part, id := range map[string]string{"execution": testExecution.WorkflowID(), "deployment": d.ID.WorkflowID(), "lock": lockID(testCluster.Key())} {
+		var h historypb.History
+		events := l.client.temporal.GetWorkflowHistory(t.Context(), id, "", true, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+		for events.HasNext() {
+			e, err := events.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.Events = append(h.Events, e)
+		}
+		data, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(&h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(histories, name+"-"+part+".json"), append(data, '\n'), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestReplay runs today's workflow code over recorded histories: what it would
+// do has to be what was done.
+func TestReplay(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(histories, "*.json"))
+	if err != nil || len(files) < 12 {
+		t.Fatalf("%d histories: %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			replayer := worker.NewWorkflowReplayer()
+			registerWorkflows(replayer)
+			if err := replayer.ReplayWorkflowHistoryFromJSONFile(quiet(), file); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestCancelWhileTheCloudHangs shows in real time that an execution is over
+// within 5 s although no call returns.
+func TestCancelWhileTheCloudHangs(t *testing.T) {
+	t.Parallel()
+	var hangs atomic.Bool
+	free := make(chan struct{})
+	config := quick()
+	config.Faults.Hang = func(ctx context.Context) error {
+		if !hangs.Load() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-free:
+		}
+		return delivery.Errorf(delivery.Transient, "no answer: %w", errors.Join(ctx.Err()))
+	}
+	l := startLive(t, deployDocument("good", "lb", rolling, 4), config, v000(4))
+	l.until(t, "the first batch", func(delivery.Execution, delivery.Deployment) bool { return len(l.cloud.Writes()) > 5 })
+	was := v000(4)
+	hangs.Store(true)
+	begun := time.Now()
+	if err := l.client.Cancel(t.Context(), testExecution, delivery.Principal{Name: "joe"}, "a test"); err != nil {
+		t.Fatal(err)
+	}
+	e, _ := l.until(t, "the cancel", func(e delivery.Execution, _ delivery.Deployment) bool { return e.Status.Complete() })
+	if took := time.Since(begun); e.Status != delivery.StatusCanceled || took > 5*time.Second {
+		t.Errorf("execution %s after %s", e.Status, took)
+	}
+	hangs.Store(false)
+	close(free)
+	_, d := l.until(t, "the rollback", over)
+	truth := l.cloud.Truth()
+	if g := truth.Group("shop-prod-v000"); d.Status != delivery.DeploymentRolledBack || len(truth.Groups) != 1 || g.Capacity != was.Capacity {
+		t.Errorf("deployment %s, groups %+v", d.Status, truth.Groups)
+	}
+}
