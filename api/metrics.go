@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/slipway-cd/slipway/delivery"
 )
 
 // metrics are the server's own; nothing is registered globally.
@@ -18,6 +20,8 @@ type metrics struct {
 	accepted   prometheus.Counter
 	executions *prometheus.CounterVec
 	streams    prometheus.Gauge
+	calls      *prometheus.CounterVec
+	callTime   *prometheus.HistogramVec
 }
 
 func newMetrics() *metrics {
@@ -39,8 +43,15 @@ func newMetrics() *metrics {
 		streams: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "slipway_event_streams", Help: "Event streams open now.",
 		}),
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "slipway_target_calls_total", Help: "Calls of deployment targets by operation, account, region and outcome: ok or the kind of the error.",
+		}, []string{"operation", "account", "region", "outcome"}),
+		callTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "slipway_target_call_duration_seconds", Help: "Time of a call of a deployment target, its requests' retries included.",
+			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"operation", "account", "region"}),
 	}
-	m.registry.MustRegister(m.requests, m.duration, m.accepted, m.executions, m.streams,
+	m.registry.MustRegister(m.requests, m.duration, m.accepted, m.executions, m.streams, m.calls, m.callTime,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -55,6 +66,16 @@ func (m *metrics) request(method, route string, status int, took time.Duration) 
 	if route != eventsPath { // a stream lasts as long as its execution
 		m.duration.WithLabelValues(method, route).Observe(took.Seconds())
 	}
+}
+
+// TargetCalled counts one call of a deployment target, made by whoever.
+func (s *Server) TargetCalled(operation string, cluster delivery.Cluster, err error, took time.Duration) {
+	outcome := "ok"
+	if err != nil {
+		outcome = delivery.KindOf(err).String()
+	}
+	s.metrics.calls.WithLabelValues(operation, cluster.Account, cluster.Region, outcome).Inc()
+	s.metrics.callTime.WithLabelValues(operation, cluster.Account, cluster.Region).Observe(took.Seconds())
 }
 
 func (m *metrics) handler() http.Handler {

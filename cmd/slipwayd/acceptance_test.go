@@ -197,7 +197,8 @@ func TestCancelWhileTheCloudHangs(t *testing.T) {
 	if status, raw := d.call(http.MethodPut, d.url+"/pipelines/"+id+"/cancel?reason=test", nil, nil); status != http.StatusOK {
 		t.Fatalf("cancel: %d %s", status, raw)
 	}
-	e := d.await(id, 30*time.Second)
+	var e execution
+	d.until(30*time.Second, "the execution to end", func() bool { e = d.execution(id); return e.Status != "RUNNING" })
 	took := time.Since(asked)
 	t.Logf("canceled after %s", took)
 	if e.Status != "CANCELED" || took > 5*time.Second {
@@ -205,6 +206,7 @@ func TestCancelWhileTheCloudHangs(t *testing.T) {
 	}
 	d.call(http.MethodDelete, d.sim.Control+"/faults", nil, nil)
 	d.untilGroups(3*time.Minute, "the cluster to be as before", func(g map[string]groupView) bool { return cmp.Equal(before, g) })
+	d.tellEnds(id)
 	if violations := d.audit(3, 7); len(violations) > 0 {
 		t.Errorf("the auditor finds: %+v", violations)
 	}

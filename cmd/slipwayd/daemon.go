@@ -84,12 +84,17 @@ func serve(ctx context.Context, s settings, logger *slog.Logger) (err error) {
 			return err
 		}
 	}
-	client, err := startEngine(ctx, s, engineParts{targets: targets, records: records, logger: logger}, &open)
+	client, err := dialEngine(ctx, s, records, logger, &open)
 	if err != nil {
 		return err
 	}
 	ready := func(ctx context.Context) error { _, err := records.Applications(ctx); return err }
 	server := api.New(api.Dependencies{Store: records, Engine: client, Targets: targets, Version: version, Logger: logger, Ready: ready})
+	deps := workflows.Dependencies{Targets: targets, Store: measuredStore{records, server}, Logger: logger,
+		Poll: workflows.Poll{Min: min(s.Poll, time.Second), Max: s.Poll}, OnCall: func(c workflows.Call) { server.TargetCalled(c.Operation, c.Cluster, c.Err, c.Took) }}
+	if err := startWorker(ctx, client, records, deps, &open); err != nil {
+		return err
+	}
 	at, failed, err := listen(s, server, &open)
 	if err != nil {
 		return err
@@ -124,35 +129,47 @@ func lockData(dir string, open *closers) error {
 	return nil
 }
 
-// engineParts is what the workflows are wired with.
-type engineParts struct {
-	targets delivery.Targets
-	records *store.Store
-	logger  *slog.Logger
+// measuredStore counts the executions that end.
+type measuredStore struct {
+	*store.Store
+	server *api.Server
 }
 
-// startEngine starts the Temporal server, the worker and the outbox.
-func startEngine(ctx context.Context, s settings, p engineParts, open *closers) (*workflows.Client, error) {
-	server, err := embedded.Start(ctx, embedded.Config{Dir: filepath.Join(s.Data, temporalFolder), Logger: p.logger})
+// ProjectExecution records a projection, as the store does.
+func (m measuredStore) ProjectExecution(ctx context.Context, e delivery.Execution, events []delivery.Event) (bool, error) {
+	stored, err := m.Store.ProjectExecution(ctx, e, events)
+	if stored && e.Status.Complete() {
+		m.server.ExecutionEnded(e.Status)
+	}
+	return stored, err
+}
+
+// dialEngine starts the Temporal server and connects to it.
+func dialEngine(ctx context.Context, s settings, records *store.Store, logger *slog.Logger, open *closers) (*workflows.Client, error) {
+	server, err := embedded.Start(ctx, embedded.Config{Dir: filepath.Join(s.Data, temporalFolder), Logger: logger})
 	if err != nil {
 		return nil, err
 	}
 	open.add(server.Stop)
-	client, err := workflows.Dial(ctx, server.ClientOptions(), p.records, p.logger)
+	client, err := workflows.Dial(ctx, server.ClientOptions(), records, logger)
 	if err != nil {
 		return nil, err
 	}
 	open.add(func() error { client.Close(); return nil })
-	worker := workflows.NewWorker(client, workflows.Dependencies{Targets: p.targets, Store: p.records, Logger: p.logger,
-		Poll: workflows.Poll{Min: min(s.Poll, time.Second), Max: s.Poll}})
+	return client, nil
+}
+
+// startWorker lets the worker and the outbox work.
+func startWorker(ctx context.Context, client *workflows.Client, records *store.Store, deps workflows.Dependencies, open *closers) error {
+	worker := workflows.NewWorker(client, deps)
 	if err := worker.Start(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	open.add(func() error { worker.Stop(); return nil })
-	starter := workflows.NewStarter(client, p.records, workflows.StarterOptions{Logger: p.logger})
+	starter := workflows.NewStarter(client, records, workflows.StarterOptions{Logger: deps.Logger})
 	background(open, starter.Run)
 	background(open, func(ctx context.Context) {
-		changes, cancel := p.records.Subscribe()
+		changes, cancel := records.Subscribe()
 		defer cancel()
 		for {
 			select {
@@ -163,7 +180,7 @@ func startEngine(ctx context.Context, s settings, p engineParts, open *closers) 
 			}
 		}
 	})
-	return client, nil
+	return nil
 }
 
 // background runs f until the process closes.

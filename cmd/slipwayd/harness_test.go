@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -270,7 +271,27 @@ func (d *daemon) await(id string, limit time.Duration) (e execution) {
 		}
 		return true
 	})
+	d.tellEnds(id)
 	return e
+}
+
+// tellEnds waits until an execution's deployments are over and tells the
+// simulator's auditor: no write of theirs may follow.
+func (d *daemon) tellEnds(id string) {
+	d.t.Helper()
+	type deployment struct{ ID, Status string }
+	var all []deployment
+	d.until(5*time.Minute, "the deployments of "+id+" to end", func() bool {
+		d.call(http.MethodGet, d.url+"/executions/"+id+"/deployments", nil, &all)
+		return !slices.ContainsFunc(all, func(x deployment) bool {
+			return slices.Contains([]string{"QUEUED", "RUNNING", "PAUSED", "ROLLING_BACK"}, x.Status)
+		})
+	})
+	for _, x := range all {
+		if status, raw := d.call(http.MethodPost, d.sim.Control+"/audit/terminal", map[string]string{"deployment": x.ID}, nil); status/100 != 2 {
+			d.t.Fatalf("tell the auditor: %d %s", status, raw)
+		}
+	}
 }
 
 // load sends requests through the load balancer of a region.

@@ -36,7 +36,8 @@ var families = [...]family{
 	{"OpenAPI", []string{"github.com/getkin/kin-openapi"}, []string{"api"}},
 	{"the Temporal server", []string{"go.temporal.io/server"}, []string{"workflows/embedded"}},
 	{"the Temporal SDK", []string{"go.temporal.io"}, []string{"workflows"}},
-	{"the AWS SDK", []string{"github.com/aws"}, []string{"providers/aws", "simcloud/aws"}},
+	// The simulator as a whole is tried with the SDK by its composing package.
+	{"the AWS SDK", []string{"github.com/aws"}, []string{"providers/aws", "simcloud/aws", "simcloud/simulator"}},
 	{"the Google Cloud SDK", []string{"cloud.google.com", "google.golang.org/api"}, []string{"providers/gcp", "simcloud/gcp"}},
 	// The embedded server keeps its own file, apart from the store's.
 	{"database/sql", []string{"database/sql"}, []string{"store", "workflows/embedded"}},
