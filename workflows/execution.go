@@ -40,7 +40,9 @@ type Progress struct {
 	CancellationReason string               `json:"cancellationReason,omitempty"`
 	Paused             *delivery.Pause      `json:"paused,omitempty"`
 	Stages             []delivery.Stage     `json:"stages"`
-	Version            int64                `json:"version"`
+	// Deployed are the outputs of the deploy stages that are over.
+	Deployed []DeployOutputs `json:"-"`
+	Version  int64           `json:"version"`
 }
 
 // execution runs the stages of one execution.

@@ -37,6 +37,9 @@ func TestDeploySucceeds(t *testing.T) {
 	if !strings.Contains(string(e.Stages[0].Context), `"amiName":"good"`) {
 		t.Errorf("context was not evaluated: %s", e.Stages[0].Context)
 	}
+	if !strings.Contains(string(e.Stages[0].Outputs), `"serverGroup":"shop-prod-v001"`) {
+		t.Errorf("outputs: %s", e.Stages[0].Outputs)
+	}
 	if v := w.cloud.Violations(); len(v) > 0 {
 		t.Errorf("violations: %q", v)
 	}

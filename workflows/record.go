@@ -71,7 +71,10 @@ func (a *Activities) ProjectExecution(ctx context.Context, p Progress, at time.T
 	if err != nil {
 		return applicationError(err)
 	}
-	return applicationError(a.project(ctx, p.onto(e), at, happened))
+	if e, err = p.onto(e); err != nil {
+		return err
+	}
+	return applicationError(a.project(ctx, e, at, happened))
 }
 
 func (a *Activities) project(ctx context.Context, e delivery.Execution, at time.Time, happened []happening) error {
@@ -84,7 +87,7 @@ func (a *Activities) project(ctx context.Context, e delivery.Execution, at time.
 }
 
 // onto returns the stored execution with this progress.
-func (p Progress) onto(e delivery.Execution) delivery.Execution {
+func (p Progress) onto(e delivery.Execution) (delivery.Execution, error) {
 	e.Status, e.StartTime, e.EndTime, e.Version = p.Status, p.StartTime, p.EndTime, p.Version
 	e.CanceledBy, e.CancellationReason, e.Paused = p.CanceledBy, p.CancellationReason, p.Paused
 	stages := slices.Clone(p.Stages)
@@ -94,7 +97,14 @@ func (p Progress) onto(e delivery.Execution) delivery.Execution {
 		}
 	}
 	e.Stages = stages
-	return e
+	for _, o := range p.Deployed {
+		outputs, err := json.Marshal(o)
+		if err != nil {
+			return e, fmt.Errorf("encode outputs of stage %s: %w", o.RefID, err)
+		}
+		e.Stage(o.RefID).Outputs = outputs
+	}
+	return e, nil
 }
 
 // BegunStage is what a stage is to do. Failure is set when its input is wrong.
@@ -112,7 +122,9 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 	if err != nil {
 		return BegunStage{}, applicationError(err)
 	}
-	e = p.onto(e)
+	if e, err = p.onto(e); err != nil {
+		return BegunStage{}, err
+	}
 	var begun BegunStage
 	stage, spec := e.Stage(refID), definition.Stage(refID)
 	evaluated, err := expression.Evaluate(spec.Context(), environment(e, definition, refID))

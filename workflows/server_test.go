@@ -34,6 +34,8 @@ type live struct {
 	*world
 	client  *Client
 	starter *Starter
+	// stopStarter ends the starter; repeating it is harmless.
+	stopStarter func()
 }
 
 func TestMain(m *testing.M) {
@@ -69,13 +71,14 @@ func startLive(t *testing.T, document string, config fakecloud.Config, existing 
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan struct{})
 	go func() { defer close(ended); l.starter.Run(ctx) }()
-	t.Cleanup(func() { stop(); <-ended; w.Stop(); l.client.Close() })
-	l.accept(t, document)
+	l.stopStarter = func() { stop(); <-ended }
+	t.Cleanup(func() { l.stopStarter(); w.Stop(); l.client.Close() })
+	l.accept(t, testExecution, document)
 	return l
 }
 
 // accept records an execution and tells the starter, as the API does.
-func (l *live) accept(t *testing.T, document string) {
+func (l *live) accept(t *testing.T, id delivery.ExecutionID, document string) {
 	t.Helper()
 	definition, err := pipeline.Parse([]byte(document))
 	if err != nil {
@@ -83,7 +86,7 @@ func (l *live) accept(t *testing.T, document string) {
 	}
 	n := 0
 	_, _, err = l.store.CreateExecution(t.Context(), delivery.NewExecution{Definition: []byte(document), Execution: delivery.Execution{
-		ID: testExecution, Type: delivery.PipelineExecution, Application: "shop", Status: delivery.StatusNotStarted, BuildTime: time.Now(),
+		ID: id, Type: delivery.PipelineExecution, Application: "shop", Status: delivery.StatusNotStarted, BuildTime: time.Now(),
 		Stages: pipeline.NewStages(definition, func() string { n++; return fmt.Sprintf("stage-%d", n) }), Version: 1}})
 	if err != nil {
 		t.Fatal(err)
@@ -202,6 +205,40 @@ func (l *live) save(t *testing.T, name string, d delivery.Deployment) {
 		if err := os.WriteFile(filepath.Join(histories, name+"-"+part+".json"), append(data, '\n'), 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestCommandsFindTheirExecution commands executions that are unknown, not yet
+// started, and started twice.
+func TestCommandsFindTheirExecution(t *testing.T) {
+	t.Parallel()
+	const wait = `{"stages":[{"refId":"1","type":"wait","waitTime":3600}]}`
+	l := startLive(t, wait, quick())
+	by := delivery.Principal{Name: "joe"}
+	if err := l.client.Cancel(t.Context(), "nobody", by, ""); delivery.KindOf(err) != delivery.NotFound {
+		t.Errorf("cancel of an unknown execution: %v", err)
+	}
+	const late = delivery.ExecutionID("01JD3Z8Q6V5T0H3W4M8N7K2RXB")
+	l.stopStarter()
+	l.accept(t, late, wait)
+	for range 2 { // a second cancel changes nothing
+		if err := l.client.Cancel(t.Context(), late, by, "early"); err != nil && delivery.KindOf(err) != delivery.Conflict {
+			t.Errorf("cancel before the start: %v", err)
+		}
+	}
+	if err := l.client.StartExecution(t.Context(), late); err != nil {
+		t.Errorf("second start: %v", err)
+	}
+	for _, id := range []delivery.ExecutionID{late, testExecution} {
+		if err := l.client.Cancel(t.Context(), id, by, "a test"); err != nil && delivery.KindOf(err) != delivery.Conflict {
+			t.Errorf("cancel: %v", err)
+		}
+		l.until(t, "the cancel", func(delivery.Execution, delivery.Deployment) bool {
+			return l.store.executions[id].Status == delivery.StatusCanceled
+		})
+	}
+	if e := l.store.executions[late]; e.CancellationReason != "early" || e.CanceledBy != "joe" {
+		t.Errorf("canceled by %q: %q", e.CanceledBy, e.CancellationReason)
 	}
 }
 

@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -16,14 +15,13 @@ import (
 type stageResult struct {
 	canceled bool
 	failure  *delivery.Failure
-	outputs  json.RawMessage
 }
 
 // runStage carries one stage from RUNNING to its end and records both.
 func (x *execution) runStage(ctx workflow.Context, refID string) {
 	result := x.carryOut(ctx, refID)
 	stage := x.stage(refID)
-	stage.EndTime, stage.Failure, stage.Outputs = workflow.Now(ctx), result.failure, result.outputs
+	stage.EndTime, stage.Failure = workflow.Now(ctx), result.failure
 	switch {
 	case result.canceled:
 		stage.Status = delivery.StatusCanceled
@@ -120,7 +118,7 @@ func (x *execution) deploy(ctx workflow.Context, refID string, clusters []delive
 	}
 	_ = workflow.Await(ctx, func() bool { return over() || x.graceOver })
 	x.open = slices.DeleteFunc(x.open, func(c *childDeployment) bool { return slices.Contains(children, c) })
-	return x.deployed(children, stopped || x.canceled)
+	return x.deployed(refID, children, stopped || x.canceled)
 }
 
 // startDeployment starts the child and follows it in the background.
@@ -174,25 +172,22 @@ func (c *childDeployment) send(ctx workflow.Context, future workflow.ChildWorkfl
 
 // deployed sums the deployments of a stage up. canceled stages have no failure:
 // what becomes of their deployments stands in the deployments' records.
-func (x *execution) deployed(children []*childDeployment, canceled bool) stageResult {
-	outputs := deployOutputs{Deployments: []deployOutput{}}
+func (x *execution) deployed(refID string, children []*childDeployment, canceled bool) stageResult {
+	outputs := DeployOutputs{RefID: refID}
 	var failure *delivery.Failure
 	for _, c := range children {
-		o := deployOutput{Deployment: c.id, Status: delivery.DeploymentRollingBack}
+		o := DeployOutput{Deployment: c.id, Status: delivery.DeploymentRollingBack}
 		if c.result != nil {
 			o.Status, o.ServerGroup = c.result.Status, c.result.ServerGroup
 			failure = weightier(failure, c.result)
 		}
 		outputs.Deployments = append(outputs.Deployments, o)
 	}
-	raw, err := json.Marshal(outputs)
-	if err != nil {
-		return stageResult{failure: delivery.FailureOf("sum the deployments up", err)}
-	}
+	x.Deployed = append(x.Deployed, outputs)
 	if canceled {
-		return stageResult{canceled: true, outputs: raw}
+		return stageResult{canceled: true}
 	}
-	return stageResult{failure: failure, outputs: raw}
+	return stageResult{failure: failure}
 }
 
 // weightier returns the failure that explains more: a deployment that was
@@ -210,12 +205,15 @@ func weightier(known *delivery.Failure, r *DeploymentResult) *delivery.Failure {
 // kindCanceled is the kind of the failure of a canceled deployment.
 const kindCanceled = "canceled"
 
-// deployOutputs are the outputs of a deploy stage.
-type deployOutputs struct {
-	Deployments []deployOutput `json:"deployments"`
+// DeployOutputs are the outputs of a deploy stage. They become JSON where they
+// are recorded.
+type DeployOutputs struct {
+	RefID       string         `json:"-"`
+	Deployments []DeployOutput `json:"deployments"`
 }
 
-type deployOutput struct {
+// DeployOutput is what later stages may read of one deployment.
+type DeployOutput struct {
 	Deployment  delivery.DeploymentID     `json:"deployment"`
 	ServerGroup string                    `json:"serverGroup,omitempty"`
 	Status      delivery.DeploymentStatus `json:"status"`
