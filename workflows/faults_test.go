@@ -119,7 +119,8 @@ func drawStrategy(rt *rapid.T, old, wanted int) (fields string, floor, ceiling i
 		}
 		pause := rapid.SampledFrom([]int{0, 0, 45}).Draw(rt, "pause")
 		fields := fmt.Sprintf(`"strategy":"rolling","maxSurge":%d,"maxUnavailable":%d,"pauseBetweenBatches":%d`, surge, unavailable, pause)
-		return fields, max(0, min(old, wanted)-unavailable), max(old, wanted) + surge
+		floor = max(1, min(old, wanted)-unavailable) // the last healthy instance stays
+		return fields, floor, max(floor+1, max(old, wanted)+surge)
 	}
 }
 

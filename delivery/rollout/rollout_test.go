@@ -355,7 +355,8 @@ func wantedBounds(st rollout.Strategy, old, wanted int) (floor, ceiling int) {
 	if surge+unavailable == 0 {
 		surge = 1
 	}
-	return max(0, min(old, wanted)-unavailable), max(old, wanted) + surge
+	floor = max(1, min(old, wanted)-unavailable) // the last healthy instance stays
+	return floor, max(floor+1, max(old, wanted)+surge)
 }
 
 func drawStrategy(rt *rapid.T) rollout.Strategy {

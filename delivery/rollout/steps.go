@@ -24,6 +24,9 @@ type bounds struct {
 }
 
 // boundsOf resolves maxSurge and maxUnavailable. old and wanted are capacities.
+// However many may be unavailable, the last healthy instance is never taken: the
+// traffic guard would refuse it, and no weights could add up to 100. One instance
+// that replaces another therefore has room beside it.
 func boundsOf(st Strategy, old, wanted int) bounds {
 	switch {
 	case old == 0:
@@ -32,10 +35,8 @@ func boundsOf(st Strategy, old, wanted int) bounds {
 		return bounds{floor: 0, ceiling: old + wanted}
 	}
 	surge, unavailable := movement(st, wanted)
-	return bounds{
-		floor:   max(0, min(old, wanted)-unavailable),
-		ceiling: max(old, wanted) + surge,
-	}
+	floor := max(min(wanted, 1), min(old, wanted)-unavailable)
+	return bounds{floor: floor, ceiling: max(floor+1, max(old, wanted)+surge)}
 }
 
 // movement returns maxSurge and maxUnavailable in instances, the first rounded

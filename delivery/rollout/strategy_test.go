@@ -95,6 +95,9 @@ func TestRollingSteps(t *testing.T) {
 	}{
 		{"a quarter at a time", st(rollout.Percentage(25), rollout.Amount{}), 12, 12, []row{{3, 9, 25}, {6, 6, 50}, {9, 3, 75}, {12, 0, 100}}},
 		{"no surge shrinks first", st(rollout.Amount{}, rollout.Instances(2)), 4, 4, []row{{0, 2, 0}, {2, 0, 100}, {4, 0, 100}}},
+		{"the last instance stays", st(rollout.Amount{}, rollout.Instances(1)), 3, 1, []row{{0, 1, 0}, {1, 0, 100}}},
+		{"one for one", st(rollout.Amount{}, rollout.Instances(6)), 1, 1, []row{{1, 0, 100}}},
+		{"all may be unavailable", st(rollout.Amount{}, rollout.Instances(3)), 3, 3, []row{{0, 1, 0}, {2, 0, 100}, {3, 0, 100}}},
 		{"both", st(rollout.Instances(1), rollout.Instances(1)), 3, 3, []row{{1, 1, 50}, {3, 0, 100}}},
 		{"growing", st(rollout.Instances(2), rollout.Amount{}), 2, 6, []row{{2, 1, 67}, {4, 0, 100}, {6, 0, 100}}},
 		{"shrinking", st(rollout.Instances(1), rollout.Amount{}), 9, 3, []row{{1, 6, 14}, {2, 3, 40}, {3, 0, 100}}},
