@@ -169,6 +169,18 @@ func TestAuditReadsWeightsAsShares(t *testing.T) {
 	}
 }
 
+// TestAuditCountsByWorker moves all traffic in one step: while the weights travel no group is in rotation everywhere, yet
+// each worker has three healthy targets.
+func TestAuditCountsByWorker(t *testing.T) {
+	s := begun()
+	s.resize(newGroup, 3)
+	s.targets(newGroup, "healthy", 2, 3)
+	s.shift(split(0, 100))
+	for _, v := range simcloud.Audit(s.events, strict) {
+		t.Error(v)
+	}
+}
+
 func TestAuditAcceptsARollBack(t *testing.T) {
 	s := grown()
 	s.targets(newGroup, "unhealthy", 1, 2, 3)

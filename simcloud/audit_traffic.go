@@ -199,12 +199,7 @@ func (a *audit) checkFloor(r *resource) {
 		return
 	}
 	c := a.cluster(r)
-	serving := 0
-	for id, other := range a.resources {
-		if other.kind == TypeTargetGroup && a.cluster(other) == c && a.inRotation(id) {
-			serving += a.healthy(id)
-		}
-	}
+	serving := a.serving(c)
 	for _, at := range c.lost {
 		if a.event.At.Sub(at) < a.config.Reaction {
 			serving++
@@ -218,4 +213,28 @@ func (a *audit) checkFloor(r *resource) {
 		a.violate("I2", c.key, "%d healthy instances in rotation, the floor is %d", serving, floor)
 	}
 	c.below = true
+}
+
+// serving is how many healthy targets of a cluster take requests, in the eyes of the worker that knows the fewest: while
+// weights travel, one worker may send everything to the old group and another everything to the new one.
+func (a *audit) serving(c *cluster) int {
+	least := -1
+	for _, v := range a.rules {
+		for _, weights := range v.workers {
+			n, routed := 0, false
+			for id, weight := range weights {
+				if a.cluster(a.resources[id]) != c {
+					continue
+				}
+				routed = true
+				if weight > 0 {
+					n += a.healthy(id)
+				}
+			}
+			if routed && (least < 0 || n < least) {
+				least = n
+			}
+		}
+	}
+	return max(least, 0)
 }
