@@ -22,13 +22,12 @@ import (
 	"github.com/slipway-cd/slipway/simcloud/simulator"
 )
 
+// binDir is where the tests' binary is built.
+var binDir string
+
 // binary builds slipwayd once for all tests of the process.
 var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "slipwayd")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "slipwayd")
+	path := filepath.Join(binDir, "slipwayd")
 	out, err := exec.Command("go", "build", "-tags", "disable_grpc_modules", "-o", path, ".").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build slipwayd: %w\n%s", err, out)
@@ -37,10 +36,12 @@ var binary = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := binary(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
+	var err error
+	if binDir, err = os.MkdirTemp("", "slipwayd"); err != nil {
+		panic(err)
 	}
+	code := m.Run()
+	_ = os.RemoveAll(binDir)
 	os.Exit(code)
 }
 
