@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -19,10 +20,13 @@ const (
 	// attempts is the SDK's default; a call that fails three times goes back to
 	// the caller, who knows whether to go on.
 	attempts = 3
-	// maxBackoff is far below the SDK's 20 s: three quick attempts get over a
-	// broken connection, everything longer is the caller's to pace.
-	maxBackoff = 500 * time.Millisecond
-	// attemptTimeout bounds one HTTP exchange: 3 x 8 s + 2 x 0.5 s < 30 s.
+	// firstBackoff bounds the random pause before the second attempt, twice as
+	// much that before the third. It is far below the SDK's 20 s: three quick
+	// attempts get over a broken connection, everything longer is the caller's to
+	// pace. The SDK's own backoff with a maximum below a second is no random pause
+	// at all (aws/retry/jitter_backoff.go): all callers would come back together.
+	firstBackoff = 200 * time.Millisecond
+	// attemptTimeout bounds one HTTP exchange: 3 x 8 s + 0.6 s < 30 s.
 	attemptTimeout = 8 * time.Second
 )
 
@@ -111,6 +115,12 @@ func assumeRole(cfg aws.Config, o Options) aws.CredentialsProvider {
 func newRetryer() aws.Retryer {
 	return retry.NewStandard(func(r *retry.StandardOptions) {
 		r.MaxAttempts = attempts
-		r.MaxBackoff = maxBackoff
+		r.Backoff = retry.BackoffDelayerFunc(backoff)
 	})
+}
+
+// backoff is the pause after the attempt of that number. The SDK counts attempts
+// from 1, or from 0 when AWS_NEW_RETRIES_2026 is set.
+func backoff(attempt int, _ error) (time.Duration, error) {
+	return rand.N(firstBackoff << max(attempt-1, 0)), nil
 }

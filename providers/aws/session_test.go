@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +98,27 @@ func TestThreeAttempts(t *testing.T) {
 			t.Errorf("%d failures: %v", test.failures, err)
 		}
 		world.Faults.Clear()
+	}
+}
+
+// TestRetriesAreQuickAndSpread lets the first attempt of some calls fail. None
+// waits long, and they do not come back together.
+func TestRetriesAreQuickAndSpread(t *testing.T) {
+	world, url := endpoint(t)
+	var took []time.Duration
+	for range 6 {
+		if _, err := world.Faults.Add(simcloud.Fault{Effect: simcloud.Effect{Kind: simcloud.EffectReset}, Times: 1}); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if _, err := whoAmI(t.Context(), t, aws.Options{Account: "prod", Endpoint: url, AccessKeyID: "AKIAHOME", SecretAccessKey: "x"}); err != nil {
+			t.Fatal(err)
+		}
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	if shortest, longest := took[0], took[5]; shortest > 200*time.Millisecond || longest-shortest < 5*time.Millisecond {
+		t.Errorf("calls with one retry took %v", took)
 	}
 }
 
