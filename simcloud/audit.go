@@ -75,7 +75,7 @@ func Audit(events []Event, config AuditConfig) []Violation {
 	}
 	a := &audit{
 		config: config, resources: map[string]*resource{}, rules: map[string]*ruleView{},
-		targets: map[string]map[string]string{}, groupOf: map[string]string{},
+		targets: map[string]map[string]string{}, groupOf: map[string]string{}, machines: map[string]string{},
 		ended: map[string]int64{}, clusters: map[string]*cluster{},
 	}
 	for _, e := range events {
@@ -96,6 +96,7 @@ type audit struct {
 	rules     map[string]*ruleView         // by rule
 	targets   map[string]map[string]string // target group -> instance -> state
 	groupOf   map[string]string            // instance -> account/region/group
+	machines  map[string]string            // instance -> state of the machine; "died" when nobody ended it
 	ended     map[string]int64             // deployment -> Seq of its end
 	clusters  map[string]*cluster          // by account/region/cluster
 }
@@ -145,6 +146,7 @@ func (a *audit) take(e Event) {
 		if e.Group != "" {
 			a.groupOf[e.Resource] = place(e) + e.Group
 		}
+		a.machineMoved(e)
 	case TargetStateChanged:
 		a.targetMoved(e)
 	case WeightsStored:

@@ -327,6 +327,23 @@ func TestAuditCatches(t *testing.T) {
 	}
 }
 
+// TestAuditKnowsTheDead lets a group take a machine out of rotation at once after it ended.
+func TestAuditKnowsTheDead(t *testing.T) {
+	for name, test := range map[string]struct {
+		states []string
+		want   int
+	}{"killed": {[]string{"terminated"}, 0}, "shut down by a write": {[]string{"shutting-down", "terminated"}, 1}} {
+		s := begun()
+		for _, state := range test.states {
+			s.add(simcloud.Event{Kind: simcloud.InstanceStateChanged, Resource: "i-" + oldGroup + "-1", Group: oldGroup, State: state})
+		}
+		s.targets(oldGroup, "draining", 1)
+		if found := simcloud.Audit(s.events, strict); len(found) != test.want {
+			t.Errorf("%s: violations = %v, want %d", name, found, test.want)
+		}
+	}
+}
+
 func TestAuditForgivesWhatNobodyCanPrevent(t *testing.T) {
 	s := begun()
 	s.targets(oldGroup, "unhealthy", 1) // it died by itself

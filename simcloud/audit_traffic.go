@@ -170,7 +170,7 @@ func (a *audit) targetMoved(e Event) {
 		return
 	}
 	group := a.resources[e.Resource]
-	if e.State == string(TargetUnhealthy) || e.Reason == ReasonInvalidState {
+	if e.State == string(TargetUnhealthy) || e.Reason == ReasonInvalidState || a.machines[e.Instance] == died {
 		if c := a.cluster(group); c != nil {
 			c.lost = append(c.lost, e.At)
 		}
@@ -180,6 +180,22 @@ func (a *audit) targetMoved(e Event) {
 		a.violate("I1", e.Resource, "the last healthy target, %s, was taken out of a group that has weight", e.Instance)
 	}
 	a.checkFloor(group)
+}
+
+// died is the state of a machine that came to its end without being told to.
+const died = "died"
+
+// machineMoved notes which machines die by themselves: those that are ended shut down first. Their group may take them out
+// of rotation before a health check fails.
+func (a *audit) machineMoved(e Event) {
+	if e.Kind != InstanceStateChanged {
+		return
+	}
+	if e.State == string(StateTerminated) && a.machines[e.Resource] != string(StateShuttingDown) {
+		a.machines[e.Resource] = died
+		return
+	}
+	a.machines[e.Resource] = e.State
 }
 
 // inRotation tells whether every worker gives a target group weight in some rule.
