@@ -296,7 +296,7 @@ func (d *deployment) apply(ctx workflow.Context, change delivery.Change, happene
 	switch {
 	case temporal.IsCanceledError(err):
 		return nil
-	case kindIs(err, delivery.Conflict.String()) && d.Conflicts < maxConflicts:
+	case overtaken(err) && d.Conflicts < maxConflicts:
 		d.Conflicts++
 		d.sleep(ctx, time.Second)
 		return nil
@@ -314,6 +314,14 @@ func (d *deployment) apply(ctx workflow.Context, change delivery.Change, happene
 	}
 	d.sleep(ctx, applied.Pause)
 	return nil
+}
+
+// overtaken reports whether a change was refused because of what was seen just
+// before it was to be written, which is not what it was decided on: somebody
+// else wrote, an instance died, or one of the two reads was stale. What to do
+// then is decided on a new look.
+func overtaken(err error) bool {
+	return kindIs(err, delivery.Conflict.String()) || kindIs(err, delivery.Guarded.String())
 }
 
 // end records the outcome, and gives the cluster free whatever happened.

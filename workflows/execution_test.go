@@ -209,6 +209,36 @@ func TestDeploymentFailures(t *testing.T) {
 	}
 }
 
+// refusing lets the traffic guard refuse the first changes of the routing, as it
+// does when it reads that no instance is healthy.
+type refusing struct {
+	*fakecloud.Cloud
+	times int
+}
+
+func (r *refusing) Target(delivery.Cluster) (delivery.Target, error) { return r, nil }
+
+func (r *refusing) Apply(ctx context.Context, c delivery.Change) (delivery.Receipt, error) {
+	if c.Kind == delivery.SetRouting && r.times > 0 {
+		r.times--
+		return delivery.Receipt{}, delivery.Errorf(delivery.Guarded, "it has no healthy instance")
+	}
+	return r.Cloud.Apply(ctx, c)
+}
+
+// TestGuardDecidesOnAnotherLook: the guard's snapshot is another than the one
+// that a change was decided on. Once they agree again, the deployment goes on.
+func TestGuardDecidesOnAnotherLook(t *testing.T) {
+	for times, want := range map[int]delivery.DeploymentStatus{3: delivery.DeploymentSucceeded, maxConflicts + 1: delivery.DeploymentRolledBack} {
+		w := newWorld(t, deployDocument("good", "lb", rolling, 4), calm(), v000(4))
+		w.activities.deps.Targets = &refusing{w.cloud, times}
+		w.run(t)
+		if d := w.deployment(); d.Status != want {
+			t.Errorf("refused %d times: %s, %v", times, d.Status, d.Failure)
+		}
+	}
+}
+
 // TestGate runs a pipeline between the steps of a deployment.
 func TestGate(t *testing.T) {
 	const gated = `"strategy":"rollingredblack","targetPercentages":[50,100],"pipelineBeforeCleanup":{"application":"shop","pipelineId":"check"}`

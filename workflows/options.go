@@ -29,8 +29,8 @@ const (
 	// maxHistory is the number of events after which a loop continues as new.
 	// Temporal suggests it at 4,096 and ends a workflow at 51,200.
 	maxHistory = 3000
-	// maxConflicts is how often in a row a change may meet a routing that moved
-	// under it before the deployment fails. Each time it decides anew.
+	// maxConflicts is how often in a row a change may be overtaken before the
+	// deployment fails. Each time it decides anew.
 	maxConflicts = 10
 	// pausedLook is how often a paused deployment is looked at. Nothing depends
 	// on it: a resume or a cancel arrives as a signal.

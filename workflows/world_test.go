@@ -39,6 +39,8 @@ type world struct {
 	cloud *fakecloud.Cloud
 	store *memory
 	locks *locks
+	// activities can be given other targets before the run.
+	activities *Activities
 }
 
 func newWorld(t tester, document string, config fakecloud.Config, existing ...fakecloud.Existing) *world {
@@ -52,10 +54,10 @@ func newWorld(t tester, document string, config fakecloud.Config, existing ...fa
 	config.Now = w.env.Now
 	w.cloud = fakecloud.New(testCluster, config, existing...)
 	w.locks = &locks{env: w.env, store: w.store}
-	a := newActivities(Dependencies{Targets: w.cloud, Store: w.store, Now: w.env.Now,
+	w.activities = newActivities(Dependencies{Targets: w.cloud, Store: w.store, Now: w.env.Now,
 		Poll: Poll{Min: 2 * time.Second, Max: 2 * time.Second, Hold: -1}}, w.locks)
 	registerWorkflows(w.env)
-	w.env.RegisterActivity(a)
+	w.env.RegisterActivity(w.activities)
 	w.env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(
 		func(_, workflowID, _, signal string, arg any) error { return w.locks.signal(workflowID, signal, arg) }).Maybe()
 	w.add(t, testExecution, document)
