@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -321,7 +322,9 @@ func (d *deployment) apply(ctx workflow.Context, change delivery.Change, happene
 // else wrote, an instance died, or one of the two reads was stale. What to do
 // then is decided on a new look.
 func overtaken(err error) bool {
-	return kindIs(err, delivery.Conflict.String()) || kindIs(err, delivery.Guarded.String())
+	return slices.ContainsFunc([]delivery.Kind{delivery.Conflict, delivery.Guarded, delivery.NotFound}, func(k delivery.Kind) bool {
+		return kindIs(err, k.String())
+	})
 }
 
 // end records the outcome, and gives the cluster free whatever happened.

@@ -209,10 +209,12 @@ func TestDeploymentFailures(t *testing.T) {
 	}
 }
 
-// refusing lets the traffic guard refuse the first changes of the routing, as it
-// does when it reads that no instance is healthy.
+// refusing refuses the first changes of the routing, as the traffic guard does
+// when it reads that no instance is healthy, and a target when its read does not
+// show the server group yet.
 type refusing struct {
 	*fakecloud.Cloud
+	kind  delivery.Kind
 	times int
 }
 
@@ -221,20 +223,22 @@ func (r *refusing) Target(delivery.Cluster) (delivery.Target, error) { return r,
 func (r *refusing) Apply(ctx context.Context, c delivery.Change) (delivery.Receipt, error) {
 	if c.Kind == delivery.SetRouting && r.times > 0 {
 		r.times--
-		return delivery.Receipt{}, delivery.Errorf(delivery.Guarded, "it has no healthy instance")
+		return delivery.Receipt{}, delivery.Errorf(r.kind, "a test")
 	}
 	return r.Cloud.Apply(ctx, c)
 }
 
-// TestGuardDecidesOnAnotherLook: the guard's snapshot is another than the one
-// that a change was decided on. Once they agree again, the deployment goes on.
-func TestGuardDecidesOnAnotherLook(t *testing.T) {
-	for times, want := range map[int]delivery.DeploymentStatus{3: delivery.DeploymentSucceeded, maxConflicts + 1: delivery.DeploymentRolledBack} {
-		w := newWorld(t, deployDocument("good", "lb", rolling, 4), calm(), v000(4))
-		w.activities.deps.Targets = &refusing{w.cloud, times}
-		w.run(t)
-		if d := w.deployment(); d.Status != want {
-			t.Errorf("refused %d times: %s, %v", times, d.Status, d.Failure)
+// TestOvertakenChangesAreDecidedAgain: what is read just before a write is not
+// what the change was decided on. Once both agree again, the deployment goes on.
+func TestOvertakenChangesAreDecidedAgain(t *testing.T) {
+	for _, kind := range []delivery.Kind{delivery.Conflict, delivery.Guarded, delivery.NotFound} {
+		for times, want := range map[int]delivery.DeploymentStatus{3: delivery.DeploymentSucceeded, maxConflicts + 1: delivery.DeploymentRolledBack} {
+			w := newWorld(t, deployDocument("good", "lb", rolling, 4), calm(), v000(4))
+			w.activities.deps.Targets = &refusing{w.cloud, kind, times}
+			w.run(t)
+			if d := w.deployment(); d.Status != want {
+				t.Errorf("%s %d times: %s, %v", kind, times, d.Status, d.Failure)
+			}
 		}
 	}
 }
