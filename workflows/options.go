@@ -92,9 +92,9 @@ var applyOptions = workflow.ActivityOptions{
 const applyTime = 20 * time.Second
 
 // lockOptions are for calls to Temporal itself: starting the lock's workflow and
-// looking at its holder. They are repeated until they succeed.
+// looking at its holder, and for its token. They are repeated until they succeed.
 var lockOptions = workflow.ActivityOptions{
-	StartToCloseTimeout: 10 * time.Second,
+	StartToCloseTimeout: 3 * time.Second, // they take milliseconds; a killed worker goes unnoticed for as long
 	RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second, MaximumAttempts: unbounded},
 }
 
