@@ -11,8 +11,8 @@ WORKFLOWCHECK := go run go.temporal.io/sdk/contrib/tools/workflowcheck@v0.6.0
 
 # Packages whose tests link the Temporal server run without the race detector:
 # building the server with it takes longer than everything else together.
-SERVER_PACKAGES := ./cmd/... ./workflows/embedded/...
-RACE_PACKAGES    = $(shell go list ./... | grep -v -e /cmd/ -e /workflows/embedded)
+SERVER_PACKAGES := ./cmd/... ./workflows/embedded ./internal/bench
+RACE_PACKAGES    = $(filter-out $(shell go list $(SERVER_PACKAGES)),$(shell go list ./...))
 
 .PHONY: build
 build: ## build bin/slipwayd

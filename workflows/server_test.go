@@ -1,3 +1,7 @@
+//go:build !race
+
+// A race build of the Temporal server takes longer than all other tests together.
+
 package workflows
 
 import (

@@ -73,6 +73,9 @@ func stageContext(e execution) string {
 	return string(e.Stages[0].Context)
 }
 
+// killsPerDeploy bounds the kills in one deploy, so that many kills mean many deploys.
+const killsPerDeploy = 4
+
 // TestCrash kills the process with SIGKILL at random points of rolling deploys
 // under load and starts it again. SLIPWAY_KILLS is the number of kills.
 func TestCrash(t *testing.T) {
@@ -95,7 +98,7 @@ func TestCrash(t *testing.T) {
 	for killed := 0; killed < kills; {
 		id := d.trigger("rolling-3", map[string]any{"image": images[len(executions)%2]})
 		executions = append(executions, id)
-		for killed < kills {
+		for here := 0; killed < kills && here < killsPerDeploy; here++ {
 			pause := time.NewTimer(time.Duration(500+rand.IntN(6000)) * time.Millisecond)
 			<-pause.C
 			if e := d.execution(id); e.Status != "RUNNING" && e.Status != "NOT_STARTED" {
