@@ -1,0 +1,225 @@
+package wirefaults
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
+	"github.com/slipway-cd/slipway/delivery/rollout"
+)
+
+// The paces and budgets of the deployment workflow (workflows/options.go), in
+// simulated time.
+const (
+	pollMin      = time.Second
+	pollMax      = 5 * time.Second
+	retryMin     = 500 * time.Millisecond
+	retryMax     = 15 * time.Second
+	applyBudget  = 10 * time.Minute
+	lookBudget   = time.Hour
+	maxConflicts = 10
+	maxLooks     = 5000
+)
+
+// clock is the simulated time that a deployment lives by.
+type clock interface {
+	Now() time.Time
+	Sleep(ctx context.Context, d time.Duration) error
+}
+
+// driver carries one deployment out as the deployment workflow does: look,
+// decide, act, look again.
+type driver struct {
+	schedule
+	clock  clock
+	target delivery.Target
+	want   pipeline.DeployCluster
+	random *rand.Rand
+	// beforeLook is called before each look.
+	beforeLook func(look int) error
+	// onPhase is called when the deployment enters another phase.
+	onPhase func(from, to rollout.Phase)
+
+	state     rollout.State
+	looks     int
+	conflicts int
+	applied   int
+	trace     []string
+}
+
+// note keeps what happened for the report of a failure.
+func (d *driver) note(format string, args ...any) {
+	d.trace = append(d.trace, d.clock.Now().Format("15:04:05.0 ")+fmt.Sprintf(format, args...))
+}
+
+// prepare checks what is wanted and gives the server group its name.
+func (d *driver) prepare(ctx context.Context) error {
+	var findings []delivery.Finding
+	if err := d.retry(ctx, lookBudget, func() (err error) {
+		findings, err = d.target.Validate(ctx, d.want.Cluster, d.want.Spec)
+		return err
+	}); err != nil {
+		return fmt.Errorf("validate: %w", err)
+	}
+	if err := delivery.InvalidError("spec", findings); err != nil {
+		return err
+	}
+	spec := d.want.Spec
+	spec.Settings = nil // as in a history
+	d.state = rollout.Start(rollout.Input{
+		Deployment: delivery.NewDeploymentID(delivery.ExecutionID(fmt.Sprintf("SCHEDULE%d", d.seed)), "1", d.want.Cluster),
+		Cluster:    d.want.Cluster, Spec: spec, Strategy: d.want.Strategy, Fence: 1,
+		Capabilities: d.target.Describe().Capabilities, Group: d.want.Cluster.Moniker.ServerGroup(1),
+	})
+	return nil
+}
+
+// run ends with the deployment.
+func (d *driver) run(ctx context.Context) (rollout.Outcome, error) {
+	if err := d.prepare(ctx); err != nil {
+		return rollout.Outcome{}, err
+	}
+	pace := pollMin
+	for d.looks = 1; d.looks <= maxLooks; d.looks++ {
+		if err := d.beforeLook(d.looks); err != nil {
+			return rollout.Outcome{}, err
+		}
+		decision, moved, err := d.look(ctx)
+		if err != nil {
+			return rollout.Outcome{}, err
+		}
+		if moved {
+			pace = pollMin
+		}
+		switch {
+		case decision.Done != nil:
+			return *decision.Done, nil
+		case decision.Apply != nil:
+			err = d.apply(ctx, *decision.Apply)
+		case decision.Await != nil:
+			pause := pace
+			if !decision.Await.Until.IsZero() {
+				pause = max(decision.Await.Until.Sub(d.clock.Now()), time.Millisecond)
+			}
+			pace = min(pace*3/2, pollMax)
+			err = d.clock.Sleep(ctx, pause)
+		default:
+			err = fmt.Errorf("look %d: no decision", d.looks)
+		}
+		if err != nil {
+			return rollout.Outcome{}, err
+		}
+	}
+	return rollout.Outcome{}, fmt.Errorf("no end after %d looks: %s, waiting for %q", d.looks, d.state.Phase, d.state.Waiting)
+}
+
+// look observes and decides.
+func (d *driver) look(ctx context.Context) (decision rollout.Decision, moved bool, err error) {
+	var seen delivery.Snapshot
+	err = d.retry(ctx, lookBudget, func() (err error) {
+		seen, err = d.target.Observe(ctx, d.want.Cluster, d.want.Spec.LoadBalancer)
+		if err != nil {
+			err = delivery.Errorf(delivery.Transient, "observe: %w", err) // looks are repeated whatever the error
+		}
+		return err
+	})
+	if ctx.Err() != nil {
+		return decision, false, ctx.Err()
+	}
+	if err != nil {
+		state := d.state.GiveUp(*delivery.FailureOf("look at the cluster", err))
+		d.state = state
+		return rollout.Decision{Done: state.Outcome}, true, nil
+	}
+	before, err := reread(d.state)
+	if err != nil {
+		return decision, false, err
+	}
+	d.state, decision = rollout.Next(before, seen, d.clock.Now())
+	if moved = d.state.Phase != before.Phase; moved {
+		d.note("look %d: %s -> %s %v", d.looks, before.Phase, d.state.Phase, d.state.Cause)
+		d.onPhase(before.Phase, d.state.Phase)
+	}
+	return decision, moved, nil
+}
+
+// apply carries one change out. What cannot be waited out fails the deployment.
+func (d *driver) apply(ctx context.Context, change delivery.Change) error {
+	if change.Spec != nil {
+		spec := *change.Spec
+		spec.Settings = d.want.Spec.Settings
+		change.Spec = &spec
+	}
+	times := 1
+	if d.random.Float64() < d.twice {
+		times = 2
+	}
+	for range times {
+		err := d.retry(ctx, applyBudget, func() error { return d.applyOnce(ctx, change) })
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case overtaken(delivery.KindOf(err)) && d.conflicts < maxConflicts:
+			d.conflicts++
+			d.note("%s: %v", change, err)
+			return d.clock.Sleep(ctx, time.Second)
+		case err != nil:
+			d.note("%s failed: %v", change, err)
+			d.state = d.state.Fail(*delivery.FailureOf(change.String(), err))
+			return nil
+		}
+		d.conflicts = 0
+	}
+	d.applied++
+	return nil
+}
+
+// overtaken tells whether a change is decided anew, on another look.
+func overtaken(k delivery.Kind) bool {
+	return k == delivery.Conflict || k == delivery.Guarded || k == delivery.NotFound
+}
+
+// applyOnce repeats the target's Apply while there is something to write.
+func (d *driver) applyOnce(ctx context.Context, change delivery.Change) error {
+	for {
+		receipt, err := d.target.Apply(ctx, change)
+		d.note("%s: %+v %v", change, receipt, err)
+		if err != nil || receipt.Done {
+			return err
+		}
+		if receipt.Wrote == "" {
+			return d.clock.Sleep(ctx, pollMin)
+		}
+	}
+}
+
+// retry repeats what may succeed later, slower and slower.
+func (d *driver) retry(ctx context.Context, budget time.Duration, do func() error) error {
+	until := d.clock.Now().Add(budget)
+	for pause := retryMin; ; pause = min(2*pause, retryMax) {
+		err := do()
+		if err == nil || !delivery.KindOf(err).Retryable() || d.clock.Now().After(until) {
+			return err
+		}
+		if err := d.clock.Sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// reread passes a state through JSON, as a history does.
+func reread(s rollout.State) (rollout.State, error) {
+	var out rollout.State
+	data, err := json.Marshal(s)
+	if err != nil {
+		return out, fmt.Errorf("marshal state: %w", err)
+	}
+	if err := json.Unmarshal(data, &out); err != nil {
+		return out, fmt.Errorf("unmarshal state: %w", err)
+	}
+	return out, nil
+}

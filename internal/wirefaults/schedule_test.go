@@ -1,0 +1,140 @@
+package wirefaults
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/slipway-cd/slipway/simcloud"
+)
+
+// schedule is everything that is decided about one deployment before it begins.
+type schedule struct {
+	seed int64
+	// old and wanted are the sizes of the old and the new server group.
+	old, wanted int
+	// strategy are the strategy's fields in a cluster object.
+	strategy string
+	// floor and ceiling are what the strategy promises to keep.
+	floor, ceiling int
+	image          string
+	// cancelAt is the look at which the deployment is canceled; 0 for never.
+	cancelAt int
+	// killAt are the looks at which an instance dies.
+	killAt []int
+	// failedLaunches is how many launches fail for lack of capacity.
+	failedLaunches int
+	// deep is the share of the lost answers whose repetitions by the SDK are lost
+	// too, so that the adapter's caller has to find out.
+	deep float64
+	// twice is the share of changes that are applied again after they were done,
+	// as when a process dies before it could note the end.
+	twice float64
+	// throttle, before and delay are shares of all calls.
+	throttle, before, delay float64
+	delayBy                 time.Duration // real
+	// staleAt are the reads at which a run of stale ones begins, each as long as
+	// staleFor at the same place.
+	staleAt, staleFor []int
+	pageSize          int
+}
+
+// The images beside the good one: crashing is never healthy, slow takes 0.4 s of
+// real time for each answer, so that requests are always in flight.
+const (
+	crashing = "storefront-2.0-crash"
+	slow     = "storefront-2.0-slow"
+)
+
+// newSchedule draws a schedule.
+func newSchedule(seed int64) schedule {
+	r := rand.New(rand.NewPCG(uint64(seed), 0x51177a7))
+	upTo := func(most float64) float64 { return most * r.Float64() }
+	sometimes := func(share float64, value func() int) int {
+		if r.Float64() < share {
+			return value()
+		}
+		return 0
+	}
+	s := schedule{
+		seed: seed, old: 1 + r.IntN(5), wanted: 1 + r.IntN(5), image: "storefront-1.1",
+		deep: upTo(0.5), twice: upTo(0.2), pageSize: 2 + r.IntN(4),
+		throttle: upTo(0.05), before: upTo(0.05), delay: upTo(0.05),
+		delayBy: time.Duration(20+r.IntN(100)) * time.Millisecond,
+	}
+	for range r.IntN(12) {
+		s.staleAt, s.staleFor = append(s.staleAt, 1+r.IntN(600)), append(s.staleFor, 1+r.IntN(8))
+	}
+	s.drawStrategy(r)
+	switch n := r.IntN(100); {
+	case n < 15:
+		s.image = crashing
+	case n < 40:
+		s.image = slow
+	}
+	s.cancelAt = sometimes(0.3, func() int { return 1 + r.IntN(25) })
+	for range sometimes(0.3, func() int { return 1 + r.IntN(2) }) {
+		s.killAt = append(s.killAt, 3+r.IntN(20))
+	}
+	s.failedLaunches = sometimes(0.15, func() int { return 1 })
+	return s
+}
+
+func (s *schedule) drawStrategy(r *rand.Rand) {
+	s.floor, s.ceiling = min(s.old, s.wanted), s.old+s.wanted
+	switch n := r.IntN(10); {
+	case n == 0:
+		s.strategy = `"strategy":"none"`
+	case n == 1:
+		s.strategy = fmt.Sprintf(`"strategy":"rollingredblack","targetPercentages":[%d,100]`, 1+r.IntN(99))
+	default:
+		surge, unavailable := r.IntN(4), r.IntN(3)
+		if surge+unavailable == 0 {
+			surge = 1
+		}
+		s.floor = max(1, s.floor-unavailable) // the last healthy instance stays
+		s.ceiling = max(s.floor+1, max(s.old, s.wanted)+surge)
+		s.strategy = fmt.Sprintf(`"strategy":"rolling","maxSurge":%d,"maxUnavailable":%d,"maxRemainingAsgs":%d`, surge, unavailable, 1+r.IntN(2))
+	}
+}
+
+// rolling tells whether the old server group ends empty.
+func (s schedule) rolling() bool { return strings.Contains(s.strategy, `"rolling"`) }
+
+// stage is the deploy stage's JSON.
+func (s schedule) stage() string {
+	return fmt.Sprintf(`{"clusters":[{"account":"aws-sim","application":"storefront","cloudProvider":"aws","stack":"prod",%s,
+		"capacity":{"min":%d,"max":%d,"desired":%d},"availabilityZones":{"us-east-1":["us-east-1a","us-east-1b"]},
+		"loadBalancers":["storefront"],"securityGroups":["storefront"],"instanceType":"m6i.large","amiName":%q,
+		"healthCheckGracePeriod":20}]}`, s.strategy, s.wanted, s.wanted+1, s.wanted, s.image)
+}
+
+// user matches the account's own user: machines are launched by the cloud itself.
+const user = "arn:aws:iam::*:user/*"
+
+// faults are those that the simulator injects by itself; answers are lost by the
+// wire.
+func (s schedule) faults() []simcloud.Fault {
+	all := []simcloud.Fault{
+		{ID: "throttle", Match: simcloud.Match{Principal: user, Probability: s.throttle}, Effect: simcloud.Effect{Kind: simcloud.EffectThrottle}},
+		{ID: "error", Match: simcloud.Match{Principal: user, Probability: s.before / 2}, Effect: simcloud.Effect{Kind: simcloud.EffectError, Status: 503}},
+		{ID: "reset", Match: simcloud.Match{Principal: user, Probability: s.before / 2}, Effect: simcloud.Effect{Kind: simcloud.EffectReset}},
+		{ID: "slow", Match: simcloud.Match{Principal: user, Probability: s.delay}, Effect: simcloud.Effect{Kind: simcloud.EffectSlow, Duration: s.delayBy}},
+	}
+	for i, nth := range s.staleAt {
+		all = append(all, simcloud.Fault{Match: simcloud.Match{Principal: user, Reads: true, Nth: nth},
+			Effect: simcloud.Effect{Kind: simcloud.EffectStaleRead, Reads: s.staleFor[i]}})
+	}
+	if s.failedLaunches > 0 {
+		all = append(all, simcloud.Fault{ID: "launch", Match: simcloud.Match{Service: "ec2", Action: "RunInstances"},
+			Effect: simcloud.Effect{Kind: simcloud.EffectNoCapacity}, Times: s.failedLaunches})
+	}
+	return all
+}
+
+func (s schedule) String() string {
+	return fmt.Sprintf("seed %d: %d -> %d of %s, %s, floor %d, ceiling %d, cancel at %d, kills at %v, %d launches fail, deep %.2f, twice %.2f, throttle %.2f, before %.2f, delay %.2f of %s, stale at %v for %v, pages of %d",
+		s.seed, s.old, s.wanted, s.image, s.strategy, s.floor, s.ceiling, s.cancelAt, s.killAt, s.failedLaunches, s.deep, s.twice,
+		s.throttle, s.before, s.delay, s.delayBy, s.staleAt, s.staleFor, s.pageSize)
+}
