@@ -95,9 +95,12 @@ func New(cluster delivery.Cluster, config Config, existing ...Existing) *Cloud {
 		g := &group{name: e.Name, image: e.Image, created: c.at.Add(time.Duration(i-1000) * time.Minute), capacity: e.Capacity,
 			managed: !e.Unmanaged, template: true, target: true, attached: config.Router, exists: true}
 		c.groups[e.Name] = g
-		for range e.Capacity.Desired {
+		for i := range e.Capacity.Desired {
 			in := c.launch(g, c.at.Add(-time.Hour))
 			in.healthyAt = c.at.Add(-time.Hour)
+			if i < e.Sick {
+				in.healthyAt = time.Time{}
+			}
 		}
 		if config.Router {
 			c.rule[e.Name], c.effective[e.Name] = e.Weight, e.Weight
@@ -113,6 +116,8 @@ type Existing struct {
 	Capacity  delivery.Capacity
 	Weight    int
 	Unmanaged bool
+	// Sick is how many of its instances are not healthy and never will be.
+	Sick int
 }
 
 func (c *Cloud) launch(g *group, at time.Time) *instance {
@@ -138,12 +143,21 @@ func (c *Cloud) Flap(d time.Duration) {
 	c.hurt(func(in *instance, now time.Time) { in.sickUntil = now.Add(d) })
 }
 
-func (c *Cloud) hurt(how func(*instance, time.Time)) {
+// FlapIn makes a random instance of one group unhealthy for a while.
+func (c *Cloud) FlapIn(group string, d time.Duration) {
+	c.hurt(func(in *instance, now time.Time) { in.sickUntil = now.Add(d) }, group)
+}
+
+// hurt does something to a random healthy instance of the groups, or of any.
+func (c *Cloud) hurt(how func(*instance, time.Time), groups ...string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.catchUp(c.config.Now())
 	var all []*instance
 	for _, name := range c.names() {
+		if len(groups) > 0 && !slices.Contains(groups, name) {
+			continue
+		}
 		for _, in := range c.groups[name].instances {
 			if in.healthy(c.at) {
 				all = append(all, in)
