@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -31,12 +32,10 @@ func Next(s State, seen delivery.Snapshot, now time.Time) (State, Decision) {
 // again in the new state.
 func (s State) advance(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 	if s.CancelRequested && s.Phase != RollingBack {
-		switch {
-		case !s.touched():
+		if !s.touched() {
 			return s.finish(delivery.DeploymentCanceled, s.Cause), nil
-		case s.Phase != Cleaning: // in Cleaning the old state is being given up
-			return s.enter(RollingBack), nil
 		}
+		return s.enter(RollingBack), nil
 	}
 	if !s.Paused.IsZero() && s.Phase != RollingBack {
 		return s, &Decision{Await: &Await{For: "a resume"}}
@@ -47,7 +46,7 @@ func (s State) advance(seen delivery.Snapshot, now time.Time) (State, *Decision)
 	}
 	switch s.Phase {
 	case Preparing:
-		return s.prepare(seen, now), nil
+		return s.prepare(seen, now)
 	case Creating:
 		return s.create(seen, now)
 	case Moving:
@@ -65,43 +64,25 @@ func (s State) advance(seen delivery.Snapshot, now time.Time) (State, *Decision)
 // traffic is on the new group, or on the way back, it no longer counts.
 func (s State) overdue(now time.Time) bool {
 	return !s.Started.IsZero() && (s.Phase == Creating || s.Phase == Moving) &&
-		now.Sub(s.Started) > s.Input.Strategy.Deadline
+		now.Sub(s.Started)-s.rested(now) > s.Input.Strategy.Deadline
 }
 
-// prepare records what is, before anything is written.
-func (s State) prepare(seen delivery.Snapshot, now time.Time) State {
-	s.Started = now
-	before := &Recorded{Routed: seen.Routing != nil}
-	for _, g := range seen.Groups {
-		if g.Deleting || !g.Complete || g.Name == s.Input.Group {
-			continue
-		}
-		before.Groups = append(before.Groups, RecordedGroup{Name: g.Name, Capacity: g.Capacity,
-			Healthy: g.Healthy(), Serving: seen.Serving(g.Name)})
+// rested is how much of the pause between two batches has passed: time that the
+// strategy asks for and the deadline does not count.
+func (s State) rested(now time.Time) time.Duration {
+	if s.Phase != Moving || s.StepDone.IsZero() || s.Step+1 >= len(s.Steps) {
+		return 0
 	}
-	if seen.Routing != nil {
-		before.Weights = slices.Clone(seen.Routing.Weights)
-	}
-	s.Before = before
-	if s.Input.Spec.LoadBalancer != "" && seen.Routing == nil {
-		return s.fail(&delivery.Failure{Kind: delivery.NotFound.String(), Step: "read the routing",
-			Message: fmt.Sprintf("load balancer %s has no rule for cluster %s", s.Input.Spec.LoadBalancer, s.Input.Cluster.Name())})
-	}
-	if m := s.Input.Capabilities.MaxDestinations; seen.Routing != nil && m > 0 && len(seen.Routing.Weights) >= m {
-		return s.fail(&delivery.Failure{Kind: delivery.Quota.String(), Step: "read the routing",
-			Message: fmt.Sprintf("%s already knows %d server groups, the most it can; destroy one without traffic first", seen.Routing.LoadBalancer, len(seen.Routing.Weights))})
-	}
-	s.Steps = Steps(s.Input.Strategy, s.Input.Group, s.Input.Spec.Capacity.Desired, s.sources(), before.Routed)
-	return s.enter(Creating)
+	return min(now.Sub(s.StepDone), s.Input.Strategy.PauseBetweenBatches)
 }
 
 // create makes the new group, empty and without weight.
 func (s State) create(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 	if g := seen.Group(s.Input.Group); g != nil {
 		switch {
-		case g.Managed && g.Deployment != "" && g.Deployment != s.Input.Deployment:
+		case s.foreign(g):
 			return s.finish(delivery.DeploymentFailed, &delivery.Failure{Kind: delivery.Conflict.String(), Step: "create " + g.Name,
-				Message: fmt.Sprintf("%s exists and belongs to deployment %s", g.Name, g.Deployment)}), nil
+				Message: fmt.Sprintf("%s exists and belongs to %s", g.Name, cmp.Or("deployment "+string(g.Deployment), "somebody else"))}), nil
 		case g.Complete && !g.Deleting:
 			s.Problems = problemIDs(g)
 			return s.enter(Moving), nil
@@ -126,10 +107,8 @@ func (s State) move(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 	if g == nil || g.Deleting {
 		return s.vanished(now)
 	}
-	if problems := s.newProblems(g); len(problems) >= maxProblems {
-		last := problems[len(problems)-1]
-		return s.fail(&delivery.Failure{Kind: "unhealthy", Step: s.stepName(),
-			Message: fmt.Sprintf("%d instances of %s failed, the last one: %s", len(problems), g.Name, last.Message)}), nil
+	if bad := s.tooManyProblems(g, now); bad != nil {
+		return s.fail(bad), nil
 	}
 	if !s.StepDone.IsZero() {
 		return s.betweenSteps(now)
@@ -205,7 +184,7 @@ func (s State) shrink(step Step, seen delivery.Snapshot, now time.Time) (State, 
 		if g == nil || g.Deleting || g.Capacity.Desired <= step.Old[i] {
 			continue
 		}
-		if healthy, floor := s.healthyAfter(step, seen), s.bounds().floor; healthy < floor {
+		if healthy, floor := s.healthyAfter(step, seen), s.floor(); healthy < floor {
 			return s.awaitStreak1(fmt.Sprintf("%d healthy instances before %s shrinks, %d would be left", floor, g.Name, healthy), now)
 		}
 		c := s.resize(g.Name, delivery.Pinned(step.Old[i]), fmt.Sprintf("step/%d/shrink/%s", s.Step, g.Name))
@@ -250,6 +229,7 @@ func (s State) betweenSteps(now time.Time) (State, *Decision) {
 		s.Waiting = "the pause between batches"
 		return s, &Decision{Await: &Await{For: s.Waiting, Until: until, Deadline: until}}
 	}
+	s.Started = s.Started.Add(s.rested(now))
 	s.Step++
 	return s.fresh(), nil
 }
@@ -265,24 +245,44 @@ func (s State) finishUp(seen delivery.Snapshot, now time.Time) (State, *Decision
 		return s.apply(s.resize(g.Name, want, "finish/unpin"), "give "+g.Name+" its own bounds", now)
 	}
 	if s.Input.Strategy.ScaleDown && s.Input.Strategy.Kind == RollingRedBlack {
-		if s.StepDone.IsZero() {
-			s.StepDone = now
-		}
-		until := s.StepDone.Add(s.Input.Strategy.DelayBeforeScaleDown)
-		if now.Before(until) {
-			s.Waiting = "the delay before the scale down"
-			return s, &Decision{Await: &Await{For: s.Waiting, Until: until, Deadline: until}}
-		}
-		for _, src := range s.sources() {
-			old := seen.Group(src.Name)
-			if old == nil || old.Deleting || old.Capacity == delivery.Pinned(0) || seen.Routing.Percent(src.Name) > 0 {
-				continue
-			}
-			return s.apply(s.resize(src.Name, delivery.Pinned(0), "finish/scaleDown/"+src.Name), "scale "+src.Name+" down", now)
+		if next, d := s.scaleDown(g, seen, now); d != nil || next.Phase != s.Phase {
+			return next, d
 		}
 	}
 	s = s.enter(Cleaning)
 	s.StepDone = now
+	return s, nil
+}
+
+// scaleDown takes the old groups' capacity once the new one has proved itself
+// for DelayBeforeScaleDown and is healthy at its end. Until then they can take
+// the traffic back.
+func (s State) scaleDown(g *delivery.ServerGroup, seen delivery.Snapshot, now time.Time) (State, *Decision) {
+	if bad := s.tooManyProblems(g, now); bad != nil {
+		return s.fail(bad), nil
+	}
+	if s.StepDone.IsZero() {
+		s.StepDone = now
+	}
+	until := s.StepDone.Add(s.Input.Strategy.DelayBeforeScaleDown)
+	if now.Before(until) {
+		s.Waiting = "the delay before the scale down"
+		return s, &Decision{Await: &Await{For: s.Waiting, Until: until, Deadline: until}}
+	}
+	for _, src := range s.sources() {
+		old := seen.Group(src.Name)
+		if old == nil || old.Deleting || old.Capacity == delivery.Pinned(0) || seen.Routing.Percent(src.Name) > 0 {
+			continue
+		}
+		need := min(g.Capacity.Desired, s.Input.Spec.Capacity.Desired)
+		next, d := s.awaitStreak(g.Healthy() >= need, waitFor{
+			what: fmt.Sprintf("%d healthy instances in %s before %s shrinks", need, g.Name, src.Name),
+			have: fmt.Sprintf("%d are healthy", g.Healthy()), limit: s.Input.Strategy.HealthTimeout}, now)
+		if d != nil || next.Phase != s.Phase {
+			return next, d
+		}
+		return next.apply(s.resize(src.Name, delivery.Pinned(0), "finish/scaleDown/"+src.Name), "scale "+src.Name+" down", now)
+	}
 	return s, nil
 }
 
@@ -306,8 +306,8 @@ func (s State) clean(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 	return s, &Decision{Apply: &c}
 }
 
-// excess returns the managed groups without traffic and without instances that
-// are beyond MaxRemaining, oldest first.
+// excess returns the managed groups without traffic that are beyond MaxRemaining,
+// oldest first. In a cluster behind no router, traffic means instances.
 func (s State) excess(seen delivery.Snapshot) []string {
 	if s.Input.Strategy.MaxRemaining < 1 {
 		return nil
@@ -337,8 +337,25 @@ func (s State) vanished(now time.Time) (State, *Decision) {
 // reads: eventual consistency of describe calls passes within minutes.
 const goneTimeout = 2 * time.Minute
 
-func (s State) newProblems(g *delivery.ServerGroup) []delivery.Problem {
-	return slices.DeleteFunc(slices.Clone(g.Problems), func(p delivery.Problem) bool { return slices.Contains(s.Problems, p.ID) })
+// tooManyProblems tells when so many instances of the new group failed lately
+// that waiting for it is useless. What failed long ago no longer speaks against
+// it: a deployment may pause for days between two batches.
+func (s State) tooManyProblems(g *delivery.ServerGroup, now time.Time) *delivery.Failure {
+	var last delivery.Problem
+	count := 0
+	for _, p := range g.Problems {
+		if slices.Contains(s.Problems, p.ID) || now.Sub(p.At) > s.Input.Strategy.HealthTimeout {
+			continue
+		}
+		if count++; count == 1 || p.At.After(last.At) {
+			last = p
+		}
+	}
+	if count < maxProblems {
+		return nil
+	}
+	return &delivery.Failure{Kind: "unhealthy", Step: s.stepName(),
+		Message: fmt.Sprintf("%d instances of %s failed, the last one: %s", count, g.Name, last.Message)}
 }
 
 func problemIDs(g *delivery.ServerGroup) []string {
@@ -351,12 +368,17 @@ func problemIDs(g *delivery.ServerGroup) []string {
 
 func (s State) stepName() string { return fmt.Sprintf("batch %d of %d", s.Step+1, len(s.Steps)) }
 
-func (s State) bounds() bounds {
-	old := 0
+// floor is how many healthy instances have to be left by a shrink. Of instances
+// that were not healthy before, none is asked for: the new version is often the
+// cure, and it must not wait for the old one to recover.
+func (s State) floor() int {
+	old, healthy := 0, 0
 	for _, g := range s.sources() {
 		old += g.Capacity.Desired
+		healthy += min(g.Healthy, g.Capacity.Desired)
 	}
-	return boundsOf(s.Input.Strategy, old, s.Input.Spec.Capacity.Desired)
+	wanted := s.Input.Spec.Capacity.Desired
+	return max(0, boundsOf(s.Input.Strategy, old, wanted).floor-max(0, min(old, wanted)-healthy))
 }
 
 func (s State) resize(group string, to delivery.Capacity, step string) delivery.Change {

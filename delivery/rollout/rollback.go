@@ -48,7 +48,7 @@ func (s State) restoreCapacity(seen delivery.Snapshot, now time.Time) (State, *D
 			}
 			return s.awaitRestore(fmt.Sprintf("see %s, which took the traffic before", was.Name), now)
 		}
-		if !was.Serving || restored(g.Capacity, was.Capacity) {
+		if !was.Serving || restored(g.Capacity, was.Capacity, s.HealthBack) {
 			continue
 		}
 		return s.restore(s.resize(was.Name, was.Capacity, "rollback/resize/"+was.Name), "give "+was.Name+" its capacity back", now)
@@ -57,9 +57,10 @@ func (s State) restoreCapacity(seen delivery.Snapshot, now time.Time) (State, *D
 }
 
 // restored reports whether a group has its recorded bounds and at least its
-// recorded size: more of it is an autoscaler's doing and is left alone.
-func restored(is, was delivery.Capacity) bool {
-	return is.Min == was.Min && is.Max == was.Max && is.Desired >= was.Desired
+// recorded size: more of it is an autoscaler's doing and is left alone, and less
+// of it too once the group was back at its size.
+func restored(is, was delivery.Capacity, back bool) bool {
+	return is.Min == was.Min && is.Max == was.Max && (back || is.Desired >= was.Desired)
 }
 
 // restoreHealth waits until the old groups are as healthy as they were. While
@@ -72,7 +73,7 @@ func (s State) restoreHealth(seen delivery.Snapshot, now time.Time) (State, *Dec
 	for _, was := range s.sources() {
 		g := seen.Group(was.Name)
 		want := min(was.Healthy, was.Capacity.Desired)
-		if fresh := seen.Group(s.Input.Group); fresh == nil || fresh.Healthy() == 0 {
+		if fresh := seen.Group(s.Input.Group); s.Before.Routed && (fresh == nil || fresh.Healthy() == 0) {
 			want = min(want, 1)
 		}
 		if g != nil && g.Healthy() < want {
@@ -118,7 +119,7 @@ func (s State) restoreRouting(seen delivery.Snapshot, now time.Time) (State, *De
 }
 
 // trafficIsBack reports whether the routing is as recorded. Weights of 0 do not
-// count; without anything recorded at all, only the new group must be at 0.
+// count; when no group had traffic there is nothing to give back.
 func (s State) trafficIsBack(seen delivery.Snapshot) bool {
 	if !s.Before.Routed {
 		return true
@@ -126,7 +127,7 @@ func (s State) trafficIsBack(seen delivery.Snapshot) bool {
 	if seen.Routing == nil {
 		return false
 	}
-	if len(s.Before.Weights) == 0 {
+	if len(s.sources()) == 0 {
 		return true
 	}
 	return delivery.SameWeights(seen.Routing.Weights, s.Before.Weights)
@@ -139,7 +140,7 @@ func (s State) removeNew(seen delivery.Snapshot, now time.Time) (State, *Decisio
 		return s.gone(now)
 	}
 	s.Streak = 0
-	if g.Managed && g.Deployment != "" && g.Deployment != s.Input.Deployment {
+	if s.foreign(g) {
 		return s, nil
 	}
 	c := s.change(delivery.DestroyGroup, "rollback/destroy")
@@ -177,7 +178,10 @@ func (s State) gone(now time.Time) (State, *Decision) {
 
 const goneWait = "the new server group to be gone"
 
+// restore decides on a change. What was seen before it counts for nothing: such
+// a look may have been a stale one.
 func (s State) restore(c delivery.Change, what string, now time.Time) (State, *Decision) {
+	s.Streak = 0
 	s, late := s.wait(what, s.restoreTimeout(), now)
 	if late != nil {
 		return s.lost(late), nil

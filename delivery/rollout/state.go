@@ -94,8 +94,8 @@ type State struct {
 	Retried     int               `json:"retried,omitempty"`
 	RetryAt     time.Time         `json:"retryAt,omitzero"`
 	LastFailure *delivery.Failure `json:"lastFailure,omitempty"`
-	// Problems are the ids of the new group's problems that were already counted
-	// when the present step began.
+	// Problems are the ids of problems that the new group had when it was first
+	// seen complete. They are not counted.
 	Problems []string `json:"problems,omitempty"`
 }
 
@@ -135,10 +135,14 @@ type Outcome struct {
 func Start(in Input) State { return State{Input: in, Phase: Preparing} }
 
 // Cancel asks for a rollback to the recorded state. It has no effect once the
-// deployment rolls back or is finished.
+// deployment rolls back or is finished. One that only cleans up has replaced the
+// old groups already: it stops destroying them and has succeeded.
 func (s State) Cancel(by delivery.Principal, reason string) State {
-	if s.Phase == RollingBack || s.Phase == Finished || s.CancelRequested {
+	switch {
+	case s.Phase == RollingBack || s.Phase == Finished || s.CancelRequested:
 		return s
+	case s.Phase == Cleaning:
+		return s.finish(delivery.DeploymentSucceeded, nil)
 	}
 	message := "canceled by " + by.Name
 	if reason != "" {
@@ -194,12 +198,19 @@ func (s State) Fail(f delivery.Failure) State {
 }
 
 // GiveUp ends the deployment because the cloud could not be observed for too
-// long: FAILED when nothing was changed, else ROLLBACK_FAILED.
+// long: FAILED when nothing was changed, SUCCEEDED when only cleaning up was
+// left, else ROLLBACK_FAILED.
 func (s State) GiveUp(f delivery.Failure) State {
-	if !s.touched() {
+	switch {
+	case s.Phase == Finished:
+		return s
+	case !s.touched():
 		return s.finish(delivery.DeploymentFailed, &f)
+	case s.Phase == Cleaning:
+		return s.finish(delivery.DeploymentSucceeded, nil)
+	default:
+		return s.lost(&f)
 	}
-	return s.lost(&f)
 }
 
 // Answer gives a gate's result; failure is nil when it passed.
@@ -274,6 +285,15 @@ func (s State) fresh() State {
 // sources returns the recorded groups that took traffic, in their order.
 func (s State) sources() []RecordedGroup {
 	return slices.DeleteFunc(slices.Clone(s.Before.Groups), func(g RecordedGroup) bool { return !g.Serving })
+}
+
+// foreign reports whether somebody else made the group. One of which pieces are
+// missing may not show its tags yet and is given the benefit of the doubt.
+func (s State) foreign(g *delivery.ServerGroup) bool {
+	if g.Managed {
+		return g.Deployment != s.Input.Deployment
+	}
+	return g.Complete
 }
 
 func (s State) key(step string) delivery.ChangeKey {

@@ -94,7 +94,7 @@ func rollingSteps(st Strategy, wanted int, full []int) []Step {
 	shrink := max(1, (grow*total+max(wanted, 1)-1)/max(wanted, 1))
 	var steps []Step
 	old, n := slices.Clone(full), 0
-	for n < wanted || sum(old) > 0 {
+	for (n < wanted || sum(old) > 0) && len(steps) <= maxBatches {
 		n = min(wanted, n+min(grow, max(0, limit.ceiling-n-sum(old))))
 		keep := max(0, limit.floor-n, sum(old)-shrink)
 		old = shrinkTo(old, keep)
