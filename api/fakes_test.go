@@ -91,6 +91,19 @@ func (c *cloud) Target(cluster delivery.Cluster) (delivery.Target, error) {
 	return c, nil
 }
 
+// Clusters returns the clusters that were added, as tags would tell.
+func (c *cloud) Clusters(_ context.Context, application string) ([]delivery.Cluster, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []delivery.Cluster
+	for _, seen := range c.snapshots {
+		if seen.Cluster.Moniker.App == application {
+			out = append(out, seen.Cluster)
+		}
+	}
+	return out, c.failure
+}
+
 func (c *cloud) Describe() delivery.Descriptor { return delivery.Descriptor{Kind: "aws/asg"} }
 
 func (c *cloud) Validate(_ context.Context, _ delivery.Cluster, spec delivery.GroupSpec) ([]delivery.Finding, error) {

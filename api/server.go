@@ -61,12 +61,18 @@ type engine interface {
 	Resume(ctx context.Context, id delivery.ExecutionID, by delivery.Principal) error
 }
 
+// targets are the configured accounts and what runs in them.
+type targets interface {
+	delivery.Targets
+	delivery.ClusterLister
+}
+
 // Dependencies are what a Server is wired with. Store, Engine and Targets are
 // required; the rest has useful zero values.
 type Dependencies struct {
 	Store   records
 	Engine  engine
-	Targets delivery.Targets
+	Targets targets
 	// Version is what /version says; "dev" when empty.
 	Version string
 	// Logger is slog's default logger when nil.
@@ -86,7 +92,7 @@ type Dependencies struct {
 type Server struct {
 	store     records
 	engine    engine
-	targets   delivery.Targets
+	targets   targets
 	version   string
 	log       *slog.Logger
 	ready     func(ctx context.Context) error

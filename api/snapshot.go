@@ -20,9 +20,6 @@ const (
 	observeTimeout = 25 * time.Second
 	// observeAtOnce bounds how many clusters are read at the same time.
 	observeAtOnce = 8
-	// recentExecutions is how many of an application's executions are searched
-	// for clusters that no pipeline names any more.
-	recentExecutions = 50
 )
 
 // clusterFilter narrows clusters; an empty field does not.
@@ -42,12 +39,12 @@ type place struct {
 // cannot be read is an error: an answer with a part missing would be taken for
 // the whole.
 func (s *Server) observeClusters(ctx context.Context, application string, filter clusterFilter) ([]v1.Cluster, error) {
+	ctx, cancel := context.WithTimeout(ctx, observeTimeout)
+	defer cancel()
 	places, err := s.knownPlaces(ctx, application, filter)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, observeTimeout)
-	defer cancel()
 	snapshots, failures := make([]delivery.Snapshot, len(places)), make([]error, len(places))
 	turns := make(chan struct{}, observeAtOnce)
 	var all sync.WaitGroup
@@ -77,29 +74,28 @@ func (s *Server) observePlace(ctx context.Context, p place) (delivery.Snapshot, 
 	if delivery.KindOf(err) == delivery.NotFound && p.loadBalancer != "" {
 		seen, err = target.Observe(ctx, p.cluster, "")
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return seen, delivery.Errorf(delivery.Transient, "observe %s: no answer within %s", p.cluster.Key(), observeTimeout)
-	}
-	if kind := delivery.KindOf(err); kind == delivery.Denied || kind == delivery.NotFound || kind == delivery.Invalid {
-		// It is the cloud that refuses, not Slipway the caller.
-		return seen, delivery.Errorf(delivery.Unavailable, "observe %s: %s", p.cluster.Key(), err)
-	}
-	if err != nil {
-		return seen, fmt.Errorf("observe %s: %w", p.cluster.Key(), err)
-	}
-	return seen, nil
+	return seen, refusal(err, "observe "+p.cluster.Key())
 }
 
-// knownPlaces returns where an application deploys to, by the pipelines it has
-// and the executions it had, sorted and each once.
+// refusal turns what a cloud said of a read into what Slipway says of itself:
+// it is the cloud that refuses, not Slipway the caller.
+func refusal(err error, what string) error {
+	switch kind := delivery.KindOf(err); {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return delivery.Errorf(delivery.Transient, "%s: no answer within %s", what, observeTimeout)
+	case kind == delivery.Denied || kind == delivery.NotFound || kind == delivery.Invalid:
+		return delivery.Errorf(delivery.Unavailable, "%s: %s", what, err)
+	default:
+		return fmt.Errorf("%s: %w", what, err)
+	}
+}
+
+// knownPlaces returns where an application runs, by its pipelines and by what
+// the clouds have of it, sorted and each once.
 func (s *Server) knownPlaces(ctx context.Context, application string, filter clusterFilter) ([]place, error) {
 	pipelines, err := s.store.Pipelines(ctx, application)
-	if err != nil {
-		return nil, err
-	}
-	executions, err := s.store.Executions(ctx, delivery.ExecutionFilter{
-		Application: application, Type: delivery.PipelineExecution, Limit: recentExecutions,
-	})
 	if err != nil {
 		return nil, err
 	}
@@ -107,14 +103,12 @@ func (s *Server) knownPlaces(ctx context.Context, application string, filter clu
 	for _, p := range pipelines {
 		found = append(found, placesOf(p)...)
 	}
-	for _, e := range executions {
-		for _, stage := range e.Stages {
-			for _, id := range stage.Deployments {
-				if cluster, ok := s.clusterOf(e.ID, stage.RefID, id); ok {
-					found = append(found, place{cluster: cluster})
-				}
-			}
-		}
+	running, err := s.targets.Clusters(ctx, application)
+	if err != nil {
+		return nil, refusal(err, "list clusters of "+application)
+	}
+	for _, c := range running {
+		found = append(found, place{cluster: c})
 	}
 	byKey := make(map[string]place)
 	for _, p := range found {
@@ -162,20 +156,4 @@ func placesOf(p delivery.Pipeline) []place {
 		}
 	}
 	return out
-}
-
-// clusterOf reads the cluster out of the id of a deployment that a stage started.
-func (s *Server) clusterOf(execution delivery.ExecutionID, refID string, id delivery.DeploymentID) (delivery.Cluster, bool) {
-	key, ok := strings.CutPrefix(string(id), string(execution)+"/"+refID+"/")
-	parts := strings.Split(key, "/")
-	if !ok || len(parts) != 3 {
-		return delivery.Cluster{}, false
-	}
-	moniker, _, ok := delivery.ParseServerGroup(parts[2] + "-v000")
-	for _, account := range s.targets.Accounts() {
-		if ok && account.Name == parts[0] {
-			return delivery.Cluster{Provider: account.Provider, Account: parts[0], Region: parts[1], Moniker: moniker}, true
-		}
-	}
-	return delivery.Cluster{}, false
 }
