@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -19,8 +20,7 @@ import (
 // contender is one side of a comparison: run carries one pipeline or workflow
 // out from start to end.
 type contender struct {
-	name string
-	run  func(ctx context.Context) error
+	run func(ctx context.Context) error
 	// one caller, in ms; callers in closed loops, per second and CPU ms each.
 	latency, perSecond, cpu series
 }
@@ -28,7 +28,9 @@ type contender struct {
 // match is a pipeline against bare workflows.
 type match struct {
 	stages int
-	// Slipway first, then the baselines.
+	// same is what the pipeline's workflow does.
+	same work
+	// sides are Slipway, then the baselines in the order of the table's columns.
 	sides []*contender
 }
 
@@ -39,7 +41,7 @@ func benchEngine(ctx context.Context, s settings, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, sys.close()) }()
-	baseline, err := newBare(sys)
+	baseline, err := newBare(ctx, sys)
 	if err != nil {
 		return err
 	}
@@ -88,15 +90,18 @@ func newMatch(ctx context.Context, sys *system, baseline *bare, stages int) (*ma
 	if err != nil {
 		return nil, err
 	}
-	m := &match{stages: stages, sides: []*contender{{name: name, run: func(ctx context.Context) error {
+	m := &match{stages: stages, same: work{Activities: same.activities, Local: same.local}}
+	m.sides = []*contender{{run: func(ctx context.Context) error {
 		id, _, err := sys.trigger(ctx, name, "{}")
 		if err != nil {
 			return err
 		}
 		return sys.finish(ctx, id)
-	}}}}
-	for _, w := range []work{{Activities: stages}, same.work} {
-		m.sides = append(m.sides, &contender{name: w.String(), run: func(ctx context.Context) error { return baseline.run(ctx, w) }})
+	}}}
+	committing := m.same
+	committing.Commit = true
+	for _, w := range []work{{Activities: stages}, m.same, committing} {
+		m.sides = append(m.sides, &contender{run: func(ctx context.Context) error { return baseline.run(ctx, w) }})
 	}
 	return m, nil
 }
@@ -132,7 +137,7 @@ func (m *match) round(ctx context.Context, s settings) error {
 		for i := range samples {
 			began := time.Now()
 			if err := c.run(ctx); err != nil {
-				return fmt.Errorf("run %s: %w", c.name, err)
+				return err
 			}
 			samples[i] = time.Since(began)
 		}
@@ -141,7 +146,7 @@ func (m *match) round(ctx context.Context, s settings) error {
 	for _, c := range m.sides {
 		runtime.GC()
 		if err := c.loops(ctx, s); err != nil {
-			return fmt.Errorf("run %s in %d loops: %w", c.name, s.callers, err)
+			return err
 		}
 	}
 	return nil
@@ -187,29 +192,44 @@ func cpuTime() time.Duration {
 }
 
 func printEngine(out io.Writer, s settings, matches []*match) error {
-	fmt.Fprintf(out, "Pipelines of no-op stages (wait, 0 s), from POST to the workflow's end,\n"+
-		"   against bare Temporal workflows on the same server in the same process\n")
+	fmt.Fprintf(out, "Pipelines of no-op stages (wait, 0 s), from POST to the workflow's end, against bare Temporal\n"+
+		"   workflows on the same server in the same process: (A) one activity a stage, (B) the activities of the pipeline\n"+
+		"   (%s), all doing nothing, (C) as B, each local one committing a row\n", describe(matches))
 	t := newTable(out)
-	t.row("", "Slipway", "bare workflow with", "", "ratio")
-	print := func(what, unit string, of func(*contender) series) {
+	t.row("", "Slipway", "A", "Slipway/A", "B", "Slipway/B", "C", "Slipway/C")
+	print := func(what string, of func(*contender) series) {
 		for _, m := range matches {
-			for _, b := range m.sides[1:] {
-				t.compare(fmt.Sprintf("%s, %s", stagesText(m.stages), what), unit, of(m.sides[0]), b.name, of(b))
-			}
+			t.compare(stagesText(m.stages)+", "+what, columns(m, of))
 		}
 	}
-	print("one caller", "ms", func(c *contender) series { return c.latency })
-	short, long := matches[0], matches[len(matches)-1]
-	more := float64(long.stages - short.stages)
-	perStage := func(side int) series { return long.sides[side].latency.minus(short.sides[side].latency, more) }
-	for side, baseline := range []string{"", "one activity", "its local activities"} {
-		if side > 0 {
-			t.compare("each further stage, one caller", "ms", perStage(0), baseline, perStage(side))
-		}
+	latency := func(c *contender) series { return c.latency }
+	print("one caller, ms", latency)
+	short, long := columns(matches[0], latency), columns(matches[len(matches)-1], latency)
+	more := make([]series, len(long))
+	for i := range long {
+		more[i] = long[i].minus(short[i], float64(matches[len(matches)-1].stages-matches[0].stages))
 	}
-	print(fmt.Sprintf("%d loops", s.callers), "/s", func(c *contender) series { return c.perSecond })
-	print(fmt.Sprintf("%d loops, CPU", s.callers), "ms", func(c *contender) series { return c.cpu })
+	t.compare("each further stage, ms", more)
+	print(fmt.Sprintf("%d loops, per s", s.callers), func(c *contender) series { return c.perSecond })
+	print(fmt.Sprintf("%d loops, CPU ms each", s.callers), func(c *contender) series { return c.cpu })
 	return t.flush()
+}
+
+// columns returns one figure of all sides.
+func columns(m *match, of func(*contender) series) []series {
+	out := make([]series, len(m.sides))
+	for i, c := range m.sides {
+		out[i] = of(c)
+	}
+	return out
+}
+
+func describe(matches []*match) string {
+	words := make([]string, len(matches))
+	for i, m := range matches {
+		words[i] = fmt.Sprintf("%s: %d and %d local", stagesText(m.stages), m.same.Activities, m.same.Local)
+	}
+	return strings.Join(words, "; ")
 }
 
 func stagesText(n int) string {

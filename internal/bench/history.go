@@ -85,9 +85,8 @@ func startSimulated(ctx context.Context) (*system, func() error, error) {
 // history is what one run of a workflow wrote.
 type history struct {
 	workflow, kind string
-	events         int
-	work
-	timers, signals int
+
+	events, activities, local, timers, signals int
 }
 
 // closedHistories reads the histories of all workflows once none is open any
@@ -138,9 +137,9 @@ func readHistory(ctx context.Context, c client.Client, workflow, run string) (hi
 		h.events++
 		switch event.GetEventType() {
 		case enums.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-			h.Activities++
+			h.activities++
 		case enums.EVENT_TYPE_MARKER_RECORDED: // no workflow here has markers of other kinds
-			h.Local++
+			h.local++
 		case enums.EVENT_TYPE_TIMER_STARTED:
 			h.timers++
 		case enums.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
@@ -156,13 +155,13 @@ func printHistories(out io.Writer, took time.Duration, histories []history) erro
 	t.row("workflow", "events", "activities", "local activities", "timers", "signals")
 	var sum history
 	for _, h := range histories {
-		t.row(h.kind, fmt.Sprint(h.events), fmt.Sprint(h.Activities), fmt.Sprint(h.Local), fmt.Sprint(h.timers), fmt.Sprint(h.signals))
+		t.row(h.kind, fmt.Sprint(h.events), fmt.Sprint(h.activities), fmt.Sprint(h.local), fmt.Sprint(h.timers), fmt.Sprint(h.signals))
 		sum.events += h.events
-		sum.Activities += h.Activities
-		sum.Local += h.Local
+		sum.activities += h.activities
+		sum.local += h.local
 		sum.timers += h.timers
 		sum.signals += h.signals
 	}
-	t.row("together", fmt.Sprint(sum.events), fmt.Sprint(sum.Activities), fmt.Sprint(sum.Local), fmt.Sprint(sum.timers), fmt.Sprint(sum.signals))
+	t.row("together", fmt.Sprint(sum.events), fmt.Sprint(sum.activities), fmt.Sprint(sum.local), fmt.Sprint(sum.timers), fmt.Sprint(sum.signals))
 	return t.flush()
 }

@@ -50,7 +50,13 @@ func ratioOf(a, b series) ratio {
 	return r
 }
 
-func (r ratio) String() string { return fmt.Sprintf("%.2f (%.2f-%.2f)", r.median, r.low, r.high) }
+// String is a dash when a baseline lies within the noise around zero.
+func (r ratio) String() string {
+	if !(r.low > 0) || math.IsInf(r.high, 0) {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f (%.2f-%.2f)", r.median, r.low, r.high)
+}
 
 // milliseconds turns samples into a series.
 func milliseconds(samples []time.Duration) series {
@@ -74,9 +80,14 @@ func (t *table) row(cells ...string) {
 	fmt.Fprintln(t.w, line)
 }
 
-// compare prints a figure of Slipway beside that of a baseline.
-func (t *table) compare(what, unit string, slipway series, baseline string, base series) {
-	t.row(what, number(slipway.median())+" "+unit, baseline, number(base.median())+" "+unit, ratioOf(slipway, base).String())
+// compare prints a figure of Slipway, the first of the sides, and for each baseline
+// its figure and the ratio.
+func (t *table) compare(what string, sides []series) {
+	cells := []string{what, number(sides[0].median())}
+	for _, b := range sides[1:] {
+		cells = append(cells, number(b.median()), ratioOf(sides[0], b).String())
+	}
+	t.row(cells...)
 }
 
 func (t *table) flush() error { return t.w.Flush() }

@@ -51,6 +51,14 @@ func TestRatioOf(t *testing.T) {
 	}
 }
 
+func TestRatioOfNoise(t *testing.T) {
+	for _, base := range []series{{0.1, -0.1, 0.2}, {0, 1, 1}} {
+		if got := ratioOf(series{1, 1, 1}, base).String(); got != "-" {
+			t.Errorf("ratio to %v reads %q, want a dash", base, got)
+		}
+	}
+}
+
 func TestMinus(t *testing.T) {
 	got := series{10, 20}.minus(series{1, 2}, 9)
 	if len(got) != 2 || got[0] != 1 || got[1] != 2 {

@@ -2,16 +2,12 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"path/filepath"
 	"runtime"
 	"time"
-
-	_ "modernc.org/sqlite" // the store's driver
 )
 
 // benchTrigger measures how long a POST takes until its 202, which promises that
@@ -59,29 +55,23 @@ func benchTrigger(ctx context.Context, s settings, out io.Writer) (err error) {
 	fmt.Fprintf(out, "Trigger: POST until 202 over HTTP, one after the other, %d a round,\n"+
 		"   against a net/http handler that commits one row to a SQLite file of its own\n", s.triggers)
 	t := newTable(out)
-	t.row("", "Slipway", "", "bare handler", "ratio")
-	t.compare("p50", "ms", p50[0], "", p50[1])
-	t.compare("p99", "ms", p99[0], "", p99[1])
+	t.row("", "Slipway", "bare handler", "ratio")
+	t.compare("p50, ms", p50[:])
+	t.compare("p99, ms", p99[:])
 	return t.flush()
 }
 
-// serveBare serves the baseline: it stores the body of a request durably, with
-// the settings of the store, and answers 202.
+// serveBare serves the baseline: it stores the body of a request durably and
+// answers 202.
 func serveBare(ctx context.Context, sys *system) (url string, err error) {
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(sys.dir, "bare.db")+
-		"?_txlock=immediate&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=busy_timeout(10000)")
+	accepted, err := openRows(ctx, sys)
 	if err != nil {
-		return "", err
-	}
-	sys.add(db.Close)
-	db.SetMaxOpenConns(1)
-	if _, err := db.ExecContext(ctx, `CREATE TABLE accepted (id INTEGER PRIMARY KEY, document TEXT NOT NULL)`); err != nil {
 		return "", err
 	}
 	return sys.serve(&http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		document, err := io.ReadAll(r.Body)
 		if err == nil {
-			_, err = db.ExecContext(r.Context(), `INSERT INTO accepted (document) VALUES (?)`, string(document))
+			err = accepted.add(r.Context(), string(document))
 		}
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
