@@ -2,6 +2,7 @@ package asg
 
 import (
 	"context"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
@@ -57,6 +58,11 @@ func (t *Target) resize(ctx context.Context, c delivery.Change) (delivery.Receip
 	if stored == *c.Capacity {
 		return done(), nil
 	}
+	if c.Capacity.Desired == 0 {
+		if err := t.refuseEmptying(ctx, c.Group, group.TargetGroupARNs); err != nil {
+			return delivery.Receipt{}, err
+		}
+	}
 	_, err = t.groups.UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{
 		AutoScalingGroupName: ptr(c.Group),
 		MinSize:              ptr(int32(c.Capacity.Min)),
@@ -67,6 +73,25 @@ func (t *Target) resize(ctx context.Context, c delivery.Change) (delivery.Receip
 		return delivery.Receipt{}, aws.Classify(err, "resize Auto Scaling group %s", c.Group)
 	}
 	return wrote("UpdateAutoScalingGroup"), nil
+}
+
+// refuseEmptying returns Guarded while any rule of any load balancer sends
+// requests to the group: the traffic guard sees the cluster's own rule only.
+func (t *Target) refuseEmptying(ctx context.Context, group string, arns []string) error {
+	targetGroups, err := t.targetGroupsByARN(ctx, arns)
+	if err != nil {
+		return err
+	}
+	using, err := t.rulesUsing(ctx, targetGroups)
+	if err != nil {
+		return err
+	}
+	for _, r := range using {
+		if r.weighs(func(arn string) bool { return slices.Contains(arns, arn) }) {
+			return delivery.Errorf(delivery.Guarded, "resize of %s to 0 refused: it takes traffic of port %d", group, r.port)
+		}
+	}
+	return nil
 }
 
 // setRouting writes the weights of all the cluster's target groups in one call.

@@ -231,7 +231,73 @@ func TestGroupsMadeBySpinnaker(t *testing.T) {
 	if _, err := c.target.Apply(t.Context(), destroy); delivery.KindOf(err) != delivery.Guarded {
 		t.Errorf("destroy: %v", err)
 	}
-	c.apply(t, delivery.Change{Key: "resize", Kind: delivery.ResizeGroup, Cluster: c.Cluster(shop), Group: name, Capacity: &delivery.Capacity{Max: 1}})
+	resize := delivery.Change{Key: "resize", Kind: delivery.ResizeGroup, Cluster: c.Cluster(shop), Group: name, Capacity: &delivery.Capacity{Max: 1}}
+	if _, err := c.target.Apply(t.Context(), resize); delivery.KindOf(err) != delivery.Guarded {
+		t.Errorf("resize to 0 under traffic: %v", err)
+	}
+	c.apply(t, c.weigh(t, delivery.Weight{ServerGroup: shop.ServerGroup(4), Percent: 100}))
+	c.apply(t, resize)
+	c.until(t, "the last target is gone", func() bool {
+		return len(must(c.balance.DescribeTargetHealth(t.Context(), &elb.DescribeTargetHealthInput{TargetGroupArn: sdk.String(arn)})).TargetHealthDescriptions) == 0
+	})
+	if g := c.observe(t, balancer).Group(name); g == nil || g.Managed || !g.Complete || g.Capacity.Max != 1 {
+		t.Errorf("scaled to 0 it is %+v", g)
+	}
+	if findings, err := c.target.Validate(t.Context(), c.Cluster(shop), c.Spec("shop-1.1", 1, true)); err != nil || len(findings) > 0 {
+		t.Errorf("validate beside the empty group: %v, %v", findings, err)
+	}
+}
+
+// TestTwoRules: a cluster that two rules send requests to is not rolled, and no
+// group is emptied while any rule sends requests to it.
+func TestTwoRules(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	first := shop.ServerGroup(1)
+	c.apply(t, c.create(first, "shop-1.1", 1))
+	c.apply(t, c.weigh(t, delivery.Weight{ServerGroup: first, Percent: 100}))
+	arn := must(c.groups.DescribeAutoScalingGroups(t.Context(), &autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{first}})).AutoScalingGroups[0].TargetGroupARNs[0]
+	c.addListener(t, c.balancer, 8080, elbtypes.Action{Type: elbtypes.ActionTypeEnumForward, TargetGroupArn: sdk.String(arn)})
+
+	findings, err := c.target.Validate(t.Context(), c.Cluster(shop), c.Spec("shop-1.1", 1, true))
+	if err != nil || len(findings) != 1 || findings[0].Pointer != "/loadBalancers/0" || !strings.Contains(findings[0].Message, "ports 80 and 8080") {
+		t.Errorf("findings %+v, %v", findings, err)
+	}
+	second := c.create(shop.ServerGroup(2), "shop-1.1", 0)
+	for range 10 {
+		if _, err = c.target.Apply(t.Context(), second); err != nil {
+			break
+		}
+	}
+	if delivery.KindOf(err) != delivery.Conflict {
+		t.Errorf("creation: %v", err)
+	}
+	port80 := must(c.balance.DescribeListeners(t.Context(), &elb.DescribeListenersInput{LoadBalancerArn: sdk.String(c.balancer)})).Listeners[0]
+	must(c.balance.ModifyListener(t.Context(), &elb.ModifyListenerInput{ListenerArn: port80.ListenerArn, DefaultActions: []elbtypes.Action{{
+		Type: elbtypes.ActionTypeEnumForward, ForwardConfig: &elbtypes.ForwardActionConfig{
+			TargetGroups: []elbtypes.TargetGroupTuple{{TargetGroupArn: sdk.String(arn), Weight: sdk.Int32(0)}}},
+	}}}))
+	empty := delivery.Change{Key: "resize", Kind: delivery.ResizeGroup, Cluster: c.Cluster(shop), Group: first, Capacity: &delivery.Capacity{}}
+	if _, err := c.target.Apply(t.Context(), empty); delivery.KindOf(err) != delivery.Guarded || !strings.Contains(err.Error(), "port 8080") {
+		t.Errorf("resize to 0: %v", err)
+	}
+}
+
+// TestAnotherLoadBalancer: a cluster does not move to another load balancer by
+// being deployed to it; its old groups would serve on unseen.
+func TestAnotherLoadBalancer(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	c.apply(t, c.create(shop.ServerGroup(1), "shop-1.1", 1))
+	c.addBalancer(t, "second", elbtypes.Action{
+		Type: elbtypes.ActionTypeEnumFixedResponse, FixedResponseConfig: &elbtypes.FixedResponseActionConfig{StatusCode: sdk.String("503")},
+	})
+	spec := with(t, c.Spec("shop-1.1", 1, true), "loadBalancers", `["second"]`)
+	spec.LoadBalancer = "second"
+	findings, err := c.target.Validate(t.Context(), c.Cluster(shop), spec)
+	if err != nil || len(findings) != 1 || findings[0].Pointer != "/loadBalancers/0" || !strings.Contains(findings[0].Message, "behind load balancer shop") {
+		t.Errorf("findings %+v, %v", findings, err)
+	}
 }
 
 func (c *cloud) until(t *testing.T, what string, ok func() bool) {

@@ -282,6 +282,10 @@ func (n *creation) attach(ctx context.Context) (string, error) {
 	if chosen.has(n.targetGroup) {
 		return "", nil
 	}
+	if other := s.second(chosen); other != nil {
+		return "", delivery.Errorf(delivery.Conflict, "two rules, of ports %d and %d, forward to cluster %s; weights are moved in one",
+			chosen.port, other.port, n.change.Cluster.Name())
+	}
 	destinations := make([]elbtypes.TargetGroupTuple, 0, maxDestinations)
 	for _, d := range chosen.destinations() {
 		if s.ownerOf(deref(d.TargetGroupArn)) == nil {

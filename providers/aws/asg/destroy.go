@@ -108,19 +108,9 @@ func (d *demolition) findTargetGroups(ctx context.Context) error {
 // detach takes the target groups out of the rules that forward to them. One
 // that still has weight is refused before anything is written.
 func (d *demolition) detach(ctx context.Context) (delivery.Receipt, error) {
-	var using []rule
-	for _, g := range d.targetGroups {
-		for _, balancer := range g.LoadBalancerArns {
-			rules, err := d.rules(ctx, balancer)
-			if err != nil {
-				return delivery.Receipt{}, err
-			}
-			for _, r := range rules {
-				if r.has(deref(g.TargetGroupArn)) {
-					using = append(using, r)
-				}
-			}
-		}
+	using, err := d.rulesUsing(ctx, d.targetGroups)
+	if err != nil {
+		return delivery.Receipt{}, err
 	}
 	for _, r := range using {
 		if d.serves(r) {

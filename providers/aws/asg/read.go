@@ -25,9 +25,11 @@ func (t *Target) groupsByTag(ctx context.Context, key, value string) ([]astypes.
 	})
 }
 
-// groupsByName returns those of the named groups that exist.
+// groupsByName returns those of at most namesPerCall named groups that exist.
 func (t *Target) groupsByName(ctx context.Context, names ...string) ([]astypes.AutoScalingGroup, error) {
-	return t.readGroups(ctx, &autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: names})
+	return t.readGroups(ctx, &autoscaling.DescribeAutoScalingGroupsInput{
+		AutoScalingGroupNames: names, MaxRecords: ptr(int32(namesPerCall)),
+	})
 }
 
 func (t *Target) readGroups(ctx context.Context, in *autoscaling.DescribeAutoScalingGroupsInput) ([]astypes.AutoScalingGroup, error) {

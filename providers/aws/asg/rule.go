@@ -74,6 +74,30 @@ func (t *Target) rulesOf(ctx context.Context, l elbtypes.Listener) ([]rule, erro
 	return out, nil
 }
 
+// rulesUsing returns the rules that forward to one of the target groups, at any
+// weight, of whichever load balancer.
+func (t *Target) rulesUsing(ctx context.Context, targetGroups []elbtypes.TargetGroup) ([]rule, error) {
+	var out []rule
+	read := map[string][]rule{}
+	for _, g := range targetGroups {
+		for _, balancer := range g.LoadBalancerArns {
+			if _, known := read[balancer]; !known {
+				all, err := t.rules(ctx, balancer)
+				if err != nil {
+					return nil, err
+				}
+				read[balancer] = all
+			}
+			for _, r := range read[balancer] {
+				if r.has(deref(g.TargetGroupArn)) {
+					out = append(out, r)
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
 // destinations returns the target groups that the rule forwards to.
 func (r rule) destinations() []elbtypes.TargetGroupTuple {
 	for _, a := range r.actions {
@@ -103,6 +127,13 @@ func weight(d elbtypes.TargetGroupTuple) int32 {
 func (r rule) has(targetGroup string) bool {
 	return slices.ContainsFunc(r.destinations(), func(d elbtypes.TargetGroupTuple) bool {
 		return deref(d.TargetGroupArn) == targetGroup
+	})
+}
+
+// weighs reports whether the rule sends requests to one of the target groups.
+func (r rule) weighs(owned func(targetGroup string) bool) bool {
+	return slices.ContainsFunc(r.destinations(), func(d elbtypes.TargetGroupTuple) bool {
+		return weight(d) > 0 && owned(deref(d.TargetGroupArn))
 	})
 }
 

@@ -203,9 +203,23 @@ func (s *survey) pickRule(port int32) *rule {
 	return fallback
 }
 
+// second returns a rule besides the chosen one that gives weight to a group of
+// the cluster, or nil. Weights are moved in one rule; the other would go on
+// sending requests to groups that are scaled down.
+func (s *survey) second(chosen *rule) *rule {
+	for i := range s.rules {
+		r := &s.rules[i]
+		if r.arn != chosen.arn && r.weighs(func(arn string) bool { return s.ownerOf(arn) != nil }) {
+			return r
+		}
+	}
+	return nil
+}
+
 // resolveUnknown finds out whether target groups of the cluster's rule that no
 // known group names belong to the cluster all the same: by their own tags, or,
-// for groups that Spinnaker made, by the Auto Scaling group of their instances.
+// for groups that Spinnaker made, by the Auto Scaling group of their instances,
+// or, when those have none, by the groups' names.
 func (t *Target) resolveUnknown(ctx context.Context, s *survey, unknown []elbtypes.TargetGroupTuple) error {
 	arns := make([]string, len(unknown))
 	for i, d := range unknown {
@@ -215,6 +229,7 @@ func (t *Target) resolveUnknown(ctx context.Context, s *survey, unknown []elbtyp
 	if err != nil {
 		return err
 	}
+	var empty []string
 	for _, arn := range arns {
 		if tags[arn][tagCluster] == s.cluster.Name() && s.cluster.Owns(tags[arn][tagServerGroup]) {
 			s.piece(tags[arn][tagServerGroup]).addTargetGroup(arn)
@@ -227,11 +242,51 @@ func (t *Target) resolveUnknown(ctx context.Context, s *survey, unknown []elbtyp
 		if err != nil {
 			return err
 		}
-		if group != nil {
-			s.add(group)
+		if group == nil {
+			empty = append(empty, arn)
+			continue
 		}
+		s.add(group)
+	}
+	return t.findByName(ctx, s, empty)
+}
+
+// namesPerCall is how many groups may be asked for by name at once, with
+// MaxRecords as high (API reference of DescribeAutoScalingGroups).
+const namesPerCall = 100
+
+// findByName looks for the groups of target groups without instances: an untagged
+// group that was scaled to 0 leaves no other trace. All names that the cluster
+// can have are asked for, those before the newest known group first, until every
+// target group has its owner.
+func (t *Target) findByName(ctx context.Context, s *survey, targetGroups []string) error {
+	const all = delivery.MaxSequence + 1
+	newest := all
+	if names := s.names(); len(names) > 0 {
+		_, newest, _ = delivery.ParseServerGroup(names[len(names)-1])
+	}
+	for asked := 0; asked < all && len(targetGroups) > 0; asked += namesPerCall {
+		names := make([]string, namesPerCall)
+		for i := range names {
+			names[i] = s.cluster.Moniker.ServerGroup(newest - 1 - asked - i + 2*all)
+		}
+		found, err := t.groupsByName(ctx, names...)
+		if err != nil {
+			return err
+		}
+		for i := range found {
+			s.addOwnerOf(&found[i], targetGroups)
+		}
+		targetGroups = slices.DeleteFunc(targetGroups, func(arn string) bool { return s.ownerOf(arn) != nil })
 	}
 	return nil
+}
+
+// addOwnerOf adds the group if one of the target groups is its own.
+func (s *survey) addOwnerOf(g *astypes.AutoScalingGroup, targetGroups []string) {
+	if slices.ContainsFunc(g.TargetGroupARNs, func(arn string) bool { return slices.Contains(targetGroups, arn) }) {
+		s.add(g)
+	}
 }
 
 // groupBehind returns the Auto Scaling group whose instances are registered in

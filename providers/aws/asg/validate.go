@@ -78,6 +78,13 @@ func (t *Target) checkBalancer(ctx context.Context, cluster delivery.Cluster, s 
 	if _, ok := chosen.final(); !ok {
 		return vpc, finding(pointer, "the default rule of port %d neither forwards nor answers itself", chosen.port), nil
 	}
+	if other := found.second(chosen); other != nil {
+		return vpc, finding(pointer, "two rules of %s, of ports %d and %d, forward to cluster %s; weights can be moved in one only: let the other redirect or remove it",
+			s.balancer(), chosen.port, other.port, cluster.Name()), nil
+	}
+	if elsewhere, err := t.elsewhere(ctx, found); err != nil || elsewhere != "" {
+		return vpc, finding(pointer, "server groups of cluster %s are behind load balancer %s; a cluster has one", cluster.Name(), elsewhere), err
+	}
 	destinations := chosen.destinations()
 	for _, d := range destinations {
 		if found.ownerOf(deref(d.TargetGroupArn)) == nil {
@@ -90,4 +97,24 @@ func (t *Target) checkBalancer(ctx context.Context, cluster delivery.Cluster, s 
 			chosen.port, len(destinations), maxDestinations), nil
 	}
 	return vpc, nil, nil
+}
+
+// elsewhere returns the name of another load balancer that a group with
+// instances is behind, or "".
+func (t *Target) elsewhere(ctx context.Context, s *survey) (string, error) {
+	var arns []string
+	for _, name := range s.names() {
+		if p := s.groups[name]; p.group != nil && deref(p.group.DesiredCapacity) > 0 {
+			arns = append(arns, p.targetGroups...)
+		}
+	}
+	found, err := t.targetGroupsByARN(ctx, arns)
+	for _, g := range found {
+		for _, arn := range g.LoadBalancerArns {
+			if arn != s.balancer {
+				return nameOfLoadBalancer(arn), nil
+			}
+		}
+	}
+	return "", err
 }
