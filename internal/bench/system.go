@@ -21,6 +21,7 @@ import (
 
 	"github.com/slipway-cd/slipway/api"
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/providers"
 	"github.com/slipway-cd/slipway/store"
 	"github.com/slipway-cd/slipway/workflows"
 	"github.com/slipway-cd/slipway/workflows/embedded"
@@ -42,7 +43,7 @@ type system struct {
 }
 
 // start starts a system in a new folder. poll is the worker's.
-func start(ctx context.Context, targets delivery.Targets, poll workflows.Poll) (s *system, err error) {
+func start(ctx context.Context, targets *providers.Registry, poll workflows.Poll) (s *system, err error) {
 	s = &system{ends: &ends{waiting: map[delivery.ExecutionID]chan struct{}{}},
 		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 	defer func() {
@@ -66,7 +67,7 @@ func start(ctx context.Context, targets delivery.Targets, poll workflows.Poll) (
 		Attributes: json.RawMessage(`{"name":"` + application + `"}`)})
 }
 
-func (s *system) startEngine(ctx context.Context, targets delivery.Targets, poll workflows.Poll) error {
+func (s *system) startEngine(ctx context.Context, targets *providers.Registry, poll workflows.Poll) error {
 	quiet := slog.New(slog.DiscardHandler)
 	server, err := embedded.Start(ctx, embedded.Config{Dir: filepath.Join(s.dir, "temporal"), Logger: quiet})
 	if err != nil {
