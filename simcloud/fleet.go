@@ -62,9 +62,10 @@ func (f *Fleet) Launch(launch Launch) (*Instance, error) {
 		f.mu.Unlock()
 		return nil, fmt.Errorf("launch instance %q: the id is empty or taken", launch.ID)
 	}
+	i.record(StatePending, "")
 	f.instances[launch.ID] = i
 	f.mu.Unlock()
-	i.notify(StatePending, "")
+	i.notify()
 	boot := f.world.Between(launch.Image.BootDelay, launch.Image.BootDelay+launch.Image.BootJitter) + launch.ExtraBoot
 	f.world.Clock.AfterFunc(boot, i.boot)
 	return i, nil
@@ -190,6 +191,7 @@ func (i *Instance) boot() {
 	}
 	i.state, i.running = StateRunning, i.world.Clock.Now()
 	i.address, i.server = listener.Addr().String(), server
+	i.record(StateRunning, "")
 	i.mu.Unlock()
 	serving := i.world.Go(func(context.Context) {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -202,7 +204,7 @@ func (i *Instance) boot() {
 	if i.launch.Image.CrashAfter > 0 {
 		i.world.Clock.AfterFunc(i.launch.Image.CrashAfter, i.Crash)
 	}
-	i.notify(StateRunning, "")
+	i.notify()
 }
 
 // closeUnused makes a graceful end close connections that never carried a request: a proxy may have opened one too many,
@@ -250,11 +252,12 @@ func (i *Instance) Kill(reason string) {
 	}
 	server := i.server
 	i.state, i.reason = StateTerminated, reason
+	i.record(StateTerminated, reason)
 	i.mu.Unlock()
 	if server != nil {
 		_ = server.Close()
 	}
-	i.notify(StateTerminated, reason)
+	i.notify()
 }
 
 // Stop begins to end the machine in good order: it takes no new connections and finishes the requests in flight. It
@@ -267,8 +270,9 @@ func (i *Instance) Stop(reason string) {
 	}
 	server := i.server
 	i.state, i.reason = StateShuttingDown, reason
+	i.record(StateShuttingDown, reason)
 	i.mu.Unlock()
-	i.notify(StateShuttingDown, reason)
+	i.notify()
 	i.world.Go(func(ctx context.Context) {
 		if server != nil {
 			grace, cancel := context.WithTimeout(ctx, stopGrace)
@@ -279,12 +283,16 @@ func (i *Instance) Stop(reason string) {
 	})
 }
 
-// notify records a change of state and tells the launcher, in order.
-func (i *Instance) notify(state InstanceState, reason string) {
+// record logs a change of state before anybody can see it: the lock is held, or nobody knows the machine yet.
+func (i *Instance) record(state InstanceState, reason string) {
 	i.world.Log.Append(Event{
 		Kind: InstanceStateChanged, Account: i.launch.Account, Region: i.launch.Region, Resource: i.launch.ID,
 		Group: i.launch.Group, State: string(state), Reason: reason,
 	})
+}
+
+// notify tells the launcher about a change of state, in order.
+func (i *Instance) notify() {
 	if i.launch.OnChange == nil {
 		return
 	}
