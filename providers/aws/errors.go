@@ -168,15 +168,18 @@ func kindOf(err error) delivery.Kind {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return delivery.Transient
 	}
-	if strings.Contains(err.Error(), "get credentials:") {
-		// The chain found no credentials at all: no later call will.
-		return delivery.Denied
-	}
 	var send *smithyhttp.RequestSendError
-	if errors.As(err, &send) || isConnection(err) {
+	unreachable := errors.As(err, &send) || isConnection(err)
+	switch {
+	case strings.Contains(err.Error(), "get credentials:") && (!unreachable || strings.Contains(err.Error(), "ec2imds")):
+		// The chain found no credentials at all: no later call will. It asks the
+		// machine itself last, which nothing answers outside of EC2.
+		return delivery.Denied
+	case unreachable:
 		return delivery.Transient
+	default:
+		return delivery.Internal
 	}
-	return delivery.Internal
 }
 
 func isConnection(err error) bool {

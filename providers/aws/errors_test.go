@@ -51,6 +51,10 @@ func TestClassify(t *testing.T) {
 		{"canceled", &smithy.CanceledError{Err: context.Canceled}, delivery.Transient},
 		{"connection", &smithyhttp.RequestSendError{Err: errors.New("connection reset by peer")}, delivery.Transient},
 		{"no credentials", &smithy.OperationError{Err: errors.New("get identity: get credentials: failed to refresh cached credentials, no EC2 IMDS role found")}, delivery.Denied},
+		{"no machine to ask", fmt.Errorf("get identity: get credentials: no EC2 IMDS role found, %w",
+			&smithy.OperationError{ServiceID: "ec2imds", OperationName: "GetMetadata", Err: &smithyhttp.RequestSendError{Err: errors.New("no route to host")}}), delivery.Denied},
+		{"STS out of reach", fmt.Errorf("get identity: get credentials: failed to refresh cached credentials, %w",
+			&smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRole", Err: &smithyhttp.RequestSendError{Err: errors.New("connection reset by peer")}}), delivery.Transient},
 		{"something else", errors.New("what"), delivery.Internal},
 	} {
 		got := Classify(test.err, "do %s", "it")
