@@ -25,20 +25,26 @@ const (
 
 // Limit delays calls that come faster than the pace. All callers of one target
 // share its bucket. A caller whose context ends first gets Throttled.
-func Limit(target delivery.Target, pace Pace) delivery.Target {
+func Limit(target delivery.Target, pace Pace) delivery.Target { return limit(target, nil, pace) }
+
+// limit is Limit; lister, when not nil, is paced by the same bucket.
+func limit(target delivery.Target, lister delivery.ClusterLister, pace Pace) *limited {
 	if pace.PerSecond == 0 {
 		pace.PerSecond = DefaultPerSecond
 	}
 	if pace.Burst == 0 {
 		pace.Burst = DefaultBurst
 	}
-	return &limited{Target: target, bucket: rate.NewLimiter(rate.Limit(pace.PerSecond), pace.Burst)}
+	return &limited{Target: target, lister: lister, bucket: rate.NewLimiter(rate.Limit(pace.PerSecond), pace.Burst)}
 }
 
 type limited struct {
 	delivery.Target
+	lister delivery.ClusterLister
 	bucket *rate.Limiter
 }
+
+var _ delivery.ClusterLister = (*limited)(nil)
 
 func (l *limited) wait(ctx context.Context) error {
 	if err := l.bucket.Wait(ctx); err != nil {
@@ -66,4 +72,15 @@ func (l *limited) Apply(ctx context.Context, change delivery.Change) (delivery.R
 		return delivery.Receipt{}, err
 	}
 	return l.Target.Apply(ctx, change)
+}
+
+// Clusters returns none when the target kind cannot list.
+func (l *limited) Clusters(ctx context.Context, application string) ([]delivery.Cluster, error) {
+	if l.lister == nil {
+		return nil, nil
+	}
+	if err := l.wait(ctx); err != nil {
+		return nil, err
+	}
+	return l.lister.Clusters(ctx, application)
 }

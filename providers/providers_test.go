@@ -200,6 +200,25 @@ func TestLimit(t *testing.T) {
 	}
 }
 
+// TestListingIsPacedToo: lists for the API come out of the same bucket as the
+// calls of deployments.
+func TestListingIsPacedToo(t *testing.T) {
+	prod := registration("prod", "us-east-1")
+	prod.Limit = providers.Pace{PerSecond: 0.001, Burst: 1}
+	registry, err := providers.New(prod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := registry.Clusters(t.Context(), "shop"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := registry.Clusters(ctx, "shop"); delivery.KindOf(err) != delivery.Throttled {
+		t.Errorf("a second list at once: %v", err)
+	}
+}
+
 func TestOpen(t *testing.T) {
 	registry, err := providers.Open(t.Context(), []providers.AccountConfig{{
 		Name: "sim", Provider: "aws", Regions: []string{"us-east-1"}, Endpoint: "http://127.0.0.1:1", AccessKeyID: "a", SecretAccessKey: "b",

@@ -64,11 +64,10 @@ func (r *Registry) add(reg Registration) error {
 		if err != nil {
 			return fmt.Errorf("open account %s in %s: %w", a.Name, region, err)
 		}
+		lister, _ := bare.(delivery.ClusterLister)
+		paced := limit(Guard(bare), lister, reg.Limit)
 		at := place{a.Name, region}
-		if lister, ok := bare.(delivery.ClusterLister); ok {
-			r.listers[at] = lister
-		}
-		r.targets[at] = Limit(Guard(bare), reg.Limit)
+		r.targets[at], r.listers[at] = paced, paced
 	}
 	r.accounts = append(r.accounts, a)
 	return nil
