@@ -300,6 +300,21 @@ func TestAnotherLoadBalancer(t *testing.T) {
 	}
 }
 
+// TestOddDeploymentID: what a group's tag says of its deployment is the id to the
+// letter, else the deployment would not know its own group.
+func TestOddDeploymentID(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	for i, id := range []delivery.DeploymentID{"01TEST/deploy #1 (prod)/a/r/c", "01TEST/größe=50%/a/r/c", "01TEST/=4/a/r/="} {
+		change := c.create(shop.ServerGroup(i), "shop-1.1", 0)
+		change.Deployment = id
+		c.apply(t, change)
+		if got := c.observe(t, balancer).Group(change.Group).Deployment; got != id {
+			t.Errorf("deployment %q; want %q", got, id)
+		}
+	}
+}
+
 func (c *cloud) until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {

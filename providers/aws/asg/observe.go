@@ -89,7 +89,7 @@ func (t *Target) observeGroup(ctx context.Context, s *survey, p *pieces) (delive
 		return out, err
 	}
 	out.Managed = owned(tags, s.cluster, p.name)
-	out.Deployment = delivery.DeploymentID(tags[tagDeployment])
+	out.Deployment = delivery.DeploymentID(decodeTag(tags[tagDeployment]))
 	out.Image, out.ImageID = cmp.Or(tags[tagImage], tags[tagImageID]), tags[tagImageID]
 	if p.template != nil {
 		out.CreatedAt = deref(p.template.CreateTime)

@@ -3,6 +3,7 @@ package asg
 import (
 	"crypto/sha256"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -33,7 +34,7 @@ func ownership(c delivery.Change) []tag {
 		{tagApplication, c.Cluster.Moniker.App},
 		{tagCluster, c.Cluster.Name()},
 		{tagServerGroup, c.Group},
-		{tagDeployment, tagValue(string(c.Deployment))},
+		{tagDeployment, encodeTag(string(c.Deployment))},
 		{tagChange, tagValue(string(c.Key))},
 	}
 }
@@ -51,6 +52,40 @@ func tagValue(s string) string {
 			return '_'
 		}
 	}, s)
+}
+
+// plain are the characters of a tag value that stand for themselves in encodeTag;
+// ASCII letters and digits do too.
+const plain = " _.:/+-@"
+
+// encodeTag writes a text that has to be read back: each byte that is not plain
+// becomes "=" and two hexadecimal digits. A stage's refId may hold anything.
+func encodeTag(s string) string {
+	var out strings.Builder
+	for _, b := range []byte(s) {
+		if b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || strings.IndexByte(plain, b) >= 0 {
+			out.WriteByte(b)
+		} else {
+			fmt.Fprintf(&out, "=%02X", b)
+		}
+	}
+	return out.String()
+}
+
+// decodeTag is the inverse of encodeTag. What encodeTag did not write stays as it is.
+func decodeTag(s string) string {
+	var out []byte
+	for i := 0; i < len(s); i++ {
+		if s[i] == '=' && i+2 < len(s) {
+			if b, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				out = append(out, byte(b))
+				i += 2
+				continue
+			}
+		}
+		out = append(out, s[i])
+	}
+	return string(out)
 }
 
 // owned reports whether the tags say that Slipway made this piece of the group.
