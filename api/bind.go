@@ -32,12 +32,14 @@ func param(c *gin.Context, name string) string {
 func checkPath(c *gin.Context) error {
 	for _, p := range c.Params {
 		value, err := url.PathUnescape(p.Value)
-		if err != nil || !utf8.ValidString(value) || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		if err != nil || !utf8.ValidString(value) || strings.ContainsFunc(value, isControl) {
 			return delivery.Errorf(delivery.Invalid, "path parameter %s holds characters that no name has", p.Key)
 		}
 	}
 	return nil
 }
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 // object is a JSON object whose keys are looked at one by one.
 type object map[string]json.RawMessage
@@ -139,9 +141,14 @@ func escapePointer(key string) string {
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
 }
 
-// checkJSON refuses malformed JSON, JSON that nests deeper than maxDepth, and
-// objects that have a key twice: two readers could read two documents from them.
+// checkJSON refuses malformed JSON, text that is not UTF-8, JSON that nests deeper
+// than maxDepth, and objects that have a key twice: two readers could read two
+// documents from them. encoding/json lets broken UTF-8 pass, and an answer that
+// repeats it breaks clients that do not.
 func checkJSON(body []byte) error {
+	if !utf8.Valid(body) {
+		return invalid("", fmt.Sprintf("malformed JSON at byte %d: not UTF-8", validPrefix(body)))
+	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	if err := checkValue(d, "", 0); err != nil {
@@ -151,6 +158,19 @@ func checkJSON(body []byte) error {
 		return invalid("", fmt.Sprintf("malformed JSON: something follows the document at byte %d", d.InputOffset()))
 	}
 	return nil
+}
+
+// validPrefix returns how many bytes come before the first that is not UTF-8.
+func validPrefix(text []byte) int {
+	at := 0
+	for at < len(text) {
+		r, size := utf8.DecodeRune(text[at:])
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		at += size
+	}
+	return at
 }
 
 func checkValue(d *json.Decoder, at string, depth int) error {

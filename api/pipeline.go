@@ -119,6 +119,11 @@ func bindPipeline(c *gin.Context) (delivery.Pipeline, error) {
 	if p.Name = strings.TrimSpace(p.Name); p.Name == "" && absentOrText(doc["name"]) {
 		findings = append(findings, delivery.Finding{Pointer: "/name", Message: "is required: a pipeline has a name"})
 	}
+	for key, text := range map[string]string{"id": p.ID, "name": p.Name} {
+		if message := unfit(text); message != "" {
+			findings = append(findings, delivery.Finding{Pointer: "/" + key, Message: message})
+		}
+	}
 	if !applicationName.MatchString(p.Application) && absentOrText(doc["application"]) {
 		findings = append(findings, delivery.Finding{Pointer: "/application", Message: fmt.Sprintf("%q is not the name of an application", p.Application)})
 	}
@@ -131,6 +136,21 @@ func bindPipeline(c *gin.Context) (delivery.Pipeline, error) {
 	p.Document = doc.raw()
 	keep(checkDefinition(p.Document))
 	return p, delivery.InvalidError("pipeline is not valid", inOrder(findings))
+}
+
+// maxName is the longest name or id of a pipeline in bytes: both stand in paths.
+const maxName = 255
+
+// unfit says why a path could not name what has this name, or nothing.
+func unfit(name string) string {
+	switch {
+	case len(name) > maxName:
+		return fmt.Sprintf("has %d bytes; %d are allowed", len(name), maxName)
+	case strings.ContainsFunc(name, isControl):
+		return "holds control characters"
+	default:
+		return ""
+	}
 }
 
 // absentOrText is false for a value whose type alone is wrong, which is said once.
@@ -230,11 +250,14 @@ func (s *Server) getPipelineHistory(c *gin.Context) error {
 	if err := q.err(); err != nil {
 		return err
 	}
+	out := []object{}
+	if limit == 0 { // the store takes it for no limit
+		return render(c, http.StatusOK, out)
+	}
 	revisions, err := s.store.PipelineHistory(c.Request.Context(), param(c, "id"), limit)
 	if err != nil {
 		return err
 	}
-	out := []object{}
 	for _, p := range revisions {
 		if err := s.authorize(principalOf(c), read, resource{p.Application}); err != nil {
 			return err

@@ -54,10 +54,9 @@ func missing(err error, what, id string) error {
 		message: what + " not found (id: " + id + ")"}
 }
 
-// invalid is an Invalid error about one place of the request.
+// invalid is an Invalid error about one place of the request, which its text names.
 func invalid(pointer, message string) error {
-	return &delivery.Error{Kind: delivery.Invalid, Message: message,
-		Findings: []delivery.Finding{{Pointer: pointer, Message: message}}}
+	return &delivery.Error{Kind: delivery.Invalid, Findings: []delivery.Finding{{Pointer: pointer, Message: message}}}
 }
 
 // describe turns any error into the document that clients see.
@@ -78,21 +77,13 @@ func describe(err error) v1.Problem {
 	default:
 		var e *delivery.Error
 		if errors.As(err, &e) {
-			p.Message = textOf(e)
+			p.Message = e.Error()
 		}
 		if row.status == http.StatusServiceUnavailable {
 			p.Hint = "the same request may succeed a moment later"
 		}
 	}
 	return p
-}
-
-// textOf is the error's text without saying a single finding twice.
-func textOf(e *delivery.Error) string {
-	if len(e.Findings) == 1 && e.Findings[0].Message == e.Message {
-		return e.Message
-	}
-	return e.Error()
 }
 
 func fieldErrors(findings []delivery.Finding) []v1.FieldError {

@@ -36,6 +36,7 @@ func TestErrorsHaveOneShape(t *testing.T) {
 		{"list for object", "POST", "/tasks", `[]`, 400, "invalid"},
 		{"null for object", "POST", "/tasks", `null`, 400, "invalid"},
 		{"key twice", "POST", "/tasks", `{"application":"a","application":"b"}`, 400, "invalid"},
+		{"broken UTF-8", "POST", "/tasks", "{\"description\":\"\xff\"}", 400, "invalid"},
 		{"deep nesting", "POST", "/tasks", `{"job":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`, 400, "invalid"},
 		{"large body", "POST", "/pipelines", `{"name":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "payload_too_large"},
 		{"bad query", "GET", "/applications/storefront/pipelines?limit=-1&statuses=NONSENSE", "", 400, "invalid"},
@@ -55,6 +56,23 @@ func TestErrorsHaveOneShape(t *testing.T) {
 				t.Errorf("requestId %v, header %q", a.get("requestId"), id)
 			}
 		})
+	}
+}
+
+// TestMessagesNameTheField: people read the message, not the list of fields.
+func TestMessagesNameTheField(t *testing.T) {
+	h := newHarness(t)
+	for body, want := range map[string]string{
+		`{"a":1,"a":2}`:          "/a: the key stands twice in one object",
+		"{\"a\":\"\u00e9\xff\"}": "malformed JSON at byte 8: not UTF-8",
+		`[]`:                     "the body is not a JSON object",
+	} {
+		if got := h.do("POST", "/tasks", body).want(400).get("message"); got != want {
+			t.Errorf("%s: message %q, want %q", body, got, want)
+		}
+		if strings.Count(h.log.String(), want) != 1 {
+			t.Errorf("%q is not once in the log:\n%s", want, h.log)
+		}
 	}
 }
 
@@ -152,6 +170,11 @@ func TestIdempotencyKey(t *testing.T) {
 	h.do("POST", "/pipelines", `{"application":"a","name":"q","stages":[{"type":"wait","waitTime":1}]}`).want(200)
 	h.do("POST", "/pipelines/a/q", "", "Idempotency-Key", "k3").want(202)
 	h.do("POST", "/tasks", task, "Idempotency-Key", strings.Repeat("k", 256)).want(400)
+	// A key is its user's own.
+	mine := h.do("POST", "/pipelines/a/q", "", "Idempotency-Key", "k4", "X-SPINNAKER-USER", "ann").want(202)
+	if yours := h.do("POST", "/pipelines/a/q", "", "Idempotency-Key", "k4", "X-SPINNAKER-USER", "joe").want(202); string(mine.body) == string(yours.body) {
+		t.Error("two users with the same key started one execution")
+	}
 }
 
 func TestIdempotentStartsAtOnceAreOne(t *testing.T) {

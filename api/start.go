@@ -30,7 +30,9 @@ func (s *Server) startPipeline(c *gin.Context) error {
 		return err
 	}
 	key := acceptedKeyOf(c)
-	start.IdempotencyKey, start.RequestHash = key.key, key.hash
+	if key.key != "" { // the key is the caller's own; neither name nor key holds a line feed
+		start.IdempotencyKey, start.RequestHash = principalOf(c).Name+"\n"+key.key, key.hash
+	}
 	e, created, err := s.store.CreateExecution(c.Request.Context(), start)
 	if err != nil {
 		if key.key != "" && delivery.KindOf(err) == delivery.Invalid {
@@ -92,7 +94,11 @@ func bindTrigger(c *gin.Context) (delivery.Trigger, error) {
 		return delivery.Trigger{}, err
 	}
 	at := ""
-	if inner, wrapped := unwrapTrigger(body); wrapped {
+	inner, wrapped, err := unwrapTrigger(body)
+	if err != nil {
+		return delivery.Trigger{}, err
+	}
+	if wrapped {
 		body, at = inner, "/trigger"
 	}
 	t := delivery.Trigger{Type: "manual", User: principalOf(c).Name, Document: body.raw()}
@@ -123,14 +129,18 @@ func bindTrigger(c *gin.Context) (delivery.Trigger, error) {
 }
 
 // unwrapTrigger returns the trigger inside {"trigger":{...}}, the form that newer
-// Spinnaker clients send.
-func unwrapTrigger(body object) (object, bool) {
+// Spinnaker clients send. A "trigger" that is no object is refused: ignoring it
+// would start the pipeline with defaults that nobody asked for.
+func unwrapTrigger(body object) (inner object, wrapped bool, err error) {
 	if _, plain := body["type"]; plain || body["parameters"] != nil {
-		return nil, false
+		return nil, false, nil
 	}
-	var inner object
-	if json.Unmarshal(body["trigger"], &inner) != nil || inner == nil {
-		return nil, false
+	raw, given := body["trigger"]
+	if !given || typeOf(raw) == "null" {
+		return nil, false, nil
 	}
-	return inner, true
+	if json.Unmarshal(raw, &inner) != nil {
+		return nil, false, invalid("/trigger", "must be an object, not "+typeOf(raw))
+	}
+	return inner, true, nil
 }

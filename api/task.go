@@ -99,7 +99,7 @@ func bindTask(c *gin.Context) (taskInput, error) {
 	}
 	var documents []object
 	if err := json.Unmarshal(body["job"], &documents); err != nil || len(documents) == 0 {
-		findings = append(findings, delivery.Finding{Pointer: "/job", Message: "must be a list of at least one object, not " + typeOf(body["job"])})
+		findings = append(findings, delivery.Finding{Pointer: "/job", Message: "must be a list of at least one object"})
 	}
 	for i, document := range documents {
 		j, wrong := bindJob(document, in.application)
