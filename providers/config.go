@@ -15,7 +15,8 @@ type AccountConfig struct {
 	Name string `yaml:"name"`
 	// Provider is "aws".
 	Provider string `yaml:"provider"`
-	// AccountID is the cloud's own number, shown to people.
+	// AccountID is the cloud's own number. Nothing is written with credentials
+	// that lead to another; empty is not checked.
 	AccountID   string   `yaml:"accountId"`
 	Environment string   `yaml:"environment"`
 	Regions     []string `yaml:"regions"`
@@ -48,7 +49,7 @@ func Open(ctx context.Context, accounts []AccountConfig) (*Registry, error) {
 			return nil, delivery.Errorf(delivery.Invalid, "account %s: unknown provider %q; there is %s", a.Name, a.Provider, asg.Provider)
 		}
 		session, err := aws.Open(ctx, aws.Options{
-			Account: a.Name, RoleARN: a.AssumeRole, ExternalID: a.ExternalID,
+			Account: a.Name, AccountID: a.AccountID, RoleARN: a.AssumeRole, ExternalID: a.ExternalID,
 			Endpoint: a.Endpoint, AccessKeyID: a.AccessKeyID, SecretAccessKey: a.SecretAccessKey,
 		})
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
+
+	"github.com/slipway-cd/slipway/delivery"
 )
 
 const (
@@ -35,6 +38,9 @@ const (
 type Options struct {
 	// Account is the configured name, used for role session names and messages.
 	Account string
+	// AccountID is the number of the account that the credentials must lead to;
+	// empty is not checked.
+	AccountID string
 	// RoleARN is assumed with the default chain's credentials; empty for none.
 	RoleARN string
 	// ExternalID is passed with RoleARN; empty for none.
@@ -58,8 +64,10 @@ func (Secret) GoString() string { return "[hidden]" }
 
 // Session is an account's way into AWS. It is safe for concurrent use.
 type Session struct {
-	account string
-	config  aws.Config
+	account   string
+	accountID string
+	config    aws.Config
+	verified  atomic.Bool
 }
 
 // Open prepares a session. It makes no call to AWS: wrong credentials show at
@@ -81,7 +89,7 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load AWS configuration of account %s: %w", o.Account, err)
 	}
-	s := &Session{account: o.Account, config: cfg}
+	s := &Session{account: o.Account, accountID: o.AccountID, config: cfg}
 	if o.RoleARN != "" {
 		s.config.Credentials = aws.NewCredentialsCache(assumeRole(cfg, o))
 	}
@@ -98,6 +106,24 @@ func (s *Session) Config(region string) aws.Config {
 
 // Account returns the configured name of the account.
 func (s *Session) Account() string { return s.account }
+
+// Verify returns Denied when the credentials lead to another account than the
+// configured one: nothing may be written there. It asks STS until it got an
+// answer that fits, and never again.
+func (s *Session) Verify(ctx context.Context, region string) error {
+	if s.accountID == "" || s.verified.Load() {
+		return nil
+	}
+	who, err := sts.NewFromConfig(s.Config(region)).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return Classify(err, "verify the credentials of account %s", s.account)
+	}
+	if got := aws.ToString(who.Account); got != s.accountID {
+		return delivery.Errorf(delivery.Denied, "the credentials of account %s lead to AWS account %s; configured is %s", s.account, got, s.accountID)
+	}
+	s.verified.Store(true)
+	return nil
+}
 
 func assumeRole(cfg aws.Config, o Options) aws.CredentialsProvider {
 	if cfg.Region == "" {

@@ -69,6 +69,35 @@ func TestAssumeRole(t *testing.T) {
 	}
 }
 
+func TestVerify(t *testing.T) {
+	world, url := endpoint(t)
+	o := aws.Options{Account: "prod", AccountID: "111122223333", Endpoint: url, AccessKeyID: "AKIAHOME", SecretAccessKey: "x"}
+	open := func(o aws.Options) *aws.Session {
+		session, err := aws.Open(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return session
+	}
+	right := open(o)
+	for range 3 {
+		if err := right.Verify(t.Context(), "us-east-1"); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := len(world.Log.Events()); n != 1 {
+		t.Errorf("%d events; want one call", n)
+	}
+	o.AccountID = "444455556666"
+	if err := open(o).Verify(t.Context(), "us-east-1"); delivery.KindOf(err) != delivery.Denied || !strings.Contains(err.Error(), "111122223333") {
+		t.Errorf("credentials of another account: %v", err)
+	}
+	o.AccountID = ""
+	if err := open(o).Verify(t.Context(), "us-east-1"); err != nil {
+		t.Errorf("without a configured number: %v", err)
+	}
+}
+
 func TestNoCredentials(t *testing.T) {
 	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"} {
 		t.Setenv(name, "")

@@ -19,6 +19,9 @@ func (t *Target) Apply(ctx context.Context, c delivery.Change) (delivery.Receipt
 	if c.Kind != delivery.SetRouting && !c.Cluster.Owns(c.Group) {
 		return delivery.Receipt{}, delivery.Errorf(delivery.Invalid, "server group %q is not of cluster %s", c.Group, c.Cluster.Name())
 	}
+	if err := t.session.Verify(ctx, t.region); err != nil {
+		return delivery.Receipt{}, err
+	}
 	switch c.Kind {
 	case delivery.CreateGroup:
 		return t.create(ctx, c)

@@ -15,6 +15,8 @@ import (
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/providers/aws"
+	"github.com/slipway-cd/slipway/providers/aws/asg"
 	"github.com/slipway-cd/slipway/providers/providertest"
 	"github.com/slipway-cd/slipway/simcloud"
 )
@@ -297,6 +299,26 @@ func TestAnotherLoadBalancer(t *testing.T) {
 	findings, err := c.target.Validate(t.Context(), c.Cluster(shop), spec)
 	if err != nil || len(findings) != 1 || findings[0].Pointer != "/loadBalancers/0" || !strings.Contains(findings[0].Message, "behind load balancer shop") {
 		t.Errorf("findings %+v, %v", findings, err)
+	}
+}
+
+// TestWrongAccount: with credentials of another account nothing is written.
+func TestWrongAccount(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	session, err := aws.Open(t.Context(), aws.Options{Account: account, AccountID: "999999999999", Endpoint: c.endpoint, AccessKeyID: "AKIATEST", SecretAccessKey: "secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := asg.New(session, region, asg.Options{})
+	if _, err := wrong.Apply(t.Context(), c.create(shop.ServerGroup(1), "shop-1.1", 0)); delivery.KindOf(err) != delivery.Denied {
+		t.Errorf("apply: %v", err)
+	}
+	if _, err := wrong.Validate(t.Context(), c.Cluster(shop), c.Spec("shop-1.1", 1, true)); delivery.KindOf(err) != delivery.Denied {
+		t.Errorf("validate: %v", err)
+	}
+	if n := c.Writes(); n != 0 {
+		t.Errorf("%d writes", n)
 	}
 }
 

@@ -43,6 +43,7 @@ type cloud struct {
 	compute  *ec2.Client
 	balance  *elb.Client
 	seeded   simaws.SeededRegion
+	endpoint string
 	balancer string // ARN
 	setUp    int    // writes that the set-up made
 }
@@ -56,7 +57,7 @@ func newCloud(t *testing.T) *cloud {
 	server := simaws.New(world, simaws.Options{PageSize: 2})
 	endpoint := httptest.NewServer(server)
 	t.Cleanup(endpoint.Close)
-	c := &cloud{world: world, seeded: server.SeedRegion(simaws.SeedRegion{
+	c := &cloud{world: world, endpoint: endpoint.URL, seeded: server.SeedRegion(simaws.SeedRegion{
 		Account: account, AccountID: accountID, AccessKey: "AKIATEST", Region: region,
 		Zones: []string{"us-east-1a", "us-east-1b", "us-east-1c"}, SecurityGroups: []string{"web", "admin", "db"},
 	})}
@@ -69,7 +70,7 @@ func newCloud(t *testing.T) *cloud {
 			t.Fatal(err)
 		}
 	}
-	session, err := aws.Open(t.Context(), aws.Options{Account: account, Endpoint: endpoint.URL, AccessKeyID: "AKIATEST", SecretAccessKey: "secret"})
+	session, err := aws.Open(t.Context(), aws.Options{Account: account, AccountID: accountID, Endpoint: endpoint.URL, AccessKeyID: "AKIATEST", SecretAccessKey: "secret"})
 	if err != nil {
 		t.Fatal(err)
 	}

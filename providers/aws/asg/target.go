@@ -54,6 +54,7 @@ type Options struct {
 
 // Target is Auto Scaling groups in one account and region.
 type Target struct {
+	session *aws.Session
 	account string
 	region  string
 	options Options
@@ -80,7 +81,7 @@ func New(session *aws.Session, region string, o Options) *Target {
 	}
 	cfg := session.Config(region)
 	return &Target{
-		account: session.Account(), region: region, options: o,
+		session: session, account: session.Account(), region: region, options: o,
 		groups:  autoscaling.NewFromConfig(cfg),
 		compute: ec2.NewFromConfig(cfg),
 		balance: elb.NewFromConfig(cfg),

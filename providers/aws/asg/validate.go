@@ -22,6 +22,9 @@ func (t *Target) Validate(ctx context.Context, cluster delivery.Cluster, spec de
 	if findings = s.check(cluster); len(findings) > 0 {
 		return findings, nil
 	}
+	if err := t.session.Verify(ctx, t.region); err != nil {
+		return nil, err
+	}
 	vpc := ""
 	if s.balancer() != "" {
 		found, problems, err := t.checkBalancer(ctx, cluster, s)
