@@ -11,6 +11,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
@@ -319,6 +320,29 @@ func TestWrongAccount(t *testing.T) {
 	}
 	if n := c.Writes(); n != 0 {
 		t.Errorf("%d writes", n)
+	}
+}
+
+// TestTwoNetworks: the security groups of a group behind no load balancer are of
+// the VPC of its subnets, also where other VPCs have some of the same names.
+func TestTwoNetworks(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	ofNetwork := map[string]string{c.seeded.SecurityGroups["web"]: c.seeded.VPC}
+	for range 4 {
+		more := c.addNetwork()
+		ofNetwork[more.SecurityGroups["web"]] = more.VPC
+	}
+	change := c.create(shop.ServerGroup(1), "shop-1.1", 0)
+	spec := c.Spec("shop-1.1", 0, false)
+	change.Spec = &spec
+	c.apply(t, change)
+	group := must(c.groups.DescribeAutoScalingGroups(t.Context(), &autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{change.Group}})).AutoScalingGroups[0]
+	subnet, _, _ := strings.Cut(*group.VPCZoneIdentifier, ",")
+	subnets := must(c.compute.DescribeSubnets(t.Context(), &ec2.DescribeSubnetsInput{SubnetIds: []string{subnet}})).Subnets
+	version := must(c.compute.DescribeLaunchTemplateVersions(t.Context(), &ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateId: group.LaunchTemplate.LaunchTemplateId})).LaunchTemplateVersions[0]
+	if got, want := ofNetwork[version.LaunchTemplateData.SecurityGroupIds[0]], *subnets[0].VpcId; got != want {
+		t.Errorf("security group of %s, subnets of %s", got, want)
 	}
 }
 

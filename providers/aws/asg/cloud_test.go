@@ -44,6 +44,7 @@ type cloud struct {
 	balance  *elb.Client
 	seeded   simaws.SeededRegion
 	endpoint string
+	server   *simaws.Cloud
 	balancer string // ARN
 	setUp    int    // writes that the set-up made
 }
@@ -57,10 +58,8 @@ func newCloud(t *testing.T) *cloud {
 	server := simaws.New(world, simaws.Options{PageSize: 2})
 	endpoint := httptest.NewServer(server)
 	t.Cleanup(endpoint.Close)
-	c := &cloud{world: world, endpoint: endpoint.URL, seeded: server.SeedRegion(simaws.SeedRegion{
-		Account: account, AccountID: accountID, AccessKey: "AKIATEST", Region: region,
-		Zones: []string{"us-east-1a", "us-east-1b", "us-east-1c"}, SecurityGroups: []string{"web", "admin", "db"},
-	})}
+	c := &cloud{world: world, endpoint: endpoint.URL, server: server}
+	c.seeded = c.addNetwork()
 	for _, image := range []simcloud.Image{
 		{Name: "shop-1.0", BootDelay: 2 * time.Second},
 		{Name: "shop-1.1", BootDelay: 2 * time.Second},
@@ -82,6 +81,14 @@ func newCloud(t *testing.T) *cloud {
 	})
 	c.setUp = c.Writes()
 	return c
+}
+
+// addNetwork makes a VPC with subnets and security groups.
+func (c *cloud) addNetwork() simaws.SeededRegion {
+	return c.server.SeedRegion(simaws.SeedRegion{
+		Account: account, AccountID: accountID, AccessKey: "AKIATEST", Region: region,
+		Zones: []string{"us-east-1a", "us-east-1b", "us-east-1c"}, SecurityGroups: []string{"web", "admin", "db"},
+	})
 }
 
 // addBalancer makes an ALB with a listener on port 80 and returns its ARN.

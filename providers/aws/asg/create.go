@@ -133,10 +133,18 @@ func (n *creation) templateData(img image, security []string) *ec2types.RequestL
 	return data
 }
 
-// findVPC fills in the load balancer's VPC.
+// findVPC fills in the load balancer's VPC, or that of the subnets.
 func (n *creation) findVPC(ctx context.Context) error {
-	if n.settings.balancer() == "" || n.vpc != "" {
+	if n.vpc != "" {
 		return nil
+	}
+	if n.settings.balancer() == "" {
+		found, findings, err := n.network(ctx, n.settings)
+		if err != nil {
+			return err
+		}
+		n.vpc = found
+		return delivery.InvalidError("server group "+n.change.Group, findings)
 	}
 	balancer, err := n.Target.loadBalancer(ctx, n.settings.balancer())
 	n.vpc = deref(balancer.VpcId)

@@ -63,15 +63,12 @@ func literal(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`).Replace(s)
 }
 
-// resolveSecurityGroups turns names and ids into ids, within one VPC when it is known.
+// resolveSecurityGroups turns names and ids into ids, within one VPC.
 func (t *Target) resolveSecurityGroups(ctx context.Context, wanted []string, vpc string) ([]string, []delivery.Finding, error) {
 	if len(wanted) == 0 {
 		return nil, nil, nil
 	}
-	in := &ec2.DescribeSecurityGroupsInput{}
-	if vpc != "" {
-		in.Filters = []ec2types.Filter{{Name: ptr("vpc-id"), Values: []string{vpc}}}
-	}
+	in := &ec2.DescribeSecurityGroupsInput{Filters: []ec2types.Filter{{Name: ptr("vpc-id"), Values: []string{vpc}}}}
 	var all []ec2types.SecurityGroup
 	for pages := ec2.NewDescribeSecurityGroupsPaginator(t.compute, in); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
@@ -87,12 +84,8 @@ func (t *Target) resolveSecurityGroups(ctx context.Context, wanted []string, vpc
 			return deref(g.GroupId) == name || deref(g.GroupName) == name
 		})
 		if at < 0 {
-			where := t.region
-			if vpc != "" {
-				where = vpc
-			}
 			findings = append(findings, delivery.Finding{
-				Pointer: fmt.Sprintf("/securityGroups/%d", i), Message: fmt.Sprintf("no security group %q in %s", name, where),
+				Pointer: fmt.Sprintf("/securityGroups/%d", i), Message: fmt.Sprintf("no security group %q in %s", name, vpc),
 			})
 			continue
 		}
@@ -101,10 +94,9 @@ func (t *Target) resolveSecurityGroups(ctx context.Context, wanted []string, vpc
 	return ids, findings, nil
 }
 
-// resolveSubnets returns the subnets for the spec's zones. vpc is the load
-// balancer's; without one it is the VPC of the subnet type, or the default VPC.
+// resolveSubnets returns the VPC's subnets for the spec's zones.
 func (t *Target) resolveSubnets(ctx context.Context, s settings, vpc string) ([]string, []delivery.Finding, error) {
-	all, err := t.subnets(ctx, s, vpc)
+	all, err := t.subnets(ctx, vpc)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -139,26 +131,51 @@ func (t *Target) resolveSubnets(ctx context.Context, s settings, vpc string) ([]
 	return ids, findings, nil
 }
 
-func (t *Target) subnets(ctx context.Context, s settings, vpc string) ([]ec2types.Subnet, error) {
-	var filters []ec2types.Filter
-	if vpc == "" && s.SubnetType == "" {
+// network returns the VPC of a spec that names no load balancer: that of its
+// subnet type's subnets, else the default VPC. Security groups are looked up in
+// it; those of another VPC of the same name would be refused at launch.
+func (t *Target) network(ctx context.Context, s settings) (string, []delivery.Finding, error) {
+	if s.SubnetType == "" {
 		answer, err := t.compute.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{
 			Filters: []ec2types.Filter{{Name: ptr("is-default"), Values: []string{"true"}}},
 		})
 		if err != nil {
-			return nil, aws.Classify(err, "describe the default VPC")
+			return "", nil, aws.Classify(err, "describe the default VPC")
 		}
 		if len(answer.Vpcs) == 0 {
-			return nil, nil
+			return "", []delivery.Finding{{Pointer: "/subnetType", Message: "is missing, and " + t.region + " has no default VPC"}}, nil
 		}
-		vpc = deref(answer.Vpcs[0].VpcId)
+		return deref(answer.Vpcs[0].VpcId), nil, nil
 	}
+	all, err := t.subnets(ctx, "")
+	if err != nil {
+		return "", nil, err
+	}
+	var networks []string
+	for _, n := range all {
+		if vpc := deref(n.VpcId); serves(n, s.SubnetType) && !slices.Contains(networks, vpc) {
+			networks = append(networks, vpc)
+		}
+	}
+	switch len(networks) {
+	case 0:
+		return "", []delivery.Finding{{Pointer: "/subnetType", Message: fmt.Sprintf("no subnet of type %q in %s", s.SubnetType, t.region)}}, nil
+	case 1:
+		return networks[0], nil, nil
+	default:
+		return "", []delivery.Finding{{Pointer: "/subnetType", Message: fmt.Sprintf("subnets of type %q are in %d VPCs (%s); say which, as \"%s (name of the VPC)\"",
+			s.SubnetType, len(networks), strings.Join(networks, ", "), s.SubnetType)}}, nil
+	}
+}
+
+// subnets returns those of a VPC, or all when vpc is empty.
+func (t *Target) subnets(ctx context.Context, vpc string) ([]ec2types.Subnet, error) {
+	in := &ec2.DescribeSubnetsInput{}
 	if vpc != "" {
-		filters = append(filters, ec2types.Filter{Name: ptr("vpc-id"), Values: []string{vpc}})
+		in.Filters = []ec2types.Filter{{Name: ptr("vpc-id"), Values: []string{vpc}}}
 	}
 	var out []ec2types.Subnet
-	pages := ec2.NewDescribeSubnetsPaginator(t.compute, &ec2.DescribeSubnetsInput{Filters: filters})
-	for pages.HasMorePages() {
+	for pages := ec2.NewDescribeSubnetsPaginator(t.compute, in); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, aws.Classify(err, "describe subnets")

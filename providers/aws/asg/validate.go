@@ -32,13 +32,19 @@ func (t *Target) Validate(ctx context.Context, cluster delivery.Cluster, spec de
 			return nil, err
 		}
 		findings, vpc = append(findings, problems...), found
+	} else {
+		found, problems, err := t.network(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		findings, vpc = append(findings, problems...), found
 	}
 	_, problems, err := t.resolveImage(ctx, s.AMIName)
 	if err != nil {
 		return nil, err
 	}
 	findings = append(findings, problems...)
-	if s.balancer() != "" && vpc == "" {
+	if vpc == "" {
 		return findings, nil // without the VPC nothing can be said of subnets
 	}
 	if _, problems, err = t.resolveSubnets(ctx, s, vpc); err != nil {
