@@ -58,54 +58,69 @@ func (t *Target) Validate(ctx context.Context, cluster delivery.Cluster, spec de
 // checkBalancer checks load balancer, listener and rule, and returns the load
 // balancer's VPC; empty when it does not exist.
 func (t *Target) checkBalancer(ctx context.Context, cluster delivery.Cluster, s settings) (string, []delivery.Finding, error) {
-	const pointer = "/loadBalancers/0"
-	finding := func(pointer, format string, args ...any) []delivery.Finding {
-		return []delivery.Finding{{Pointer: pointer, Message: fmt.Sprintf(format, args...)}}
-	}
 	balancer, err := t.loadBalancer(ctx, s.balancer())
 	if delivery.KindOf(err) == delivery.NotFound {
-		return "", finding(pointer, "no load balancer %q in %s", s.balancer(), t.region), nil
+		return "", finding(atBalancer, "no load balancer %q in %s", s.balancer(), t.region), nil
 	}
 	if err != nil {
 		return "", nil, err
 	}
 	vpc := deref(balancer.VpcId)
 	if balancer.Type != "" && balancer.Type != elbtypes.LoadBalancerTypeEnumApplication {
-		return vpc, finding(pointer, "%s is a load balancer of type %s; weights need type application", s.balancer(), balancer.Type), nil
+		return vpc, finding(atBalancer, "%s is a load balancer of type %s; weights need type application", s.balancer(), balancer.Type), nil
 	}
 	found, err := t.survey(ctx, cluster, s.balancer())
 	if err != nil {
 		return "", nil, err
 	}
+	if problems := found.checkRule(s); len(problems) > 0 {
+		return vpc, problems, nil
+	}
+	elsewhere, err := t.elsewhere(ctx, found)
+	if err != nil {
+		return "", nil, err
+	}
+	if elsewhere != "" {
+		return vpc, finding(atBalancer, "server groups of cluster %s are behind load balancer %s; a cluster has one", cluster.Name(), elsewhere), nil
+	}
+	return vpc, nil, nil
+}
+
+const atBalancer = "/loadBalancers/0"
+
+func finding(pointer, format string, args ...any) []delivery.Finding {
+	return []delivery.Finding{{Pointer: pointer, Message: fmt.Sprintf(format, args...)}}
+}
+
+// checkRule tells what keeps the load balancer's rule from taking one more
+// server group of the cluster.
+func (found *survey) checkRule(s settings) []delivery.Finding {
 	if s.ListenerPort != 0 && !slices.ContainsFunc(found.rules, func(r rule) bool { return r.port == s.ListenerPort }) {
-		return vpc, finding("/listenerPort", "load balancer %s has no listener on port %d", s.balancer(), s.ListenerPort), nil
+		return finding("/listenerPort", "load balancer %s has no listener on port %d", s.balancer(), s.ListenerPort)
 	}
 	chosen := found.pickRule(s.ListenerPort)
 	if chosen == nil {
-		return vpc, finding(pointer, "load balancer %s has no listener", s.balancer()), nil
+		return finding(atBalancer, "load balancer %s has no listener", s.balancer())
 	}
 	if _, ok := chosen.final(); !ok {
-		return vpc, finding(pointer, "the default rule of port %d neither forwards nor answers itself", chosen.port), nil
+		return finding(atBalancer, "the default rule of port %d neither forwards nor answers itself", chosen.port)
 	}
 	if other := found.second(chosen); other != nil {
-		return vpc, finding(pointer, "two rules of %s, of ports %d and %d, forward to cluster %s; weights can be moved in one only: let the other redirect or remove it",
-			s.balancer(), chosen.port, other.port, cluster.Name()), nil
-	}
-	if elsewhere, err := t.elsewhere(ctx, found); err != nil || elsewhere != "" {
-		return vpc, finding(pointer, "server groups of cluster %s are behind load balancer %s; a cluster has one", cluster.Name(), elsewhere), err
+		return finding(atBalancer, "two rules of %s, of ports %d and %d, forward to cluster %s; weights can be moved in one only: let the other redirect or remove it",
+			s.balancer(), chosen.port, other.port, found.cluster.Name())
 	}
 	destinations := chosen.destinations()
 	for _, d := range destinations {
 		if found.ownerOf(deref(d.TargetGroupArn)) == nil {
-			return vpc, finding(pointer, "the rule of port %d forwards to target group %s, which is not of cluster %s",
-				chosen.port, nameOfTargetGroup(deref(d.TargetGroupArn)), cluster.Name()), nil
+			return finding(atBalancer, "the rule of port %d forwards to target group %s, which is not of cluster %s",
+				chosen.port, nameOfTargetGroup(deref(d.TargetGroupArn)), found.cluster.Name())
 		}
 	}
 	if len(destinations) >= maxDestinations {
-		return vpc, finding(pointer, "the rule of port %d forwards to %d target groups already; AWS allows %d: destroy old server groups first",
-			chosen.port, len(destinations), maxDestinations), nil
+		return finding(atBalancer, "the rule of port %d forwards to %d target groups already; AWS allows %d: destroy old server groups first",
+			chosen.port, len(destinations), maxDestinations)
 	}
-	return vpc, nil, nil
+	return nil
 }
 
 // elsewhere returns the name of another load balancer that a group with
