@@ -139,7 +139,7 @@ func (s State) route(step Step, seen delivery.Snapshot, now time.Time) (State, *
 		return s.fail(&delivery.Failure{Kind: delivery.NotFound.String(), Step: s.stepName(), Message: "the routing disappeared"}), nil
 	}
 	if !delivery.SameWeights(seen.Routing.Weights, step.Weights) {
-		s.WroteRouting = true
+		s.WroteRouting, s.Weighted = true, true
 		c := s.change(delivery.SetRouting, fmt.Sprintf("step/%d/route", s.Step))
 		c.Weights, c.Fingerprint = step.Weights, seen.Routing.Fingerprint
 		return s.apply(c, "set the weights of "+seen.Routing.LoadBalancer, now)
@@ -187,6 +187,9 @@ func (s State) shrink(step Step, seen delivery.Snapshot, now time.Time) (State, 
 		if healthy, floor := s.healthyAfter(step, seen), s.floor(); healthy < floor {
 			return s.awaitStreak1(fmt.Sprintf("%d healthy instances before %s shrinks, %d would be left", floor, g.Name, healthy), now)
 		}
+		if step.Old[i] > sick(src) && certain(g, step.Old[i]) == 0 {
+			return s.awaitStreak1(fmt.Sprintf("%s to be certain to keep a healthy instance", g.Name), now)
+		}
 		c := s.resize(g.Name, delivery.Pinned(step.Old[i]), fmt.Sprintf("step/%d/shrink/%s", s.Step, g.Name))
 		return s.apply(c, "shrink "+g.Name, now)
 	}
@@ -201,7 +204,7 @@ func (s State) shrink(step Step, seen delivery.Snapshot, now time.Time) (State, 
 }
 
 // healthyAfter is how many healthy instances are certain to be left once the
-// step's shrinking is done: the cloud may choose healthy ones to go.
+// step's shrinking is done.
 func (s State) healthyAfter(step Step, seen delivery.Snapshot) int {
 	n := 0
 	if g := seen.Group(s.Input.Group); g != nil {
@@ -209,12 +212,21 @@ func (s State) healthyAfter(step Step, seen delivery.Snapshot) int {
 	}
 	for i, src := range s.sources() {
 		if g := seen.Group(src.Name); g != nil {
-			leaving := max(0, max(g.Capacity.Desired, len(g.Instances))-step.Old[i])
-			n += min(max(0, g.Healthy()-leaving), step.Old[i])
+			n += certain(g, step.Old[i])
 		}
 	}
 	return n
 }
+
+// certain is how many healthy instances a group is certain to keep when it
+// shrinks: the cloud may choose healthy ones to go.
+func certain(g *delivery.ServerGroup, to int) int {
+	leaving := max(0, max(g.Capacity.Desired, len(g.Instances))-to)
+	return min(max(0, g.Healthy()-leaving), to)
+}
+
+// sick is how many of a group's instances were not healthy before.
+func sick(g RecordedGroup) int { return max(0, g.Capacity.Desired-g.Healthy) }
 
 // betweenSteps runs the gate and the pause that follow a step.
 func (s State) betweenSteps(now time.Time) (State, *Decision) {
@@ -297,7 +309,7 @@ func (s State) clean(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 		s.Waiting = "connections to drain"
 		return s, &Decision{Await: &Await{For: s.Waiting, Until: until, Deadline: until}}
 	}
-	s, late := s.wait("destroy "+excess[0], s.cleanTimeout(), now)
+	s, late := s.wait(destroying+excess[0], s.cleanTimeout(), now)
 	if late != nil {
 		return s.finish(delivery.DeploymentSucceeded, nil), nil
 	}
@@ -305,6 +317,9 @@ func (s State) clean(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 	c.Group = excess[0]
 	return s, &Decision{Apply: &c}
 }
+
+// destroying begins what is waited for while a group is destroyed.
+const destroying = "destroy "
 
 // excess returns the managed groups without traffic that are beyond MaxRemaining,
 // oldest first. In a cluster behind no router, traffic means instances.
@@ -317,7 +332,7 @@ func (s State) excess(seen delivery.Snapshot) []string {
 	var out []string
 	for i := 0; i < len(groups)-s.Input.Strategy.MaxRemaining; i++ {
 		g := groups[i]
-		if g.Managed && g.Name != s.Input.Group && !seen.Serving(g.Name) {
+		if g.Managed && g.Name != s.Input.Group && !seen.Serving(g.Name) && (s.LastDestroy == "" || s.LastDestroy == g.Name) {
 			out = append(out, g.Name)
 		}
 	}

@@ -133,7 +133,8 @@ func (s State) trafficIsBack(seen delivery.Snapshot) bool {
 	return delivery.SameWeights(seen.Routing.Weights, s.Before.Weights)
 }
 
-// removeNew destroys the new group with all its pieces.
+// removeNew destroys the new group with all its pieces. What it served is over
+// by then: a destroyed group cuts its connections off.
 func (s State) removeNew(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 	g := seen.Group(s.Input.Group)
 	if g == nil {
@@ -142,6 +143,10 @@ func (s State) removeNew(seen delivery.Snapshot, now time.Time) (State, *Decisio
 	s.Streak = 0
 	if s.foreign(g) {
 		return s, nil
+	}
+	if until := s.StepDone.Add(s.Input.Capabilities.Drain); s.Weighted && now.Before(until) {
+		s.Waiting = "connections to drain"
+		return s, &Decision{Await: &Await{For: s.Waiting, Until: until, Deadline: until}}
 	}
 	c := s.change(delivery.DestroyGroup, "rollback/destroy")
 	c.Group = g.Name

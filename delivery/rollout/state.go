@@ -3,6 +3,7 @@ package rollout
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/slipway-cd/slipway/delivery"
@@ -75,6 +76,9 @@ type State struct {
 	// zero. WroteRouting is true once this step decided to write weights.
 	Routed       time.Time `json:"routed,omitzero"`
 	WroteRouting bool      `json:"wroteRouting,omitempty"`
+	// Weighted is true once the new group was to have weight: from then on it may
+	// hold connections.
+	Weighted bool `json:"weighted,omitempty"`
 	// StepDone is when the present step had its effect; zero before.
 	StepDone time.Time `json:"stepDone,omitzero"`
 	// Answered is the id of the last gate that was answered.
@@ -82,9 +86,12 @@ type State struct {
 	// Paused is when a pause began; zero when not paused.
 	Paused time.Time `json:"paused,omitzero"`
 	// Canceled is the reason of a cancel; CanceledBy who asked.
-	CancelRequested bool              `json:"cancelRequested,omitempty"`
-	Cause           *delivery.Failure `json:"cause,omitempty"`
-	Outcome         *Outcome          `json:"outcome,omitempty"`
+	CancelRequested bool `json:"cancelRequested,omitempty"`
+	// LastDestroy is the group whose destruction is carried to its end although
+	// the cleaning up was canceled; empty without one.
+	LastDestroy string            `json:"lastDestroy,omitempty"`
+	Cause       *delivery.Failure `json:"cause,omitempty"`
+	Outcome     *Outcome          `json:"outcome,omitempty"`
 	// HealthBack is true once a rollback saw the old groups as healthy as they
 	// were at consecutive looks.
 	HealthBack bool `json:"healthBack,omitempty"`
@@ -136,13 +143,18 @@ func Start(in Input) State { return State{Input: in, Phase: Preparing} }
 
 // Cancel asks for a rollback to the recorded state. It has no effect once the
 // deployment rolls back or is finished. One that only cleans up has replaced the
-// old groups already: it stops destroying them and has succeeded.
+// old groups already: it begins no further destruction and has succeeded.
 func (s State) Cancel(by delivery.Principal, reason string) State {
 	switch {
 	case s.Phase == RollingBack || s.Phase == Finished || s.CancelRequested:
 		return s
 	case s.Phase == Cleaning:
-		return s.finish(delivery.DeploymentSucceeded, nil)
+		group, underWay := strings.CutPrefix(s.Waiting, destroying)
+		if !underWay {
+			return s.finish(delivery.DeploymentSucceeded, nil)
+		}
+		s.LastDestroy = group
+		return s
 	}
 	message := "canceled by " + by.Name
 	if reason != "" {

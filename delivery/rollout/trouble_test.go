@@ -117,6 +117,49 @@ func TestTroubleWhileCleaning(t *testing.T) {
 	}
 }
 
+// TestCancelInTheMiddleOfADestruction finishes what it began with: half a group
+// would be left over.
+func TestCancelInTheMiddleOfADestruction(t *testing.T) {
+	older := fakecloud.Existing{Name: "shop-prod-v001", Image: "old", Capacity: delivery.Pinned(2), Weight: 100}
+	unused := fakecloud.Existing{Name: "shop-prod-v000", Image: "oldest"}
+	d := newDrive(rollout.Input{Group: "shop-prod-v002", Spec: delivery.GroupSpec{Image: "new", LoadBalancer: "lb", Capacity: delivery.Pinned(2)},
+		Strategy: strategy(t, `{"strategy":"rolling","maxRemainingAsgs":1}`)}, calm(), unused, older)
+	d.at = func(d *drive) {
+		for _, g := range d.cloud.Truth().Groups {
+			if d.state.Phase == rollout.Cleaning && !g.Complete {
+				d.state = d.state.Cancel(delivery.Principal{Name: "joe"}, "")
+			}
+		}
+	}
+	if got := d.run(t); got.Status != delivery.DeploymentSucceeded {
+		t.Fatalf("%+v %v", got, got.Failure)
+	}
+	if left := d.cloud.Truth().Groups; len(left) != 2 || !left[0].Complete || !left[1].Complete {
+		t.Errorf("left are %s", settled(d.cloud.Truth()))
+	}
+}
+
+// TestEveryOldGroupKeepsAHealthyInstance: one of two old groups is half sick when
+// its turn to shrink comes. The other one alone would hold the floor.
+func TestEveryOldGroupKeepsAHealthyInstance(t *testing.T) {
+	half := func(name string) fakecloud.Existing {
+		return fakecloud.Existing{Name: name, Image: "old", Capacity: delivery.Pinned(2), Weight: 50}
+	}
+	d := newDrive(rollout.Input{Group: "shop-prod-v002", Spec: delivery.GroupSpec{Image: "new", LoadBalancer: "lb", Capacity: delivery.Pinned(8)},
+		Strategy: strategy(t, `{"strategy":"rolling","maxSurge":2}`)}, calm(), half("shop-prod-v000"), half("shop-prod-v001"))
+	d.cloud.Bound(fakecloud.Bounds{Floor: 4, Ceiling: 10})
+	hurt := false
+	d.at = func(d *drive) {
+		if !hurt && !d.state.Routed.IsZero() {
+			hurt = true
+			d.cloud.FlapIn("shop-prod-v000", time.Minute)
+		}
+	}
+	if got := d.run(t); got.Status != delivery.DeploymentSucceeded || !hurt {
+		t.Fatalf("%+v %v", got, got.Failure)
+	}
+}
+
 func TestLongPausesDoNotCount(t *testing.T) {
 	d := newDrive(rollout.Input{Spec: delivery.GroupSpec{Image: "new", LoadBalancer: "lb", Capacity: delivery.Pinned(3)},
 		Strategy: strategy(t, `{"strategy":"rolling","maxSurge":1,"pauseBetweenBatches":600,"deadlineSec":300}`)}, calm(), v000(3))

@@ -41,13 +41,15 @@ type Cloud struct {
 	// rule holds the stored weights, effective what the data plane does.
 	rule, effective map[string]int
 	effectiveAt     time.Time
-	revision        int
-	nextID          int
-	past            []delivery.Snapshot
-	writes          []Write
-	closed          bool
-	bounds          Bounds
-	violations      []string
+	// zeroAt is when a group's last traffic was taken away.
+	zeroAt     map[string]time.Time
+	revision   int
+	nextID     int
+	past       []delivery.Snapshot
+	writes     []Write
+	closed     bool
+	bounds     Bounds
+	violations []string
 }
 
 type group struct {
@@ -70,6 +72,7 @@ type instance struct {
 	launched  time.Time
 	healthyAt time.Time // zero: never
 	sickUntil time.Time // flapping
+	sickSince time.Time
 	dead      bool
 	leavingAt time.Time // zero: stays
 	replaceAt time.Time // for bad images
@@ -89,7 +92,7 @@ type Write struct {
 // healthy, with traffic on those with weight.
 func New(cluster delivery.Cluster, config Config, existing ...Existing) *Cloud {
 	c := &Cloud{config: config, rng: rand.New(rand.NewSource(config.Seed)), cluster: cluster, at: config.Now(),
-		groups: map[string]*group{}, rule: map[string]int{}, effective: map[string]int{},
+		groups: map[string]*group{}, rule: map[string]int{}, effective: map[string]int{}, zeroAt: map[string]time.Time{},
 		bounds: Bounds{Ceiling: 1 << 30}}
 	for i, e := range existing {
 		g := &group{name: e.Name, image: e.Image, created: c.at.Add(time.Duration(i-1000) * time.Minute), capacity: e.Capacity,
@@ -140,12 +143,12 @@ func (c *Cloud) Kill() { c.hurt(func(in *instance, now time.Time) { in.dead = tr
 
 // Flap makes a random instance unhealthy for a while.
 func (c *Cloud) Flap(d time.Duration) {
-	c.hurt(func(in *instance, now time.Time) { in.sickUntil = now.Add(d) })
+	c.hurt(func(in *instance, now time.Time) { in.sickSince, in.sickUntil = now, now.Add(d) })
 }
 
 // FlapIn makes a random instance of one group unhealthy for a while.
 func (c *Cloud) FlapIn(group string, d time.Duration) {
-	c.hurt(func(in *instance, now time.Time) { in.sickUntil = now.Add(d) }, group)
+	c.hurt(func(in *instance, now time.Time) { in.sickSince, in.sickUntil = now, now.Add(d) }, group)
 }
 
 // hurt does something to a random healthy instance of the groups, or of any.
@@ -227,6 +230,11 @@ func (c *Cloud) nextEvent(now time.Time) time.Time {
 // reconcile does what the cloud does by itself at c.at.
 func (c *Cloud) reconcile() {
 	if !c.effectiveAt.IsZero() && !c.effectiveAt.After(c.at) {
+		for name, weight := range c.effective {
+			if weight > 0 && c.rule[name] == 0 {
+				c.zeroAt[name] = c.at
+			}
+		}
 		c.effective = clone(c.rule)
 		c.effectiveAt = time.Time{}
 	}

@@ -2,6 +2,7 @@ package fakecloud
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/slipway-cd/slipway/delivery"
 )
@@ -105,10 +106,28 @@ func (c *Cloud) checkWrite(ch delivery.Change) {
 		if removing && c.config.Router && (c.rule[ch.Group] > 0 || c.effective[ch.Group] > 0) {
 			c.violate("I4 %s while %s has weight %d (effective %d)", ch, ch.Group, c.rule[ch.Group], c.effective[ch.Group])
 		}
+		if at, served := c.zeroAt[ch.Group]; ch.Kind == delivery.DestroyGroup && served && c.at.Sub(at) < c.config.Drain {
+			c.violate("I4 %s %s after its last request", ch, c.at.Sub(at))
+		}
 		if g := c.groups[ch.Group]; g != nil && ch.Kind == delivery.DestroyGroup && !g.managed {
 			c.violate("I14 destroy of %s, which is not managed", ch.Group)
 		}
 	}
+}
+
+// checkShrink holds that a group with traffic keeps a healthy instance when it
+// shrinks. An instance that was hurt so lately that nobody could know is allowed for.
+func (c *Cloud) checkShrink(ch delivery.Change, healthyBefore int) {
+	if ch.Kind != delivery.ResizeGroup || healthyBefore == 0 || c.healthyIn(ch.Group) > 0 || c.rule[ch.Group] == 0 {
+		return
+	}
+	for _, in := range c.groups[ch.Group].instances {
+		known := c.at.Add(-c.config.Faults.StaleFor - time.Second)
+		if in.sickSince.After(known) || in.replaces && in.launched.After(known) || in.healthyAt.IsZero() {
+			return
+		}
+	}
+	c.violate("I1 %s leaves no healthy instance behind weight %d", ch, c.rule[ch.Group])
 }
 
 func (c *Cloud) healthyIn(name string) int {

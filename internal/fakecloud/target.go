@@ -129,6 +129,7 @@ func (c *Cloud) Apply(ctx context.Context, ch delivery.Change) (delivery.Receipt
 	if err := delivery.Guard(c.snapshot(), ch); err != nil {
 		return delivery.Receipt{}, err
 	}
+	healthy := c.healthyIn(ch.Group)
 	receipt, err := c.apply(ch)
 	if err != nil {
 		return delivery.Receipt{}, err
@@ -136,6 +137,7 @@ func (c *Cloud) Apply(ctx context.Context, ch delivery.Change) (delivery.Receipt
 	if receipt.Wrote != "" {
 		c.writes = append(c.writes, Write{At: c.at, Change: ch, Action: receipt.Wrote})
 		c.reconcile()
+		c.checkShrink(ch, healthy)
 		c.check(receipt.Wrote)
 		if after {
 			return delivery.Receipt{}, delivery.Errorf(delivery.Transient, "connection reset after %s", receipt.Wrote)
