@@ -64,6 +64,12 @@ func serve(ctx context.Context, s settings, logger *slog.Logger) (err error) {
 	if err := lockData(s.Data, &open); err != nil {
 		return err
 	}
+	// Before anything is started: a port in use is told at once and stops nothing
+	// that others use. Who connects meanwhile waits in the listener's queue.
+	listeners, err := bind(s, &open)
+	if err != nil {
+		return err
+	}
 	var demo *simulation
 	if s.Simulate {
 		if demo, err = joinSimulator(ctx, &s, logger, &open); err != nil {
@@ -95,17 +101,18 @@ func serve(ctx context.Context, s settings, logger *slog.Logger) (err error) {
 	if err := startWorker(ctx, client, records, deps, &open); err != nil {
 		return err
 	}
-	at, failed, err := listen(s, server, &open)
-	if err != nil {
-		return err
-	}
-	if err := writeAddresses(s.Data, at); err != nil {
+	failed := listeners.serve(server, &open)
+	at := listeners.addresses()
+	if err := writeAddresses(s.Data, at, &open); err != nil {
 		return err
 	}
 	greet(os.Stdout, at, demo)
 	select {
 	case <-ctx.Done():
 		logger.Info("stopping; open deploys go on with the next start")
+		if demo != nil {
+			demo.decideStay(ctx, records)
+		}
 		return nil
 	case err := <-failed:
 		return err
@@ -195,27 +202,45 @@ func background(open *closers, f func(ctx context.Context)) {
 	})
 }
 
-// listen serves the API and, on a listener of its own, metrics and health.
-func listen(s settings, server *api.Server, open *closers) (addresses, <-chan error, error) {
-	at := addresses{PID: os.Getpid()}
-	failed := make(chan error, 2)
+// listeners are the two that a process has.
+type listeners struct{ api, metrics net.Listener }
+
+func bind(s settings, open *closers) (listeners, error) {
+	var bound listeners
 	for _, l := range []struct {
 		flag, address string
-		handler       http.Handler
-		url           *string
-	}{
-		{"--metrics-listen", s.MetricsListen, server.AdminHandler(), &at.Metrics},
-		{"--listen", s.Listen, server.Handler(), &at.API},
-	} {
+		to            *net.Listener
+	}{{"--listen", s.Listen, &bound.api}, {"--metrics-listen", s.MetricsListen, &bound.metrics}} {
 		listener, err := net.Listen("tcp", l.address)
 		if err != nil {
-			return at, nil, delivery.Errorf(delivery.Unavailable, "%s %s: %w", l.flag, l.address, err)
+			return bound, delivery.Errorf(delivery.Unavailable, "%s %s: %w", l.flag, l.address, err)
 		}
-		*l.url = "http://" + listener.Addr().String()
-		srv := server.HTTPServer(l.handler)
+		*l.to = listener
+		open.add(func() error { // a server that serves it closes it earlier
+			if err := listener.Close(); !errors.Is(err, net.ErrClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	return bound, nil
+}
+
+func (l listeners) addresses() addresses {
+	return addresses{PID: os.Getpid(), API: "http://" + l.api.Addr().String(), Metrics: "http://" + l.metrics.Addr().String()}
+}
+
+// serve answers on both listeners; what ends one of them comes out of failed.
+func (l listeners) serve(server *api.Server, open *closers) (failed <-chan error) {
+	ended := make(chan error, 2)
+	for _, one := range []struct {
+		listener net.Listener
+		handler  http.Handler
+	}{{l.metrics, server.AdminHandler()}, {l.api, server.Handler()}} {
+		srv := server.HTTPServer(one.handler)
 		go func() {
-			if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-				failed <- fmt.Errorf("serve %s: %w", l.flag, err)
+			if err := srv.Serve(one.listener); !errors.Is(err, http.ErrServerClosed) {
+				ended <- fmt.Errorf("serve %s: %w", one.listener.Addr(), err)
 			}
 		}()
 		open.add(func() error {
@@ -228,20 +253,25 @@ func listen(s settings, server *api.Server, open *closers) (addresses, <-chan er
 		})
 	}
 	open.add(func() error { server.Stop(); return nil }) // ends the event streams first
-	return at, failed, nil
+	return ended
 }
 
-// writeAddresses replaces slipwayd.json in one step, so that no reader sees half of it.
-func writeAddresses(dir string, at addresses) error {
+// writeAddresses replaces slipwayd.json in one step, so that no reader sees half
+// of it. An orderly end removes it: its process id may be another's by then.
+func writeAddresses(dir string, at addresses, open *closers) error {
 	data, err := json.Marshal(at)
 	if err != nil {
 		return err
 	}
-	next := filepath.Join(dir, addressFile+".next")
-	if err := os.WriteFile(next, append(data, '\n'), 0o600); err != nil {
-		return delivery.Errorf(delivery.Unavailable, "write %s: %w", next, err)
+	path := filepath.Join(dir, addressFile)
+	if err := os.WriteFile(path+".next", append(data, '\n'), 0o600); err != nil {
+		return delivery.Errorf(delivery.Unavailable, "write %s: %w", path, err)
 	}
-	return os.Rename(next, filepath.Join(dir, addressFile))
+	if err := os.Rename(path+".next", path); err != nil {
+		return delivery.Errorf(delivery.Unavailable, "write %s: %w", path, err)
+	}
+	open.add(func() error { return os.Remove(path) })
+	return nil
 }
 
 // greet says where the process is and, in the demo, what to do next.

@@ -33,7 +33,7 @@ func command() *cobra.Command {
 		Use:           "slipwayd",
 		Short:         "Slipway, a multi-cloud continuous-delivery server",
 		Version:       version,
-		Args:          cobra.NoArgs,
+		Args:          noArguments,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -47,9 +47,20 @@ func command() *cobra.Command {
 			return serve(cmd.Context(), s, logger)
 		},
 	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	s.bind(root.Flags())
 	root.AddCommand(simulatorCommand())
 	return root
+}
+
+func noArguments(cmd *cobra.Command, args []string) error { return usage(cobra.NoArgs(cmd, args)) }
+
+// usage gives a mistake on the command line its kind.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return delivery.Errorf(delivery.Invalid, "%w; see slipwayd --help", err)
 }
 
 func newLogger(level string) (*slog.Logger, error) {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -23,7 +24,7 @@ import (
 
 // The simulator runs in a process of its own, so that the simulated clouds
 // outlive a killed slipwayd, as real ones do. It ends with an orderly end of
-// slipwayd, or by itself when it hears nothing for a while.
+// slipwayd when no deploy is open, or by itself when it hears nothing for a while.
 const (
 	simulatorStart    = 15 * time.Second // real time until simulator.json must be there
 	simulatorInterval = 50 * time.Millisecond
@@ -37,7 +38,7 @@ func simulatorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "simulator",
 		Short: "Run the cloud simulator alone; slipwayd --simulate starts it by itself",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			logger, err := newLogger("info")
 			if err != nil {
@@ -56,6 +57,8 @@ func simulatorCommand() *cobra.Command {
 type simulation struct {
 	file   simulator.Endpoints
 	logger *slog.Logger
+	// stay leaves it running when slipwayd ends in an orderly way.
+	stay bool
 }
 
 // startSimulator connects to the simulator of the data folder, or starts one.
@@ -64,7 +67,8 @@ func startSimulator(ctx context.Context, data string, logger *slog.Logger) (*sim
 	if s.reachable(ctx, data) {
 		return s, nil
 	}
-	if err := spawnSimulator(data); err != nil {
+	ended, err := spawnSimulator(data)
+	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, simulatorStart)
@@ -75,6 +79,8 @@ func startSimulator(ctx context.Context, data string, logger *slog.Logger) (*sim
 		select {
 		case <-ctx.Done():
 			return nil, delivery.Errorf(delivery.Unavailable, "the simulator did not start within %s; see %s", simulatorStart, simulatorLog(data))
+		case err := <-ended:
+			return nil, delivery.Errorf(delivery.Unavailable, "the simulator ended when it started (%v); see %s", err, simulatorLog(data))
 		case <-ticker.C:
 			if s.reachable(ctx, data) {
 				return s, nil
@@ -119,18 +125,18 @@ func (s *simulation) loadBalancer(region string) string {
 }
 
 // spawnSimulator starts this binary's simulator in a session of its own: a
-// signal to slipwayd's terminal must not reach it.
-func spawnSimulator(data string) error {
+// signal to slipwayd's terminal must not reach it. ended receives when it ends.
+func spawnSimulator(data string) (ended <-chan error, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return fmt.Errorf("find own binary: %w", err)
+		return nil, fmt.Errorf("find own binary: %w", err)
 	}
 	if err := os.Remove(filepath.Join(data, simulator.EndpointsFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return delivery.Errorf(delivery.Unavailable, "remove the old simulator.json: %w", err)
+		return nil, delivery.Errorf(delivery.Unavailable, "remove the old simulator.json: %w", err)
 	}
 	log, err := os.OpenFile(simulatorLog(data), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return delivery.Errorf(delivery.Unavailable, "open the simulator's log: %w", err)
+		return nil, delivery.Errorf(delivery.Unavailable, "open the simulator's log: %w", err)
 	}
 	defer log.Close()
 	cmd := exec.Command(self, "simulator", "--data", data)
@@ -143,9 +149,11 @@ func spawnSimulator(data string) error {
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start the simulator: %w", err)
+		return nil, fmt.Errorf("start the simulator: %w", err)
 	}
-	return cmd.Process.Release()
+	died := make(chan error, 1)
+	go func() { died <- cmd.Wait() }()
+	return died, nil
 }
 
 // reachable reads simulator.json and asks whether who wrote it still lives.
@@ -175,7 +183,50 @@ func (s *simulation) control(ctx context.Context, path string) error {
 	return nil
 }
 
-// beat tells the simulator that somebody uses it until ctx ends, and then to stop.
+// work is what decideStay needs of the store.
+type work interface {
+	Executions(ctx context.Context, f delivery.ExecutionFilter) ([]delivery.Execution, error)
+	Deployments(ctx context.Context, execution delivery.ExecutionID) ([]delivery.Deployment, error)
+}
+
+// decideStay leaves the simulated clouds running while work is open: a deploy
+// that goes on with the next start must find the server groups it made.
+func (s *simulation) decideStay(ctx context.Context, records work) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	open, err := openWork(ctx, records)
+	if err != nil {
+		s.logger.Warn("open deploys were not read", "error", err)
+	}
+	if s.stay = open || err != nil; s.stay {
+		s.logger.Info("deploys are open; the simulated clouds stay for ten minutes", "stop", "curl -X POST "+s.file.Control+"/stop")
+	}
+}
+
+// openWork reports whether an execution or a rollback that it left is not over.
+// It looks at the newest executions; the demo has no more.
+func openWork(ctx context.Context, records work) (bool, error) {
+	recent, err := records.Executions(ctx, delivery.ExecutionFilter{Type: delivery.PipelineExecution, Limit: 200})
+	if err != nil {
+		return false, err
+	}
+	for _, e := range recent {
+		if !e.Status.Complete() {
+			return true, nil
+		}
+		deployments, err := records.Deployments(ctx, e.ID)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(deployments, func(d delivery.Deployment) bool { return !d.Status.Complete() }) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// beat tells the simulator that somebody uses it until ctx ends, and then to stop
+// unless it is to stay.
 func (s *simulation) beat(ctx context.Context) {
 	ticker := time.NewTicker(heartbeatInterval)
 	defer ticker.Stop()
@@ -186,8 +237,12 @@ func (s *simulation) beat(ctx context.Context) {
 				s.logger.Warn("simulator does not answer", "error", err)
 			}
 		case <-ctx.Done():
-			if err := s.control(context.WithoutCancel(ctx), "/stop"); err != nil {
-				s.logger.Warn("simulator was not stopped", "error", err)
+			path := "/stop"
+			if s.stay {
+				path = "/heartbeat" // its ten minutes begin now
+			}
+			if err := s.control(context.WithoutCancel(ctx), path); err != nil {
+				s.logger.Warn("simulator does not answer", "error", err)
 			}
 			return
 		}
