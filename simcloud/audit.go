@@ -20,8 +20,8 @@ type AuditConfig struct {
 	Ceilings map[string]int `json:"ceilings,omitempty"`
 	// Drain is the simulated time that must lie between a group's last request and its destruction.
 	Drain time.Duration `json:"drain,omitempty"`
-	// Reaction is the simulated time for which an instance that lost its health by itself still counts for the floor:
-	// nobody can react at once. 30 s when 0.
+	// Reaction is the simulated time for which an instance that lost its health by itself still counts for the floor, and
+	// its target group may be without a healthy target: nobody can react at once. 30 s when 0.
 	Reaction time.Duration `json:"reaction,omitempty"`
 	// Principals are those whose writes are judged for ownership; all when empty.
 	Principals []string `json:"principals,omitempty"`
@@ -76,6 +76,7 @@ func Audit(events []Event, config AuditConfig) []Violation {
 	a := &audit{
 		config: config, resources: map[string]*resource{}, rules: map[string]*ruleView{},
 		targets: map[string]map[string]string{}, groupOf: map[string]string{}, machines: map[string]string{},
+		lost:  map[string]time.Time{},
 		ended: map[string]int64{}, clusters: map[string]*cluster{},
 	}
 	for _, e := range events {
@@ -97,6 +98,7 @@ type audit struct {
 	targets   map[string]map[string]string // target group -> instance -> state
 	groupOf   map[string]string            // instance -> account/region/group
 	machines  map[string]string            // instance -> state of the machine; "died" when nobody ended it
+	lost      map[string]time.Time         // target group -> when a target last lost its health by itself
 	ended     map[string]int64             // deployment -> Seq of its end
 	clusters  map[string]*cluster          // by account/region/cluster
 }
@@ -154,9 +156,12 @@ func (a *audit) take(e Event) {
 	case WeightsEffective:
 		a.weightsEffective(e)
 	case RoutedUnhealthy:
+		if a.bereaved(e.Resource) {
+			return
+		}
 		a.violate("I1", e.Resource, "%d requests to targets that are not healthy, the last to %s, which was %s", e.Count, e.Instance, e.State)
 	case RequestUnserved:
-		if e.State == "503" {
+		if e.State == "503" && !a.bereaved(e.Resource) {
 			a.violate("I1", e.Resource, "%d requests to a target group without usable targets", e.Count)
 		}
 	case DeploymentEnded:

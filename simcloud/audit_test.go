@@ -327,19 +327,33 @@ func TestAuditCatches(t *testing.T) {
 	}
 }
 
-// TestAuditKnowsTheDead lets a group take a machine out of rotation at once after it ended.
+// TestAuditKnowsTheDead lets a group take a machine out of rotation at once after it ended, and a write that was decided
+// before take the last two.
 func TestAuditKnowsTheDead(t *testing.T) {
 	for name, test := range map[string]struct {
 		states []string
-		want   int
-	}{"killed": {[]string{"terminated"}, 0}, "shut down by a write": {[]string{"shutting-down", "terminated"}, 1}} {
+		wait   time.Duration
+		want   string
+	}{
+		"killed":                       {[]string{"terminated"}, 0, ""},
+		"killed long before the write": {[]string{"terminated"}, time.Minute, "I1 I2"},
+		"shut down by a write":         {[]string{"shutting-down", "terminated"}, 0, "I1 I2"},
+	} {
 		s := begun()
 		for _, state := range test.states {
 			s.add(simcloud.Event{Kind: simcloud.InstanceStateChanged, Resource: "i-" + oldGroup + "-1", Group: oldGroup, State: state})
 		}
 		s.targets(oldGroup, "draining", 1)
-		if found := simcloud.Audit(s.events, strict); len(found) != test.want {
-			t.Errorf("%s: violations = %v, want %d", name, found, test.want)
+		s.at = s.at.Add(test.wait)
+		s.targets(oldGroup, "draining", 2, 3)
+		config := strict
+		config.Floors = map[string]int{"shop-prod": 1}
+		var found []string
+		for _, v := range simcloud.Audit(s.events, config) {
+			found = append(found, v.Invariant)
+		}
+		if got := strings.Join(found, " "); got != test.want {
+			t.Errorf("%s: violations %q, want %q", name, got, test.want)
 		}
 	}
 }

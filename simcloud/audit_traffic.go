@@ -171,15 +171,22 @@ func (a *audit) targetMoved(e Event) {
 	}
 	group := a.resources[e.Resource]
 	if e.State == string(TargetUnhealthy) || e.Reason == ReasonInvalidState || a.machines[e.Instance] == died {
+		a.lost[e.Resource] = e.At
 		if c := a.cluster(group); c != nil {
 			c.lost = append(c.lost, e.At)
 		}
 		return
 	}
-	if a.inRotation(e.Resource) && a.healthy(e.Resource) == 0 {
+	if a.inRotation(e.Resource) && a.healthy(e.Resource) == 0 && !a.bereaved(e.Resource) {
 		a.violate("I1", e.Resource, "the last healthy target, %s, was taken out of a group that has weight", e.Instance)
 	}
 	a.checkFloor(group)
+}
+
+// bereaved tells whether a target group lost a target by itself so lately that nobody could know when they decided.
+func (a *audit) bereaved(targetGroup string) bool {
+	at, ok := a.lost[targetGroup]
+	return ok && a.event.At.Sub(at) < a.config.Reaction
 }
 
 // died is the state of a machine that came to its end without being told to.
