@@ -1,0 +1,161 @@
+package refusals
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// cluster returns the cluster object of a deploy stage. changes are pairs of a
+// field and its JSON; the JSON "" leaves the field out.
+func cluster(changes ...string) string {
+	fields := map[string]json.RawMessage{
+		"account": json.RawMessage(`"aws-sim"`), "application": json.RawMessage(`"storefront"`),
+		"cloudProvider": json.RawMessage(`"aws"`), "stack": json.RawMessage(`"prod"`),
+		"strategy": json.RawMessage(`"rolling"`), "maxSurge": json.RawMessage(`1`),
+		"capacity":          json.RawMessage(`{"min":1,"max":2,"desired":1}`),
+		"availabilityZones": json.RawMessage(`{"us-east-1":["us-east-1a","us-east-1b"]}`),
+		"loadBalancers":     json.RawMessage(`["storefront"]`), "securityGroups": json.RawMessage(`["storefront"]`),
+		"instanceType": json.RawMessage(`"m6i.large"`), "amiName": json.RawMessage(`"storefront-1.1"`),
+	}
+	for i := 0; i+1 < len(changes); i += 2 {
+		if changes[i+1] == "" {
+			delete(fields, changes[i])
+			continue
+		}
+		fields[changes[i]] = json.RawMessage(changes[i+1])
+	}
+	out, err := json.Marshal(fields)
+	if err != nil {
+		panic(fmt.Sprintf("%v: %v", changes, err)) // a mistake in the table
+	}
+	return string(out)
+}
+
+// stage is a deploy stage; requisites is a JSON list.
+func stage(refID, requisites, cluster string) string {
+	return fmt.Sprintf(`{"refId":%q,"requisiteStageRefIds":%s,"type":"deploy","name":"Deploy","clusters":[%s]}`, refID, requisites, cluster)
+}
+
+func document(name, stages string) string {
+	return fmt.Sprintf(`{"application":"storefront","name":%q,"parameterConfig":[{"name":"image","default":"storefront-1.1"}],"stages":[%s]}`, name, stages)
+}
+
+// TestBadPipelinesAreNotSaved: what is wrong whatever the clouds hold is refused
+// when the pipeline is saved.
+func TestBadPipelinesAreNotSaved(t *testing.T) {
+	w := newWorld(t)
+	w.application(t)
+	one := func(changes ...string) string { return document("p", stage("1", "[]", cluster(changes...))) }
+	for _, test := range []struct{ name, body, pointer string }{
+		{"malformed JSON", `{"application":"storefront","name":"p","stages":[}`, ""},
+		{"a list instead of an object", `[]`, ""},
+		{"no body", ``, ""},
+		{"a key twice", `{"application":"storefront","application":"other","name":"p","stages":[]}`, "/application"},
+		{"a name of the wrong type", `{"application":"storefront","name":7,"stages":[]}`, "/name"},
+		{"stages of the wrong type", `{"application":"storefront","name":"p","stages":{}}`, "/stages"},
+		{"a stage of the wrong type", document("p", `"deploy"`), "/stages/0"},
+		{"an unknown stage type", document("p", `{"refId":"1","type":"deplyo"}`), "/stages/0/type"},
+		{"a cycle of two", document("p", stage("1", `["2"]`, cluster())+","+stage("2", `["1"]`, cluster("stack", `"two"`))), "/stages/0/requisiteStageRefIds"},
+		{"a stage that waits for itself", document("p", stage("1", `["1"]`, cluster())), "/stages/0/requisiteStageRefIds/0"},
+		{"an unknown stage to wait for", document("p", stage("1", `["9"]`, cluster())), "/stages/0/requisiteStageRefIds/0"},
+		{"two stages of one refId", document("p", stage("1", `[]`, cluster())+","+stage("1", `[]`, cluster("stack", `"two"`))), "/stages/1/refId"},
+		{"capacity min above max", one("capacity", `{"min":3,"max":1,"desired":1}`), "/stages/0/clusters/0/capacity/min"},
+		{"capacity desired above max", one("capacity", `{"min":0,"max":1,"desired":2}`), "/stages/0/clusters/0/capacity/desired"},
+		{"capacity with a max of 0", one("capacity", `{"min":1,"max":0,"desired":0}`), "/stages/0/clusters/0/capacity/min"},
+		{"negative capacity", one("capacity", `{"min":-1,"max":1,"desired":1}`), "/stages/0/clusters/0/capacity/min"},
+		{"half an instance", one("capacity", `{"min":1,"max":2,"desired":1.5}`), "/stages/0/clusters/0/capacity/desired"},
+		{"capacity in words", one("capacity", `{"min":"one","max":2,"desired":1}`), "/stages/0/clusters/0/capacity/min"},
+		{"capacity of the wrong type", one("capacity", `3`), "/stages/0/clusters/0/capacity"},
+		{"no capacity", one("capacity", ""), "/stages/0/clusters/0/capacity"},
+		{"no account", one("account", ""), "/stages/0/clusters/0/account"},
+		{"an account of the wrong type", one("account", `["aws-sim"]`), "/stages/0/clusters/0/account"},
+		{"no image", one("amiName", ""), "/stages/0/clusters/0/amiName"},
+		{"an image of the wrong type", one("amiName", `{"name":"x"}`), "/stages/0/clusters/0/amiName"},
+		{"zones as a list", one("availabilityZones", `["us-east-1a"]`), "/stages/0/clusters/0/availabilityZones"},
+		{"a zone that is no list", one("availabilityZones", `{"us-east-1":"us-east-1a"}`), "/stages/0/clusters/0/availabilityZones/us-east-1"},
+		{"a load balancer that is no list", one("loadBalancers", `"storefront"`), "/stages/0/clusters/0/loadBalancers"},
+		{"two load balancers", one("loadBalancers", `["storefront","other"]`), "/stages/0/clusters/0/loadBalancers"},
+		{"an unknown strategy", one("strategy", `"rollling"`), "/stages/0/clusters/0/strategy"},
+		{"a strategy of the wrong type", one("strategy", `7`), "/stages/0/clusters/0/strategy"},
+		{"a surge in words", one("maxSurge", `"some"`), "/stages/0/clusters/0/maxSurge"},
+		{"nothing may move", one("maxSurge", `0`, "maxUnavailable", `0`), "/stages/0/clusters/0/maxSurge"},
+		{"a pause in words", one("pauseBetweenBatches", `"long"`), "/stages/0/clusters/0/pauseBetweenBatches"},
+		{"an expression that does not end", one("amiName", `"${parameters.image"`), "/stages/0/clusters/0/amiName"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			before := w.traces(t)
+			status, p := w.post(t, "/pipelines", test.body)
+			if status != 400 || p.Status != 400 || !p.names(test.pointer) {
+				t.Errorf("%d %+v, want 400 at %q", status, p, test.pointer)
+			}
+			if diff := cmp.Diff(before, w.traces(t)); diff != "" {
+				t.Errorf("something was made (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestBadStartsAreRefused: what only the configuration and the cloud can tell is
+// refused when the pipeline is started, before the execution is recorded.
+func TestBadStartsAreRefused(t *testing.T) {
+	w := newWorld(t)
+	w.application(t)
+	const nothing = `{}`
+	const at = "/stages/0/clusters/0"
+	for i, test := range []struct{ name, cluster, body, pointer string }{
+		{"an unknown account", cluster("account", `"aws-prod"`), nothing, at + "/account"},
+		{"another provider", cluster("cloudProvider", `"gce"`), nothing, at + "/cloudProvider"},
+		{"an unknown region", cluster("availabilityZones", `{"eu-north-1":["eu-north-1a"]}`), nothing, at + "/availabilityZones/eu-north-1"},
+		{"an unknown zone", cluster("availabilityZones", `{"us-east-1":["us-east-1a","us-east-1z"]}`), nothing, at + "/availabilityZones/us-east-1/1"},
+		{"an unknown kind of subnet", cluster("subnetType", `"internal (main)"`), nothing, at + "/subnetType"},
+		{"an unknown image", cluster("amiName", `"storefront-9.9"`), nothing, at + "/amiName"},
+		{"an unknown image id", cluster("amiName", `"ami-00000000000000000"`), nothing, at + "/amiName"},
+		{"an image with a wild card", cluster("amiName", `"storefront-1.*"`), nothing, at + "/amiName"},
+		{"an unknown image in a parameter", cluster("amiName", `"${parameters.image}"`), `{"parameters":{"image":"storefront-9.9"}}`, at + "/amiName"},
+		{"a parameter of the wrong type", cluster("amiName", `"${parameters.image}"`), `{"parameters":{"image":["storefront-1.1"]}}`, at + "/amiName"},
+		{"an unknown load balancer", cluster("loadBalancers", `["shop"]`), nothing, at + "/loadBalancers/0"},
+		{"an unknown port", cluster("listenerPort", `8443`), nothing, at + "/listenerPort"},
+		{"an unknown security group", cluster("securityGroups", `["storefront","admin"]`), nothing, at + "/securityGroups/1"},
+		{"no instance type", cluster("instanceType", ""), nothing, at + "/instanceType"},
+		{"a setting of the wrong type", cluster("healthCheckGracePeriod", `"long"`), nothing, at + "/healthCheckGracePeriod"},
+		{"a foreign target group", cluster("targetGroups", `["mine"]`), nothing, at + "/targetGroups"},
+		{"another cluster's load balancer", cluster("stack", `"other"`), nothing, at + "/loadBalancers/0"},
+		{"malformed JSON", cluster(), `{"parameters":`, ""},
+		{"parameters of the wrong type", cluster(), `{"parameters":["storefront-1.1"]}`, "/parameters"},
+		{"a trigger of the wrong type", cluster(), `{"type":7}`, "/type"},
+		{"a list for a trigger", cluster(), `[]`, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			name := fmt.Sprintf("start-%d", i)
+			if status, p := w.post(t, "/pipelines", document(name, stage("1", "[]", test.cluster))); status != 200 {
+				t.Fatalf("save: %d %+v", status, p)
+			}
+			before := w.traces(t)
+			status, p := w.post(t, "/pipelines/storefront/"+name, test.body)
+			if status != 400 || p.Status != 400 || !p.names(test.pointer) {
+				t.Errorf("%d %+v, want 400 at %q", status, p, test.pointer)
+			}
+			if diff := cmp.Diff(before, w.traces(t)); diff != "" {
+				t.Errorf("something was made (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestGoodInputLeavesTraces shows that the tests above would see something.
+func TestGoodInputLeavesTraces(t *testing.T) {
+	w := newWorld(t)
+	w.application(t)
+	if status, p := w.post(t, "/pipelines", document("p", stage("1", "[]", cluster("amiName", `"${parameters.image}"`)))); status != 200 {
+		t.Fatalf("save: %d %+v", status, p)
+	}
+	if status, p := w.post(t, "/pipelines/storefront/p", `{"parameters":{"image":"storefront-1.0"}}`); status != 202 {
+		t.Fatalf("start: %d %+v", status, p)
+	}
+	if diff := cmp.Diff(traces{Pipelines: 1, Executions: 1, Starts: 1}, w.traces(t)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
