@@ -56,7 +56,7 @@ func (s *Server) streamEvents(c *gin.Context) error {
 			return err
 		}
 		if over || !follow {
-			return stream.end()
+			return stream.end(over)
 		}
 		if sent > 0 {
 			silent = s.now()
@@ -190,12 +190,13 @@ func (t *eventStream) flush() error {
 	return nil
 }
 
-// end closes a stream after its last event.
-func (t *eventStream) end() error {
+// end closes a stream after its last event. Nothing more will ever come when the
+// execution is over.
+func (t *eventStream) end(over bool) error {
 	if t.open {
 		return t.flush()
 	}
-	if t.after > 0 {
+	if over && t.after > 0 {
 		return send(t.c, http.StatusNoContent, nil)
 	}
 	if err := t.start(); err != nil {

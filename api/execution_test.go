@@ -249,6 +249,10 @@ func TestEventsWithoutFollowing(t *testing.T) {
 	}
 	h.engine.run(id)
 	h.stream(path).want("1 execution RUNNING", "end")
+	// 204 would tell a reader to stop for good, and more is to come.
+	if a := h.do("GET", path, "", "Last-Event-ID", "1").want(200); len(a.body) != 0 {
+		t.Errorf("body %q", a.body)
+	}
 }
 
 func TestEventStreamsEndWhenTheServerStops(t *testing.T) {
