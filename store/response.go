@@ -40,6 +40,23 @@ func (s *Store) Response(ctx context.Context, scope, key, requestHash string) (d
 	return r, nil
 }
 
+// ForgetResponses removes the answers that were kept before the given time and
+// returns how many there were. Their keys can be used anew.
+func (s *Store) ForgetResponses(ctx context.Context, before time.Time) (forgotten int64, err error) {
+	err = s.write(ctx, func(tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, `DELETE FROM responses WHERE created_us < ?`, before.UnixMicro())
+		if err != nil {
+			return err
+		}
+		forgotten, err = result.RowsAffected()
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("forget responses: %w", err)
+	}
+	return forgotten, nil
+}
+
 func responseIn(ctx context.Context, from reader, scope, key, requestHash string) (delivery.StoredResponse, error) {
 	var r delivery.StoredResponse
 	found, err := first(from.QueryRowContext(ctx, `SELECT request_hash, status, body FROM responses WHERE scope = ? AND key = ?`, scope, key),

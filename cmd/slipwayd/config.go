@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -90,7 +91,9 @@ func (s *settings) read(given map[string]bool) error {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&fromFile); err != nil && !errors.Is(err, io.EOF) {
-		return delivery.Errorf(delivery.Invalid, "%s: %w", s.file, err)
+		// The decoder names Go's types, which mean nothing to who wrote the file.
+		text := regexp.MustCompile(` in type \S+`).ReplaceAllString(err.Error(), "")
+		return delivery.Errorf(delivery.Invalid, "%s: %s", s.file, text)
 	}
 	for name, field := range map[string]struct{ flag, file *string }{
 		"listen": {&s.Listen, &fromFile.Listen}, "metrics-listen": {&s.MetricsListen, &fromFile.MetricsListen},

@@ -85,6 +85,7 @@ func serve(ctx context.Context, s settings, logger *slog.Logger) (err error) {
 		return err
 	}
 	open.add(records.Close)
+	background(&open, func(ctx context.Context) { forgetAnswers(ctx, records, logger) })
 	if s.Simulate {
 		if err := seed(ctx, records); err != nil {
 			return err
@@ -134,6 +135,29 @@ func lockData(dir string, open *closers) error {
 	}
 	open.add(lock.Unlock)
 	return nil
+}
+
+// Answers to requests with an Idempotency-Key are kept for answersKept: longer
+// than any client repeats a request.
+const (
+	answersKept    = 7 * 24 * time.Hour
+	forgetInterval = time.Hour
+)
+
+// forgetAnswers removes old answers until ctx ends.
+func forgetAnswers(ctx context.Context, records *store.Store, logger *slog.Logger) {
+	ticker := time.NewTicker(forgetInterval)
+	defer ticker.Stop()
+	for {
+		if _, err := records.ForgetResponses(ctx, time.Now().Add(-answersKept)); err != nil && ctx.Err() == nil {
+			logger.Warn("old answers were not removed", "error", err)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // measuredStore counts the executions that end.

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"time"
+
 	"fmt"
 	"slices"
 	"testing"
@@ -166,4 +168,12 @@ func responses(t *testing.T, open Opener) {
 	kept, err = s.RememberResponse(ctx, "POST /tasks ann", "k", bodiless)
 	noError(t, err)
 	same(t, kept, bodiless)
+	forgotten, err := s.ForgetResponses(ctx, time.Now().Add(-time.Hour))
+	noError(t, err)
+	same(t, forgotten, 0)
+	forgotten, err = s.ForgetResponses(ctx, time.Now().Add(time.Second))
+	noError(t, err)
+	same(t, forgotten, 2)
+	_, err = s.Response(ctx, "POST /tasks joe", "k", "h1")
+	kind(t, delivery.NotFound, err)
 }

@@ -124,6 +124,7 @@ CREATE TABLE responses (
     created_us   INTEGER NOT NULL,
     PRIMARY KEY (scope, key)
 ) STRICT;
+CREATE INDEX responses_by_age ON responses (created_us);
 
 -- +goose Down
 DROP TABLE responses;
