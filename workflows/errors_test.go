@@ -96,3 +96,18 @@ func TestStarterStartsEverythingOnce(t *testing.T) {
 		t.Errorf("started %v, still in the outbox %v", f.started, store.outbox)
 	}
 }
+
+// TestACancelOvertakesPauseAndResume: buttons that would do nothing say so.
+func TestACancelOvertakesPauseAndResume(t *testing.T) {
+	x := &execution{canceled: true}
+	if err := x.acceptUncanceled(Command{}); !kindIs(err, delivery.Conflict.String()) {
+		t.Errorf("a pause after a cancel: %v, want a conflict", err)
+	}
+	if err := x.accept(Command{}); err != nil {
+		t.Errorf("a second cancel: %v", err)
+	}
+	x = &execution{}
+	if err := x.acceptUncanceled(Command{}); err != nil {
+		t.Errorf("a pause: %v", err)
+	}
+}

@@ -196,8 +196,9 @@ func (x *execution) nextVersion() Progress {
 func (x *execution) handleCommands(ctx workflow.Context) error {
 	for _, h := range []struct {
 		name   string
+		accept func(Command) error
 		handle func(workflow.Context, Command)
-	}{{updateCancel, x.cancel}, {updatePause, x.pause}, {updateResume, x.resume}} {
+	}{{updateCancel, x.accept, x.cancel}, {updatePause, x.acceptUncanceled, x.pause}, {updateResume, x.acceptUncanceled, x.resume}} {
 		handler := func(ctx workflow.Context, c Command) error {
 			ctx, _ = workflow.NewDisconnectedContext(ctx)
 			if err := x.command.Lock(ctx); err != nil {
@@ -207,13 +208,13 @@ func (x *execution) handleCommands(ctx workflow.Context) error {
 			if err := workflow.Await(ctx, func() bool { return x.loaded }); err != nil {
 				return err
 			}
-			if err := x.accept(c); err != nil {
+			if err := h.accept(c); err != nil {
 				return err
 			}
 			h.handle(ctx, c)
 			return nil
 		}
-		err := workflow.SetUpdateHandlerWithOptions(ctx, h.name, handler, workflow.UpdateHandlerOptions{Validator: x.accept})
+		err := workflow.SetUpdateHandlerWithOptions(ctx, h.name, handler, workflow.UpdateHandlerOptions{Validator: h.accept})
 		if err != nil {
 			return err
 		}
@@ -228,6 +229,14 @@ func (x *execution) accept(Command) error {
 		return temporal.NewNonRetryableApplicationError("execution "+string(x.ID)+" is complete", delivery.Conflict.String(), nil)
 	}
 	return nil
+}
+
+// acceptUncanceled refuses a pause or a resume that a cancel has overtaken.
+func (x *execution) acceptUncanceled(c Command) error {
+	if x.canceled {
+		return temporal.NewNonRetryableApplicationError("execution "+string(x.ID)+" is being canceled", delivery.Conflict.String(), nil)
+	}
+	return x.accept(c)
 }
 
 // cancel stops everything. What runs has cancelGrace to end by itself.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -82,8 +83,23 @@ func (a *Activities) project(ctx context.Context, e delivery.Execution, at time.
 	if err != nil {
 		return err
 	}
-	_, err = a.deps.Store.ProjectExecution(ctx, e, list)
+	stored, err := a.deps.Store.ProjectExecution(ctx, e, list)
+	if stored {
+		a.tell(ctx, list)
+	}
 	return err
+}
+
+// tell writes progress to the log: transitions and changes at Info, looks at
+// batches at Debug.
+func (a *Activities) tell(ctx context.Context, list []delivery.Event) {
+	for _, e := range list {
+		level := slog.LevelInfo
+		if e.Type == delivery.EventBatch {
+			level = slog.LevelDebug
+		}
+		a.deps.Logger.Log(ctx, level, "progress", "execution", e.Execution, "type", e.Type, "data", string(e.Data))
+	}
 }
 
 // onto returns the stored execution with this progress.
@@ -216,6 +232,9 @@ func (a *Activities) RecordDeployment(ctx context.Context, d delivery.Deployment
 	if err != nil {
 		return err
 	}
-	_, err = a.deps.Store.RecordDeployment(ctx, d, list)
+	stored, err := a.deps.Store.RecordDeployment(ctx, d, list)
+	if stored {
+		a.tell(ctx, list)
+	}
 	return applicationError(err)
 }

@@ -11,20 +11,25 @@ type Batch struct {
 	Batch    int               `json:"batch"`
 	Of       int               `json:"of"`
 	Waiting  string            `json:"waiting,omitempty"`
-	Wanted   []GroupProgress   `json:"wanted,omitempty"`
+	Wanted   []GroupAim        `json:"wanted,omitempty"`
 	Observed []GroupProgress   `json:"observed"`
 	Cause    *delivery.Failure `json:"cause,omitempty"`
 }
 
-// GroupProgress is one server group's part in a batch.
-type GroupProgress struct {
+// GroupAim is what a batch wants of one server group.
+type GroupAim struct {
 	ServerGroup string `json:"serverGroup"`
 	Desired     int    `json:"desired"`
-	// Healthy is observed; it is 0 in what is wanted.
-	Healthy int `json:"healthy"`
 	// Weight is the share of traffic in percent, -1 when the cluster is behind
 	// no router.
 	Weight int `json:"weight"`
+}
+
+// GroupProgress is what is observed of one server group.
+type GroupProgress struct {
+	GroupAim
+	// Healthy is the number of instances that every health source calls healthy.
+	Healthy int `json:"healthy"`
 }
 
 // Batch returns the progress as of a snapshot.
@@ -37,15 +42,15 @@ func (s State) Batch(seen delivery.Snapshot) Batch {
 		if g.Capacity.Desired == 0 && len(g.Instances) == 0 && !seen.Serving(g.Name) && g.Name != s.Input.Group {
 			continue
 		}
-		b.Observed = append(b.Observed, GroupProgress{ServerGroup: g.Name, Desired: g.Capacity.Desired,
-			Healthy: g.Healthy(), Weight: shareOf(seen.Routing, g.Name)})
+		b.Observed = append(b.Observed, GroupProgress{Healthy: g.Healthy(),
+			GroupAim: GroupAim{ServerGroup: g.Name, Desired: g.Capacity.Desired, Weight: shareOf(seen.Routing, g.Name)}})
 	}
 	b.Wanted = s.wanted()
 	return b
 }
 
 // wanted is the present step's aim, or the recorded state while rolling back.
-func (s State) wanted() []GroupProgress {
+func (s State) wanted() []GroupAim {
 	if s.Before == nil || len(s.Steps) == 0 {
 		return nil
 	}
@@ -53,13 +58,13 @@ func (s State) wanted() []GroupProgress {
 	if !s.Before.Routed {
 		routing = nil
 	}
-	var out []GroupProgress
+	var out []GroupAim
 	if s.Phase == RollingBack {
 		if routing != nil {
 			routing.Weights = s.Before.Weights
 		}
 		for _, g := range s.sources() {
-			out = append(out, GroupProgress{ServerGroup: g.Name, Desired: g.Capacity.Desired, Weight: shareOf(routing, g.Name)})
+			out = append(out, GroupAim{ServerGroup: g.Name, Desired: g.Capacity.Desired, Weight: shareOf(routing, g.Name)})
 		}
 		return out
 	}
@@ -68,9 +73,9 @@ func (s State) wanted() []GroupProgress {
 		routing.Weights = step.Weights
 	}
 	for i, g := range s.sources() {
-		out = append(out, GroupProgress{ServerGroup: g.Name, Desired: step.Old[i], Weight: shareOf(routing, g.Name)})
+		out = append(out, GroupAim{ServerGroup: g.Name, Desired: step.Old[i], Weight: shareOf(routing, g.Name)})
 	}
-	return append(out, GroupProgress{ServerGroup: s.Input.Group, Desired: step.New, Weight: shareOf(routing, s.Input.Group)})
+	return append(out, GroupAim{ServerGroup: s.Input.Group, Desired: step.New, Weight: shareOf(routing, s.Input.Group)})
 }
 
 func shareOf(r *delivery.Routing, group string) int {

@@ -366,7 +366,7 @@ func (s State) tooManyProblems(g *delivery.ServerGroup, now time.Time) *delivery
 			last = p
 		}
 	}
-	if count < maxProblems {
+	if count < max(minProblems, Percentage(10).Up(s.Input.Spec.Capacity.Desired)) {
 		return nil
 	}
 	return &delivery.Failure{Kind: "unhealthy", Step: s.stepName(),

@@ -251,13 +251,13 @@ func (s State) Status() delivery.DeploymentStatus {
 // Detail returns what the record of the deployment keeps beside its status.
 func (s State) Detail() (json.RawMessage, error) {
 	return json.Marshal(struct {
-		Strategy Strategy  `json:"strategy"`
+		Strategy Kind      `json:"strategy"`
 		Phase    Phase     `json:"phase"`
-		Step     int       `json:"step"`
-		Steps    []Step    `json:"steps"`
+		Batch    int       `json:"batch"`
+		Of       int       `json:"of"`
 		Waiting  string    `json:"waiting,omitempty"`
 		Before   *Recorded `json:"before,omitempty"`
-	}{s.Input.Strategy, s.Phase, s.Step, s.Steps, s.Waiting, s.Before})
+	}{s.Input.Strategy.Kind, s.Phase, min(s.Step+1, len(s.Steps)), len(s.Steps), s.Waiting, s.Before})
 }
 
 // touched reports whether the deployment may have changed the cloud.

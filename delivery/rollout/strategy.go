@@ -36,10 +36,11 @@ const (
 	DefaultDeadline      = 24 * time.Hour
 	// DefaultMaxRemaining keeps the replaced group, scaled to zero, beside the new one.
 	DefaultMaxRemaining = 2
-	// maxProblems is how many launch failures or replacements of unhealthy
+	// minProblems is how many launch failures or replacements of unhealthy
 	// instances a new group may have before it counts as bad: instances that
 	// never become healthy are replaced for ever, and waiting longer is useless.
-	maxProblems = 3
+	// A large group may have more of them: a tenth of its size.
+	minProblems = 3
 )
 
 // PipelineRef names a pipeline to run as a gate.
@@ -126,7 +127,7 @@ func ParseStrategy(cluster json.RawMessage) (Strategy, []delivery.Finding) {
 	}
 	if in.MaxRemaining != nil {
 		s.MaxRemaining = *in.MaxRemaining
-	} else if s.Kind == Rolling {
+	} else if s.Kind == Rolling || s.Kind == RollingRedBlack && s.ScaleDown {
 		s.MaxRemaining = DefaultMaxRemaining
 	}
 	if in.DelayBeforeCleanup > 0 {

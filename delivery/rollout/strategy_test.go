@@ -41,7 +41,7 @@ func TestParseStrategy(t *testing.T) {
 			"pipelineBeforeCleanup":{"application":"a","pipelineId":"p","pipelineParameters":{"x":1}}}`,
 			with(func(s *rollout.Strategy) {
 				s.Kind, s.TargetPercentages, s.ScaleDown, s.KeepOnFailure = rollout.RollingRedBlack, []int{25, 50, 100}, true, true
-				s.PauseBetweenBatches, s.DelayBeforeScaleDown = 2*time.Minute, time.Minute
+				s.PauseBetweenBatches, s.DelayBeforeScaleDown, s.MaxRemaining = 2*time.Minute, time.Minute, 2
 				s.PipelineBeforeCleanup = &rollout.PipelineRef{Application: "a", PipelineID: "p", Parameters: json.RawMessage(`{"x":1}`)}
 			})},
 	} {
