@@ -66,8 +66,8 @@ faults: ## 1,000 random fault schedules of the workflow and 10,000 of the decisi
 	SLIPWAY_SCHEDULES=100 go test -count=1 -v -timeout 30m ./internal/wirefaults
 
 .PHONY: bench
-bench: ## speed and memory as ratios against a baseline in the same run
-	SLIPWAY_BENCH=1 go test -count=1 -v -timeout 30m -run 'TestBench' ./cmd/slipwayd
+bench: ## speed and memory, as ratios against a baseline in the same run; ARGS= passes flags on
+	go run ./internal/bench $(ARGS)
 
 .PHONY: help
 help:

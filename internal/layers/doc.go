@@ -8,6 +8,6 @@
 //	 └──────────┴─────────────┼──────────────┴───────────┘
 //	                      delivery                                    knows nobody
 //
-// simcloud imports nothing of ours, internal is for tests, and each third-party
+// simcloud imports nothing of ours, internal is for tests and benchmarks, and each third-party
 // family appears under one folder.
 package layers
