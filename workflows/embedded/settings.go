@@ -116,6 +116,11 @@ func dynamicSettings() dynamicconfig.StaticClient {
 		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key(): 1,
 		// Stock is 128,000 workflows; this bounds the memory.
 		dynamicconfig.HistoryCacheHostLevelMaxSize.Key(): 8192,
+		// Stock is 512 goroutines each. One connection to the file keeps few of them
+		// busy; the rest cost some 15 MiB once they have had work.
+		dynamicconfig.TransferProcessorSchedulerWorkerCount.Key():   64,
+		dynamicconfig.TimerProcessorSchedulerWorkerCount.Key():      64,
+		dynamicconfig.VisibilityProcessorSchedulerWorkerCount.Key(): 64,
 		// Stock is 10 list calls a second, which one operator's tool exceeds.
 		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 200,
 	}
