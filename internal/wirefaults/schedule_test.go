@@ -73,11 +73,13 @@ func newSchedule(seed int64) schedule {
 	case n < 40:
 		s.image = slow
 	}
-	s.cancelAt = sometimes(0.3, func() int { return 1 + r.IntN(25) })
+	s.cancelAt = sometimes(0.35, func() int { return 1 + r.IntN(40) })
 	for range sometimes(0.3, func() int { return 1 + r.IntN(2) }) {
-		s.killAt = append(s.killAt, 3+r.IntN(20))
+		s.killAt = append(s.killAt, 3+r.IntN(30))
 	}
-	s.failedLaunches = sometimes(0.15, func() int { return 1 })
+	if len(s.killAt) < 2 { // three of them count as a bad version
+		s.failedLaunches = sometimes(0.15, func() int { return 1 })
+	}
 	return s
 }
 
@@ -107,7 +109,7 @@ func (s schedule) stage() string {
 	return fmt.Sprintf(`{"clusters":[{"account":"aws-sim","application":"storefront","cloudProvider":"aws","stack":"prod",%s,
 		"capacity":{"min":%d,"max":%d,"desired":%d},"availabilityZones":{"us-east-1":["us-east-1a","us-east-1b"]},
 		"loadBalancers":["storefront"],"securityGroups":["storefront"],"instanceType":"m6i.large","amiName":%q,
-		"healthCheckGracePeriod":20}]}`, s.strategy, s.wanted, s.wanted+1, s.wanted, s.image)
+		"healthCheckGracePeriod":15}]}`, s.strategy, s.wanted, s.wanted+1, s.wanted, s.image)
 }
 
 // user matches the account's own user: machines are launched by the cloud itself.
