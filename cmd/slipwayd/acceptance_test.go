@@ -265,7 +265,6 @@ func TestBadStarts(t *testing.T) {
 		{"unknown role", []string{"--simulate", "--role", "emperor"}, 2, "--role"},
 		{"open to the world", []string{"--simulate", "--listen", "0.0.0.0:8084"}, 2, "--listen"},
 		{"unknown key", []string{"--config", config}, 2, "acounts"},
-		{"unknown flag", []string{"--bogus"}, 1, "--bogus"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), path, test.args...)
