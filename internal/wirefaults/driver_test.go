@@ -47,7 +47,6 @@ type driver struct {
 	state     rollout.State
 	looks     int
 	conflicts int
-	applied   int
 	trace     []string
 }
 
@@ -174,7 +173,6 @@ func (d *driver) apply(ctx context.Context, change delivery.Change) error {
 		}
 		d.conflicts = 0
 	}
-	d.applied++
 	return nil
 }
 

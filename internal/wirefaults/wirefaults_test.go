@@ -99,14 +99,14 @@ type trial struct {
 
 // result is what a schedule adds to the totals.
 type result struct {
-	status        delivery.DeploymentStatus
-	looks         int
-	wire          wireStats
-	load          loadgen.Result
-	judged        bool // the load's failures count
-	took          time.Duration
-	cancel        bool
-	killed, reads int
+	status delivery.DeploymentStatus
+	looks  int
+	wire   wireStats
+	load   loadgen.Result
+	judged bool // the load's failures count
+	took   time.Duration
+	cancel bool
+	killed int
 }
 
 // carryOut runs one schedule and judges it.
