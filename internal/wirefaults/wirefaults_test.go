@@ -11,14 +11,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/pipeline"
@@ -300,128 +297,3 @@ func faultJSON(f simcloud.Fault) faultBody {
 	}
 	return out
 }
-
-// judge compares what became of the cloud with what the outcome promises.
-func (x *trial) judge(ctx context.Context, outcome rollout.Outcome, before delivery.Snapshot) {
-	if want := x.expected(); outcome.Status != want {
-		x.Errorf("ended %s, want %s: %v", outcome.Status, want, outcome.Failure)
-	}
-	wanted := x.after(outcome, before)
-	var is map[string]string
-	accepted := func() bool {
-		if old := is[simulator.Group]; x.canceledIn == rollout.Cleaning && strings.Contains(old, "complete=true") {
-			wanted[simulator.Group] = old // what is to go may stay when the cleaning up is canceled, but whole
-		}
-		return cmp.Equal(wanted, is)
-	}
-	for until := x.sim.World.Clock.Now().Add(5 * time.Minute); ; {
-		is = settled(x.truth(ctx))
-		if accepted() || x.sim.World.Clock.Now().After(until) {
-			break
-		}
-		if err := x.sim.World.Clock.Sleep(ctx, pollMax); err != nil {
-			x.Fatal(err)
-		}
-	}
-	if diff := cmp.Diff(wanted, is); diff != "" {
-		x.Errorf("cluster after %s (-want +is):\n%s", outcome.Status, diff)
-	}
-	x.audit(outcome)
-}
-
-// expected is the status that the schedule must lead to.
-func (x *trial) expected() delivery.DeploymentStatus {
-	switch {
-	case x.canceledIn == rollout.Preparing:
-		return delivery.DeploymentCanceled
-	case x.canceledIn != "" && x.canceledIn != rollout.Cleaning, x.image == crashing:
-		return delivery.DeploymentRolledBack
-	default:
-		return delivery.DeploymentSucceeded
-	}
-}
-
-// after is the cluster as it must be at the end.
-func (x *trial) after(outcome rollout.Outcome, before delivery.Snapshot) map[string]string {
-	if outcome.Status != delivery.DeploymentSucceeded {
-		return settled(before)
-	}
-	after := delivery.Snapshot{Routing: &delivery.Routing{}}
-	fresh := delivery.ServerGroup{Name: x.driver.state.Input.Group, Complete: true, Capacity: x.driver.want.Spec.Capacity}
-	shares := map[string]int{simulator.Group: 0, fresh.Name: 100}
-	for _, old := range before.Groups {
-		if x.rolling() {
-			old.Capacity = delivery.Pinned(0)
-		} else if x.driver.state.Steps[len(x.driver.state.Steps)-1].Weights[0].Percent > 0 {
-			for _, w := range x.driver.state.Steps[len(x.driver.state.Steps)-1].Weights {
-				shares[w.ServerGroup] = w.Percent
-			}
-		}
-		if x.driver.want.Strategy.MaxRemaining != 1 {
-			after.Groups = append(after.Groups, old)
-		}
-	}
-	out := settled(after)
-	for name := range out {
-		out[name] = line(after.Group(name).Capacity, true, shares[name], after.Group(name).Capacity.Desired)
-	}
-	out[fresh.Name] = line(fresh.Capacity, true, shares[fresh.Name], fresh.Capacity.Desired)
-	return out
-}
-
-// settled is what an outcome promises of each server group.
-func settled(s delivery.Snapshot) map[string]string {
-	out := map[string]string{}
-	for _, g := range s.Groups {
-		out[g.Name] = line(g.Capacity, g.Complete, s.Routing.Percent(g.Name), g.Healthy())
-	}
-	return out
-}
-
-func line(c delivery.Capacity, complete bool, weight, healthy int) string {
-	return fmt.Sprintf("%+v complete=%v weight=%d healthy=%d", c, complete, weight, healthy)
-}
-
-// audit asks the simulator's auditor, once about the way forward and once about
-// all of it: on the way back the old capacity returns before the new one goes.
-func (x *trial) audit(outcome rollout.Outcome) {
-	events := x.sim.World.Log.Events()
-	config := simcloud.AuditConfig{After: x.sim.Seeded(), Final: true, Drain: drain, Reaction: 40 * time.Second,
-		Floors:   map[string]int{simulator.Cluster: x.floor},
-		Ceilings: map[string]int{simulator.Account + "/" + region + "/" + simulator.Cluster: x.ceiling}}
-	if x.rollbackAfter > 0 {
-		forward := config
-		forward.Final = false
-		for _, v := range simcloud.Audit(events[:x.rollbackAfter], forward) {
-			x.Errorf("on the way forward: %s%s", v, around(events, v))
-		}
-		config.Ceilings[simulator.Account+"/"+region+"/"+simulator.Cluster] = x.old + x.ceiling
-	}
-	for _, v := range simcloud.Audit(events, config) {
-		x.Errorf("%s%s", v, around(events, v))
-	}
-	made := 0
-	for _, e := range events {
-		if e.Kind == simcloud.ResourceCreated && e.Type == simcloud.TypeGroup && e.Seq > x.sim.Seeded() {
-			made++
-		}
-	}
-	if made > 1 || made == 0 && outcome.Status == delivery.DeploymentSucceeded {
-		x.Errorf("%d server groups were made, want one", made)
-	}
-}
-
-// around shows what led to a violation: the newest events but reads.
-func around(events []simcloud.Event, v simcloud.Violation) string {
-	var lines []string
-	for i := int(v.Seq) - 1; i >= 0 && len(lines) < 40; i-- {
-		if e := events[i]; e.Kind != simcloud.APICall || e.Write || e.Reason != "" {
-			lines = append(lines, fmt.Sprintf("\n  %d %s %s %s %s%s %s %s %s %v %v %s%s", e.Seq, e.At.Format("15:04:05.0"), e.Kind, e.Action, e.Name, e.Group,
-				tail(e.Resource), e.Instance, e.State, e.Capacity, e.Weights, e.Reason, e.Error))
-		}
-	}
-	slices.Reverse(lines)
-	return strings.Join(lines, "")
-}
-
-func tail(arn string) string { return arn[max(0, len(arn)-24):] }
