@@ -85,7 +85,8 @@ type State struct {
 	Answered string `json:"answered,omitempty"`
 	// Paused is when a pause began; zero when not paused.
 	Paused time.Time `json:"paused,omitzero"`
-	// Canceled is the reason of a cancel; CanceledBy who asked.
+	// CancelRequested is true once somebody asked for a rollback; Cause says who
+	// and why.
 	CancelRequested bool `json:"cancelRequested,omitempty"`
 	// LastDestroy is the group whose destruction is carried to its end although
 	// the cleaning up was canceled; empty without one.

@@ -14,8 +14,13 @@ import (
 
 func TestCountsFailuresAndVersions(t *testing.T) {
 	var n atomic.Int64
+	enough := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if n.Add(1)%10 == 0 {
+		seen := n.Add(1)
+		if seen == 200 {
+			close(enough)
+		}
+		if seen%10 == 0 {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
@@ -26,9 +31,10 @@ func TestCountsFailuresAndVersions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(20 * time.Second)
-	for load.Snapshot().Sent < 200 && time.Now().Before(deadline) {
-		time.Sleep(5 * time.Millisecond)
+	select {
+	case <-enough:
+	case <-time.After(20 * time.Second):
+		t.Error("fewer than 200 requests came within 20 s")
 	}
 	got := load.Stop()
 	if want := got.Sent / 10; got.Failed != want || len(got.Failures) == 0 {
