@@ -100,7 +100,7 @@ func (s *Server) checkPlace(cluster delivery.Cluster) (delivery.Finding, bool) {
 		if a.Name != cluster.Account {
 			continue
 		}
-		if a.Provider != cluster.Provider {
+		if !a.Has(cluster.Provider) {
 			return delivery.Finding{Pointer: "/cloudProvider", Message: fmt.Sprintf("is %q, but account %s is of provider %q", cluster.Provider, a.Name, a.Provider)}, false
 		}
 		if !a.HasRegion(cluster.Region) {
