@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -211,6 +212,44 @@ func TestNoServicesMessages(t *testing.T) {
 	for _, name := range []string{"computepb", "runpb", "monitoringpb"} {
 		if strings.Contains(string(out), name) {
 			t.Errorf("the package depends on %s", name)
+		}
+	}
+}
+
+// TestThreeAttempts counts the attempts of a read.
+func TestThreeAttempts(t *testing.T) {
+	for name, test := range map[string]struct {
+		status, failures, calls int
+		ok                      bool
+	}{
+		"two failures":   {http.StatusServiceUnavailable, 2, 3, true},
+		"three failures": {http.StatusBadGateway, 3, 3, false},
+		"denied":         {http.StatusForbidden, 1, 1, false},
+	} {
+		var calls atomic.Int32
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if int(calls.Add(1)) <= test.failures {
+				w.WriteHeader(test.status)
+				return
+			}
+			fmt.Fprint(w, `{"name":"x"}`)
+		}))
+		t.Cleanup(server.Close)
+		session, err := gcp.Open(t.Context(), gcp.Options{Account: "sim", Project: "shop", Endpoint: server.URL, AccessToken: "t"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		services, err := run.NewServicesRESTClient(t.Context(), session.ClientOptions()...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		_, err = services.GetService(t.Context(), &runpb.GetServiceRequest{Name: "projects/shop/locations/r/services/s"}, gcp.Reads()...)
+		if (err == nil) != test.ok || int(calls.Load()) != test.calls {
+			t.Errorf("%s: %d calls, %v", name, calls.Load(), err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("%s: took %v", name, took)
 		}
 	}
 }
