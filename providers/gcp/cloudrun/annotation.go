@@ -10,8 +10,9 @@ import (
 // annotation is one of the v1 API's annotations of a revision that has a field in
 // v2: the v2 API refuses it as an annotation.
 type annotation struct {
-	values []string // those that are allowed, or begin with what is; one at the least
-	apply  func(t *runpb.RevisionTemplate, value string)
+	values []string // those that are allowed, or begin with what is; nil for any
+	// apply is nil for one that is not about the revision, or said elsewhere.
+	apply func(t *runpb.RevisionTemplate, value string)
 }
 
 // annotations are those that are understood (Cloud Run's YAML reference). The
@@ -42,14 +43,25 @@ var annotations = map[string]annotation{
 			access(t).Egress = runpb.VpcAccess_ALL_TRAFFIC
 		}
 	}},
+	// They say which program wrote the manifest.
+	"run.googleapis.com/client-name":    {},
+	"run.googleapis.com/client-version": {},
+	// The bounds are the stage's capacity, which is compared with them.
+	noteMinScale: {},
+	noteMaxScale: {},
 }
+
+const (
+	noteMinScale = "autoscaling.knative.dev/minScale"
+	noteMaxScale = "autoscaling.knative.dev/maxScale"
+)
 
 // reserved are the prefixes that the v2 API refuses in labels and annotations (API
 // reference of RevisionTemplate).
 var reserved = [...]string{"run.googleapis.com/", "cloud.googleapis.com/", "serving.knative.dev/", "autoscaling.knative.dev/"}
 
 func (a annotation) allows(value string) bool {
-	return slices.ContainsFunc(a.values, func(allowed string) bool {
+	return a.values == nil || slices.ContainsFunc(a.values, func(allowed string) bool {
 		return value == allowed || strings.HasSuffix(allowed, "/") && strings.HasPrefix(value, allowed)
 	})
 }

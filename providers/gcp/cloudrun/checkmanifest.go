@@ -2,66 +2,88 @@ package cloudrun
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/slipway-cd/slipway/delivery"
 )
 
-const (
-	atTemplate   = "/manifest/spec/template"
-	atContainers = atTemplate + "/spec/containers"
-)
+// labelLocation names the region in a manifest (Cloud Run's YAML reference).
+const labelLocation = "cloud.googleapis.com/location"
+
+var projectNumber = regexp.MustCompile(`^[0-9]+$`)
 
 // checkManifest returns what is wrong in the manifest's values. Fields that it has
 // too much were found while it was read.
 func (f *findings) checkManifest(s settings, cluster delivery.Cluster, project string) {
 	m := s.Manifest
+	if n := len(s.Manifests); n > 1 || n == 1 && s.at == "/manifest" {
+		f.refuse("/manifests", "has one manifest too many: a server group has one")
+	}
 	if m.APIVersion != "serving.knative.dev/v1" {
-		f.refuse("/manifest/apiVersion", "is %q; want serving.knative.dev/v1", m.APIVersion)
+		f.refuse(s.at+"/apiVersion", "is %q; want serving.knative.dev/v1", m.APIVersion)
 	}
 	if m.Kind != "Service" {
-		f.refuse("/manifest/kind", "is %q; want Service", m.Kind)
+		f.refuse(s.at+"/kind", "is %q; want Service", m.Kind)
 	}
-	if m.Metadata.Name != "" && m.Metadata.Name != cluster.Name() {
-		f.refuse("/manifest/metadata/name", "is %q; the service of cluster %s has its name", m.Metadata.Name, cluster.Name())
-	}
-	if m.Metadata.Namespace != "" && m.Metadata.Namespace != project {
-		f.refuse("/manifest/metadata/namespace", "is %q; the account's project is %s", m.Metadata.Namespace, project)
-	}
-	spec := m.Spec.Template.Spec
-	f.between(atTemplate+"/spec/containerConcurrency", spec.ContainerConcurrency, 1, maxConcurrency)
-	f.between(atTemplate+"/spec/timeoutSeconds", spec.TimeoutSeconds, 1, maxTimeout)
-	f.checkLabels(atTemplate+"/metadata/labels", m.Spec.Template.Metadata.Labels)
-	f.checkAnnotations(m.Spec.Template.Metadata.Annotations)
-	f.checkContainers(s, spec.Containers)
+	f.checkService(s, cluster, project)
+	template, at := m.Spec.Template, s.at+"/spec/template"
+	f.between(at+"/spec/containerConcurrency", template.Spec.ContainerConcurrency, 1, maxConcurrency)
+	f.between(at+"/spec/timeoutSeconds", template.Spec.TimeoutSeconds, 1, maxTimeout)
+	f.checkLabels(at+"/metadata/labels", template.Metadata.Labels)
+	f.checkAnnotations(at+"/metadata/annotations", template.Metadata.Annotations, s.capacity)
+	f.checkContainers(at+"/spec/containers", s, template.Spec.Containers)
 }
 
-func (f *findings) checkAnnotations(of map[string]string) {
-	for _, key := range sortedKeys(of) {
-		at := atTemplate + "/metadata/annotations/" + escape(key)
-		known, understood := annotations[key]
+// checkService wants the manifest to be about the cluster's service.
+func (f *findings) checkService(s settings, cluster delivery.Cluster, project string) {
+	meta, at := s.Manifest.Metadata, s.at+"/metadata"
+	if meta.Name != "" && meta.Name != cluster.Name() {
+		f.refuse(at+"/name", "is %q; the service of cluster %s has its name", meta.Name, cluster.Name())
+	}
+	// Exported manifests have the project's number, which the account does not know.
+	if meta.Namespace != "" && meta.Namespace != project && !projectNumber.MatchString(meta.Namespace) {
+		f.refuse(at+"/namespace", "is %q; the account's project is %s", meta.Namespace, project)
+	}
+	for _, key := range sortedKeys(meta.Labels) {
 		switch {
+		case key != labelLocation:
+			f.refuse(at+"/labels/"+escape(key), "cannot be used: the service belongs to whoever made it; what is in spec/template/metadata goes to the revision")
+		case meta.Labels[key] != cluster.Region:
+			f.refuse(at+"/labels/"+escape(key), "is %q; the stage deploys to %s", meta.Labels[key], cluster.Region)
+		}
+	}
+}
+
+func (f *findings) checkAnnotations(at string, of map[string]string, capacity delivery.Capacity) {
+	bounds := map[string]int{noteMinScale: capacity.Min, noteMaxScale: capacity.Max}
+	for _, key := range sortedKeys(of) {
+		pointer := at + "/" + escape(key)
+		known, understood := annotations[key]
+		bound, isBound := bounds[key]
+		switch {
+		case isBound && of[key] != strconv.Itoa(bound):
+			f.refuse(pointer, "is %q; the stage's capacity says %d", of[key], bound)
 		case understood && !known.allows(of[key]):
-			f.refuse(at, "is %q; want %s", of[key], strings.Join(known.values, " or "))
+			f.refuse(pointer, "is %q; want %s", of[key], strings.Join(known.values, " or "))
 		case understood:
-		case strings.HasSuffix(key, "/minScale"), strings.HasSuffix(key, "/maxScale"):
-			f.refuse(at, "cannot be used: the stage's capacity sets the bounds")
 		case strings.HasPrefix(key, notePrefix):
-			f.refuse(at, "has a reserved prefix")
+			f.refuse(pointer, "has a reserved prefix")
 		case slices.ContainsFunc(reserved[:], func(prefix string) bool { return strings.HasPrefix(key, prefix) }):
-			f.refuse(at, "is not understood, and leaving it out would run something else")
+			f.refuse(pointer, "is not understood, and leaving it out would run something else")
 		}
 	}
 }
 
 // checkContainers wants exactly one that takes requests: the one with a port, or
 // the only one.
-func (f *findings) checkContainers(s settings, containers []container) {
+func (f *findings) checkContainers(at string, s settings, containers []container) {
 	takes := -1
 	for i, c := range containers {
 		if len(c.Ports) > 0 && takes >= 0 {
-			f.refuse(fmt.Sprintf("%s/%d/ports", atContainers, i), "container %d has ports too; requests go to one container", takes)
+			f.refuse(fmt.Sprintf("%s/%d/ports", at, i), "container %d has ports too; requests go to one container", takes)
 			return
 		}
 		if len(c.Ports) > 0 {
@@ -70,17 +92,17 @@ func (f *findings) checkContainers(s settings, containers []container) {
 	}
 	switch {
 	case len(containers) == 0 && s.Image == "":
-		f.refuse(atContainers, "is empty, and the stage names no image")
+		f.refuse(at, "is empty, and the stage names no image")
 	case takes < 0 && len(containers) > 1:
-		f.refuse(atContainers, "has %d containers and none with a port; requests go to the one that has", len(containers))
+		f.refuse(at, "has %d containers and none with a port; requests go to the one that has", len(containers))
 	}
 	takes = max(takes, 0)
 	for i, c := range containers {
-		at := fmt.Sprintf("%s/%d", atContainers, i)
+		each := fmt.Sprintf("%s/%d", at, i)
 		if i != takes || s.Image == "" {
-			f.checkImage(at+"/image", c.Image)
+			f.checkImage(each+"/image", c.Image)
 		}
-		f.checkContainer(at, c)
+		f.checkContainer(each, c)
 	}
 }
 

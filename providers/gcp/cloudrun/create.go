@@ -15,14 +15,11 @@ func (t *Target) create(ctx context.Context, c delivery.Change) (delivery.Receip
 	if c.Spec == nil {
 		return delivery.Receipt{}, delivery.Errorf(delivery.Invalid, "creation of %s without a spec", c.Group)
 	}
-	if c.Capacity == nil {
-		c.Capacity = &c.Spec.Capacity
-	}
 	s, findings := parseSettings(*c.Spec)
 	if err := delivery.InvalidError("server group "+c.Group, append(findings, s.check(c.Cluster, t.project)...)); err != nil {
 		return delivery.Receipt{}, err
 	}
-	if err := delivery.InvalidError("capacity of "+c.Group, c.Capacity.Validate()); err != nil {
+	if err := delivery.InvalidError("capacity of "+c.Group, c.Spec.Capacity.Validate()); err != nil {
 		return delivery.Receipt{}, err
 	}
 	service, err := t.service(ctx, c.Cluster)

@@ -1,6 +1,7 @@
 package cloudrun
 
 import (
+	"slices"
 	"time"
 
 	"cloud.google.com/go/run/apiv2/runpb"
@@ -21,11 +22,12 @@ type manifest struct {
 	} `json:"spec"`
 }
 
-// manifestMeta is about the service, which belongs to whoever made it: only its
-// name is read.
+// manifestMeta is about the service, which belongs to whoever made it: where it is
+// has to be right, and nothing is written from it.
 type manifestMeta struct {
-	Name      string `json:"name"`
-	Namespace string `json:"namespace"`
+	Name      string            `json:"name"`
+	Namespace string            `json:"namespace"`
+	Labels    map[string]string `json:"labels"`
 }
 
 type templateMeta struct {
@@ -89,6 +91,12 @@ type probe struct {
 	} `json:"grpc"`
 }
 
+// names reports whether a container of the manifest has the image: then a spec that
+// names it, too, was filled in from the manifest and replaces nothing.
+func (m *manifest) names(image string) bool {
+	return m != nil && slices.ContainsFunc(m.Spec.Template.Spec.Containers, func(c container) bool { return c.Image == image })
+}
+
 // template makes the revision template that the manifest describes.
 func (m *manifest) template() *runpb.RevisionTemplate {
 	spec := m.Spec.Template.Spec
@@ -106,10 +114,10 @@ func (m *manifest) template() *runpb.RevisionTemplate {
 	}
 	for _, key := range sortedKeys(m.Spec.Template.Metadata.Annotations) {
 		value := m.Spec.Template.Metadata.Annotations[key]
-		if translate, known := annotations[key]; known {
-			translate.apply(out, value)
-		} else {
+		if translate, known := annotations[key]; !known {
 			put(&out.Annotations, key, value)
+		} else if translate.apply != nil {
+			translate.apply(out, value)
 		}
 	}
 	return out

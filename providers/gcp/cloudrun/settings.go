@@ -1,6 +1,7 @@
 package cloudrun
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 type settings struct {
 	Image            string            `json:"image"`
 	Manifest         *manifest         `json:"manifest"`
+	Manifests        []manifest        `json:"manifests"`
 	Port             int32             `json:"port"`
 	Env              map[string]string `json:"env"`
 	CPU              string            `json:"cpu"`
@@ -27,30 +29,41 @@ type settings struct {
 	Labels           map[string]string `json:"labels"`
 	LoadBalancers    []string          `json:"loadBalancers"`
 	ScaleDown        bool              `json:"scaleDown"`
+
+	// capacity is the spec's.
+	capacity delivery.Capacity
+	// at is the JSON pointer of the manifest: a stage that deploys a manifest has
+	// a list of them, a cluster object of a deploy stage has one.
+	at string
 }
 
-// parseSettings reads the cluster object of a spec. What the spec says itself
-// (image, load balancer) wins. A value of the wrong type is a finding, and so is
-// every field of the manifest that is not understood: leaving it out would run
-// something else than the manifest says.
+// parseSettings reads the cluster object of a spec, or the stage that deploys a
+// manifest. What the spec says itself (image, load balancer) wins. A value of the
+// wrong type is a finding, and so is every field of the manifest that is not
+// understood: leaving it out would run something else than the manifest says.
 func parseSettings(spec delivery.GroupSpec) (settings, []delivery.Finding) {
-	var s settings
+	s := settings{capacity: spec.Capacity, at: "/manifest"}
+	var raw struct {
+		Manifest  json.RawMessage `json:"manifest"`
+		Manifests json.RawMessage `json:"manifests"`
+	}
 	if len(spec.Settings) > 0 {
-		if err := json.Unmarshal(spec.Settings, &s); err != nil {
-			return s, []delivery.Finding{findingOf(err)}
-		}
-		var raw struct {
-			Manifest json.RawMessage `json:"manifest"`
-		}
-		if err := json.Unmarshal(spec.Settings, &raw); err != nil {
-			return s, []delivery.Finding{findingOf(err)}
-		}
-		if findings := unknownFields(raw.Manifest, reflect.TypeFor[manifest](), "/manifest"); len(findings) > 0 {
-			return s, findings
+		for _, into := range []any{&s, &raw} {
+			if err := json.Unmarshal(spec.Settings, into); err != nil {
+				return s, []delivery.Finding{findingOf(err)}
+			}
 		}
 	}
-	if spec.Image != "" {
-		s.Image = spec.Image
+	unknown := unknownFields(raw.Manifest, reflect.TypeFor[manifest](), "/manifest")
+	unknown = append(unknown, unknownFields(raw.Manifests, reflect.TypeFor[[]manifest](), "/manifests")...)
+	if len(unknown) > 0 {
+		return s, unknown
+	}
+	if s.Manifest == nil && len(s.Manifests) > 0 {
+		s.Manifest, s.at = &s.Manifests[0], "/manifests/0"
+	}
+	if !s.Manifest.names(spec.Image) {
+		s.Image = cmp.Or(spec.Image, s.Image)
 	}
 	if spec.LoadBalancer != "" && len(s.LoadBalancers) == 0 {
 		s.LoadBalancers = []string{spec.LoadBalancer}
@@ -130,14 +143,14 @@ func fieldOf(t reflect.Type, name string) (reflect.Type, bool) {
 
 // refusal says why a field of a manifest is not taken, and where that is set.
 func refusal(pointer string) string {
-	switch pointer {
-	case "/manifest/spec/traffic":
+	switch {
+	case strings.HasSuffix(pointer, "/spec/traffic"):
 		return "cannot be used: the deployment's strategy decides on traffic"
-	case "/manifest/metadata/labels", "/manifest/metadata/annotations":
-		return "cannot be used: the service belongs to whoever made it; what is in spec/template/metadata goes to the revision"
-	case "/manifest/spec/template/metadata/name":
+	case strings.HasSuffix(pointer, "/template/metadata/name"):
 		return "cannot be used: the revision is named after the server group"
-	case "/manifest/status":
+	case strings.HasSuffix(pointer, "/metadata/annotations"):
+		return "cannot be used: the service belongs to whoever made it; what is in spec/template/metadata goes to the revision"
+	case strings.HasSuffix(pointer, "/status"):
 		return "cannot be used: it is what Cloud Run answers"
 	default:
 		return "is not understood, and leaving it out would run something else"

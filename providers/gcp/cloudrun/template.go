@@ -24,8 +24,10 @@ func (s settings) template(c delivery.Change) *runpb.RevisionTemplate {
 	for key, value := range ownership(c) {
 		put(&out.Annotations, key, value)
 	}
-	out.Scaling = &runpb.RevisionScaling{MinInstanceCount: int32(c.Capacity.Min), MaxInstanceCount: int32(c.Capacity.Max)}
-	put(&out.Annotations, noteCapacity, writeCapacity(*c.Capacity))
+	// The bounds cannot be changed later, so they are the spec's own and not what
+	// the change begins with.
+	out.Scaling = &runpb.RevisionScaling{MinInstanceCount: int32(s.capacity.Min), MaxInstanceCount: int32(s.capacity.Max)}
+	put(&out.Annotations, noteCapacity, writeCapacity(s.capacity))
 	if s.ServiceAccount != "" {
 		out.ServiceAccount = s.ServiceAccount
 	}
