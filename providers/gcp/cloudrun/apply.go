@@ -74,10 +74,13 @@ func (t *Target) setRouting(ctx context.Context, c delivery.Change) (delivery.Re
 	if err != nil {
 		return delivery.Receipt{}, err
 	}
+	if isStored(service, wanted) && applied(service, wanted) {
+		return done(), nil
+	}
+	if wanted, err = t.withoutFailed(ctx, service, c.Cluster, wanted); err != nil {
+		return delivery.Receipt{}, err
+	}
 	if isStored(service, wanted) {
-		if applied(service, wanted) {
-			return done(), nil
-		}
 		return waiting("service " + c.Cluster.Name() + " to apply its traffic" + because(service)), nil
 	}
 	if c.Fingerprint != "" && c.Fingerprint != fingerprint(service) {
@@ -150,6 +153,25 @@ func (t *Target) weighted(ctx context.Context, service *runpb.Service, c deliver
 		given[w.ServerGroup] = true
 	}
 	return dropLostTags(out), nil
+}
+
+// withoutFailed leaves out entries of 0 % whose revisions have failed, if the
+// service says that it cannot apply its traffic: one such entry, which only gives a
+// revision an address, keeps all others from being applied (Lore-Hex/quill-router
+// pull request 782).
+func (t *Target) withoutFailed(ctx context.Context, service *runpb.Service, cluster delivery.Cluster, entries []entry) ([]entry, error) {
+	if condition(service.GetConditions(), conditionRoutes).GetState() != runpb.Condition_CONDITION_FAILED {
+		return entries, nil
+	}
+	revisions, err := t.revisionsOf(ctx, cluster)
+	if err != nil {
+		return nil, err
+	}
+	failed := map[string]bool{}
+	for _, r := range revisions {
+		failed[base(r.GetName())] = condition(r.GetConditions(), conditionReady).GetState() == runpb.Condition_CONDITION_FAILED
+	}
+	return slices.DeleteFunc(slices.Clone(entries), func(e entry) bool { return e.percent == 0 && failed[e.revision] }), nil
 }
 
 // dropLostTags takes a tag from all entries but the last that has it: a tag names

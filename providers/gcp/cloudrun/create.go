@@ -71,13 +71,21 @@ func (t *Target) existing(ctx context.Context, service *runpb.Service, c deliver
 // addRevision changes the service's template and pins its traffic, so that the new
 // revision takes none.
 func (t *Target) addRevision(ctx context.Context, service *runpb.Service, c delivery.Change, s settings) (delivery.Receipt, error) {
-	entries := append(pinned(service), entry{revision: c.Group, tag: tagOf(c.Group)})
-	for _, e := range entries[:len(entries)-1] {
+	entries, err := t.withoutFailed(ctx, service, c.Cluster, pinned(service))
+	if err != nil {
+		return delivery.Receipt{}, err
+	}
+	for _, e := range entries {
 		if e.tag == tagOf(c.Group) {
 			return delivery.Receipt{}, delivery.Errorf(delivery.Conflict, "tag %s of service %s belongs to revision %s", e.tag, c.Cluster.Name(), e.revision)
 		}
 	}
-	err := t.patch(ctx, service, &runpb.Service{Template: s.template(c), Traffic: targets(entries)}, "template", "traffic")
+	entries = append(entries, entry{revision: c.Group, tag: tagOf(c.Group)})
+	if len(observed(service)) == 0 && service.GetTerminalCondition().GetState() == runpb.Condition_CONDITION_FAILED {
+		// Nothing ever served, so this is a first revision like that of a new service.
+		entries = []entry{{revision: c.Group, percent: 100, tag: tagOf(c.Group)}}
+	}
+	err = t.patch(ctx, service, &runpb.Service{Template: s.template(c), Traffic: targets(entries)}, "template", "traffic")
 	switch {
 	case taken(err):
 		// Made by an earlier try that this read did not see yet; the next read tells
