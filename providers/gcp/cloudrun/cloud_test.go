@@ -69,7 +69,7 @@ func newCloud(t *testing.T) *cloud {
 	c.endpoint = endpoint.URL
 	c.server.SeedProject(simgcp.SeedProject{Account: account, Project: project, Token: "secret", Regions: map[string][]string{region: {"a", "b"}}})
 	for _, image := range []simcloud.Image{
-		{Name: "shop-1.0", BootDelay: time.Second}, {Name: "shop-1.1", BootDelay: time.Second},
+		{Name: "shop-1.0", Version: "1.0", BootDelay: time.Second}, {Name: "shop-1.1", Version: "1.1", BootDelay: time.Second},
 		{Name: "shop-sick", BootDelay: time.Second, NeverHealthy: true},
 	} {
 		image.Account = account

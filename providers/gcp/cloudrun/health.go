@@ -87,10 +87,12 @@ func (s *survey) problems(p *pieces) []delivery.Problem {
 		if c.GetState() != runpb.Condition_CONDITION_FAILED || c.GetSeverity() == runpb.Condition_WARNING || c.GetSeverity() == runpb.Condition_INFO {
 			continue
 		}
-		code := reasonOf(c)
+		code, at := reasonOf(c), c.GetLastTransitionTime()
+		if at == nil {
+			at = p.revision.GetCreateTime()
+		}
 		out = append(out, delivery.Problem{
-			ID: id + "/" + c.GetType() + "/" + code, At: c.GetLastTransitionTime().AsTime(),
-			Code: code, Message: cmp.Or(c.GetMessage(), c.GetType()+" failed"),
+			ID: id + "/" + c.GetType() + "/" + code, At: at.AsTime(), Code: code, Message: cmp.Or(c.GetMessage(), c.GetType()+" failed"),
 		})
 	}
 	return out

@@ -13,6 +13,10 @@ import (
 
 // This file holds the reads of single resources and of lists, all paged.
 
+// pageSize is asked for because a service may keep 1000 revisions (Cloud Run's
+// limit), which every observation reads. Cloud Run may answer with fewer a page.
+const pageSize = 500
+
 func (t *Target) location() string {
 	return "projects/" + t.project + "/locations/" + t.region
 }
@@ -43,7 +47,7 @@ func (t *Target) revision(ctx context.Context, cluster delivery.Cluster, name st
 
 // revisionsOf returns the revisions of the cluster's service.
 func (t *Target) revisionsOf(ctx context.Context, cluster delivery.Cluster) ([]*runpb.Revision, error) {
-	pages := t.revisions.ListRevisions(ctx, &runpb.ListRevisionsRequest{Parent: t.servicePath(cluster)}, gcp.Reads()...)
+	pages := t.revisions.ListRevisions(ctx, &runpb.ListRevisionsRequest{Parent: t.servicePath(cluster), PageSize: pageSize}, gcp.Reads()...)
 	out, err := all(pages.Next)
 	if err = gcp.Classify(err, "list revisions of %s", cluster.Name()); delivery.KindOf(err) == delivery.NotFound {
 		return nil, nil // the service went between two reads
@@ -53,7 +57,7 @@ func (t *Target) revisionsOf(ctx context.Context, cluster delivery.Cluster) ([]*
 
 // allServices returns the services of the region.
 func (t *Target) allServices(ctx context.Context) ([]*runpb.Service, error) {
-	pages := t.services.ListServices(ctx, &runpb.ListServicesRequest{Parent: t.location()}, gcp.Reads()...)
+	pages := t.services.ListServices(ctx, &runpb.ListServicesRequest{Parent: t.location(), PageSize: pageSize}, gcp.Reads()...)
 	out, err := all(pages.Next)
 	return out, gcp.Classify(err, "list services in %s", t.region)
 }

@@ -126,7 +126,8 @@ func (t *Target) clusterOf(service string) (delivery.Cluster, bool) {
 // manages reports whether the service has a managed revision. Its template tells
 // most often; revisions are listed only for one whose newest is somebody else's.
 func (t *Target) manages(ctx context.Context, cluster delivery.Cluster, service *runpb.Service) (bool, error) {
-	if owned(service.GetTemplate().GetAnnotations(), cluster, service.GetTemplate().GetRevision()) {
+	newest := service.GetTemplate().GetRevision()
+	if owned(service.GetTemplate().GetAnnotations(), cluster, newest) && !hidden(service, newest) {
 		return true, nil
 	}
 	revisions, err := t.revisionsOf(ctx, cluster)
