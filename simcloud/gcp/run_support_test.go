@@ -1,6 +1,7 @@
 package gcp_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,9 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"cloud.google.com/go/auth"
 	run "cloud.google.com/go/run/apiv2"
 	"cloud.google.com/go/run/apiv2/runpb"
-	"golang.org/x/oauth2"
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc/status"
@@ -62,7 +63,8 @@ func newRunRig(t *testing.T, options gcp.Options) *runRig {
 		}
 	}
 	clientOptions := []option.ClientOption{
-		option.WithEndpoint(server.URL), option.WithTokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "secret"})),
+		option.WithEndpoint(server.URL),
+		option.WithAuthCredentials(auth.NewCredentials(&auth.CredentialsOptions{TokenProvider: runToken{}})),
 	}
 	var err error
 	if r.services, err = run.NewServicesRESTClient(t.Context(), clientOptions...); err != nil {
@@ -73,6 +75,13 @@ func newRunRig(t *testing.T, options gcp.Options) *runRig {
 	}
 	t.Cleanup(func() { _ = errors.Join(r.services.Close(), r.revisions.Close()) })
 	return r
+}
+
+// runToken is a source of the project's token.
+type runToken struct{}
+
+func (runToken) Token(context.Context) (*auth.Token, error) {
+	return &auth.Token{Value: "secret", Type: "Bearer"}, nil
 }
 
 // eventually waits for a condition that the simulated clock and real sockets bring about.
@@ -154,9 +163,9 @@ func (r *runRig) revision(name string) *runpb.Revision {
 	return out
 }
 
-// update begins to change fields of shop-run.
+// update begins to change fields of a service, shop-run when it has no name.
 func (r *runRig) update(s *runpb.Service, paths ...string) (*run.UpdateServiceOperation, error) {
-	s.Name = shop
+	s.Name = cmp.Or(s.Name, shop)
 	in := &runpb.UpdateServiceRequest{Service: s}
 	if len(paths) > 0 {
 		in.UpdateMask = &fieldmaskpb.FieldMask{Paths: paths}
@@ -164,7 +173,7 @@ func (r *runRig) update(s *runpb.Service, paths ...string) (*run.UpdateServiceOp
 	return r.services.UpdateService(r.t.Context(), in)
 }
 
-// change changes fields of shop-run and returns what became of it.
+// change changes fields of a service as update does, and returns what became of it.
 func (r *runRig) change(s *runpb.Service, paths ...string) *runpb.Service {
 	r.t.Helper()
 	op, err := r.update(s, paths...)
@@ -298,7 +307,7 @@ func (l *runLoad) run(ctx context.Context, url string) {
 	}
 }
 
-// askVersion asks a URL for its version, under another host name when one is given.
+// askVersion asks a URL for its version, by the default client when none is given, and under another host name when one is.
 func askVersion(client *http.Client, url, host string) (string, error) {
 	request, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
@@ -306,6 +315,9 @@ func askVersion(client *http.Client, url, host string) (string, error) {
 	}
 	if host != "" {
 		request.Host = host
+	}
+	if client == nil {
+		client = http.DefaultClient
 	}
 	answer, err := client.Do(request)
 	if err != nil {
