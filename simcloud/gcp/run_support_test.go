@@ -1,21 +1,19 @@
 package gcp_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"cloud.google.com/go/auth"
 	run "cloud.google.com/go/run/apiv2"
 	"cloud.google.com/go/run/apiv2/runpb"
-	"golang.org/x/oauth2"
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc/status"
@@ -62,7 +60,8 @@ func newRunRig(t *testing.T, options gcp.Options) *runRig {
 		}
 	}
 	clientOptions := []option.ClientOption{
-		option.WithEndpoint(server.URL), option.WithTokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "secret"})),
+		option.WithEndpoint(server.URL),
+		option.WithAuthCredentials(auth.NewCredentials(&auth.CredentialsOptions{TokenProvider: runToken{}})),
 	}
 	var err error
 	if r.services, err = run.NewServicesRESTClient(t.Context(), clientOptions...); err != nil {
@@ -73,6 +72,13 @@ func newRunRig(t *testing.T, options gcp.Options) *runRig {
 	}
 	t.Cleanup(func() { _ = errors.Join(r.services.Close(), r.revisions.Close()) })
 	return r
+}
+
+// runToken is a source of the project's token.
+type runToken struct{}
+
+func (runToken) Token(context.Context) (*auth.Token, error) {
+	return &auth.Token{Value: "secret", Type: "Bearer"}, nil
 }
 
 // eventually waits for a condition that the simulated clock and real sockets bring about.
@@ -154,9 +160,9 @@ func (r *runRig) revision(name string) *runpb.Revision {
 	return out
 }
 
-// update begins to change fields of shop-run.
+// update begins to change fields of a service, shop-run when it has no name.
 func (r *runRig) update(s *runpb.Service, paths ...string) (*run.UpdateServiceOperation, error) {
-	s.Name = shop
+	s.Name = cmp.Or(s.Name, shop)
 	in := &runpb.UpdateServiceRequest{Service: s}
 	if len(paths) > 0 {
 		in.UpdateMask = &fieldmaskpb.FieldMask{Paths: paths}
@@ -164,7 +170,7 @@ func (r *runRig) update(s *runpb.Service, paths ...string) (*run.UpdateServiceOp
 	return r.services.UpdateService(r.t.Context(), in)
 }
 
-// change changes fields of shop-run and returns what became of it.
+// change changes fields of a service as update does, and returns what became of it.
 func (r *runRig) change(s *runpb.Service, paths ...string) *runpb.Service {
 	r.t.Helper()
 	op, err := r.update(s, paths...)
@@ -242,102 +248,4 @@ func (r *runRig) containers(revision string) int {
 		}
 	}
 	return n
-}
-
-// runLoad sends requests without pause and counts answers by version.
-type runLoad struct {
-	stop   context.CancelFunc
-	done   sync.WaitGroup
-	failed atomic.Int64
-	first  atomic.Value // text of the first failure
-	mu     sync.Mutex
-	seen   map[string]int
-}
-
-// load begins to send requests. No one of them may fail until the test ends.
-func (r *runRig) load(url string) *runLoad {
-	ctx, stop := context.WithCancel(r.t.Context())
-	l := &runLoad{stop: stop, seen: map[string]int{}}
-	for range 3 {
-		l.done.Go(func() { l.run(ctx, url) })
-	}
-	r.t.Cleanup(func() {
-		l.end()
-		if n := l.failed.Load(); n > 0 {
-			r.t.Errorf("%d requests failed, the first: %v", n, l.first.Load())
-		}
-	})
-	return l
-}
-
-func (l *runLoad) end() {
-	l.stop()
-	l.done.Wait()
-}
-
-func (l *runLoad) run(ctx context.Context, url string) {
-	client := &http.Client{Timeout: 5 * time.Second}
-	defer client.CloseIdleConnections()
-	ticker := time.NewTicker(4 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		version, err := askVersion(client, url, "")
-		if err != nil {
-			l.failed.Add(1)
-			l.first.CompareAndSwap(nil, err.Error())
-			continue
-		}
-		l.mu.Lock()
-		l.seen[version]++
-		l.mu.Unlock()
-	}
-}
-
-// askVersion asks a URL for its version, under another host name when one is given.
-func askVersion(client *http.Client, url, host string) (string, error) {
-	request, err := http.NewRequest(http.MethodGet, url, nil)
-	if err != nil {
-		return "", err
-	}
-	if host != "" {
-		request.Host = host
-	}
-	answer, err := client.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("status %d", answer.StatusCode)
-	}
-	var body struct{ Version string }
-	if err := json.NewDecoder(answer.Body).Decode(&body); err != nil {
-		return "", err
-	}
-	return body.Version, nil
-}
-
-func (l *runLoad) count(version string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.seen[version]
-}
-
-// only waits until requests reach one version alone.
-func (l *runLoad) only(t *testing.T, version string) {
-	t.Helper()
-	eventually(t, "traffic on "+version+" only", func() bool {
-		l.mu.Lock()
-		l.seen = map[string]int{}
-		l.mu.Unlock()
-		eventually(t, "some traffic on "+version, func() bool { return l.count(version) > 50 })
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return len(l.seen) == 1
-	})
 }
