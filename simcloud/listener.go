@@ -128,7 +128,7 @@ func (n *listener) release() {
 	}
 }
 
-// log records the rules whose weights differ between two routings. The lock is held.
+// log records the rules whose weights differ between two routings, but not previews. The lock is held.
 func (n *listener) log(kind Kind, worker int, from, to *routing) {
 	config := n.owner.config
 	event := func(rule string, weights map[string]int) {
@@ -138,12 +138,15 @@ func (n *listener) log(kind Kind, worker int, from, to *routing) {
 		})
 	}
 	for _, rule := range to.rules {
+		if rule.Preview {
+			continue
+		}
 		if old, existed := from.weights[rule.ID]; !existed || !maps.Equal(old, to.weights[rule.ID]) {
 			event(rule.ID, to.weights[rule.ID])
 		}
 	}
 	for _, rule := range from.rules {
-		if _, exists := to.weights[rule.ID]; !exists {
+		if _, exists := to.weights[rule.ID]; !exists && !rule.Preview {
 			event(rule.ID, map[string]int{})
 		}
 	}

@@ -50,6 +50,8 @@ type call struct {
 	about string
 	// deployment is the deployment that the call names, for events.
 	deployment string
+	// unchanged is set by a write that was only validated.
+	unchanged bool
 }
 
 // resource logs that something was created, updated or deleted.
@@ -247,6 +249,9 @@ func (e *exchange) handle(h handler) (proto.Message, error) {
 	output, err := h(e.call, e.request.input)
 	if err != nil {
 		return nil, err
+	}
+	if e.call.unchanged {
+		return output, nil
 	}
 	e.call.remember(output)
 	p.before, p.written, e.effect = before, e.call.now, true
