@@ -221,15 +221,6 @@ func (s *seeder) template(seed SeedCluster, description string) (*computepb.Oper
 	}})
 }
 
-// LoadBalancerInfo says where the traffic of a load balancer goes in.
-type LoadBalancerInfo struct {
-	Name    string `json:"name"`
-	Account string `json:"account"`
-	Region  string `json:"region"`
-	// URL is the loopback URL of the forwarding rule with the lowest port.
-	URL string `json:"url"`
-}
-
 // LoadBalancers returns the load balancers of the cloud's projects that have a forwarding rule, by account, region and name.
 func (c *Cloud) LoadBalancers() []LoadBalancerInfo {
 	c.mu.Lock()

@@ -54,6 +54,8 @@ type call struct {
 	outcome simcloud.Outcome
 	// seeding is set while the world is made: operations end at once, and nothing waits for them.
 	seeding bool
+	// unchanged is set by a write that was only validated.
+	unchanged bool
 }
 
 // resource logs that something was created, updated or deleted.
@@ -252,6 +254,9 @@ func (e *exchange) handle(h handler) (proto.Message, error) {
 	output, err := h(e.call, e.request.input)
 	if err != nil {
 		return nil, err
+	}
+	if e.call.unchanged {
+		return output, nil
 	}
 	e.call.remember(output)
 	p.before, p.written, e.effect = before, e.call.now, true
