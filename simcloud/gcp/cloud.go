@@ -91,7 +91,7 @@ func New(world *simcloud.World, options Options) *Cloud {
 		options.Logger = slog.Default()
 	}
 	c := &Cloud{
-		world: world, options: options, router: newRouter(), started: world.Clock.Now(),
+		world: world, options: options, router: sharedRouter(), started: world.Clock.Now(),
 		projects: map[string]*project{}, tokens: map[string]principal{}, serviceAccounts: map[string]*project{},
 	}
 	c.handlers = newHandlers()
