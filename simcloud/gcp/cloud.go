@@ -179,7 +179,7 @@ func (c *Cloud) SeedProject(seed SeedProject) {
 	if p == nil {
 		p = &project{
 			cloud: c, id: seed.Project, account: seed.Account, regions: map[string][]string{},
-			data: newData(), before: newData(), recent: newData(), limits: map[string]*window{},
+			data: newData(), before: newData(), limits: map[string]*window{},
 		}
 		p.compute, p.run = newComputePlane(p), newRunPlane(p)
 		c.projects[p.id] = p
@@ -193,6 +193,7 @@ func (c *Cloud) SeedProject(seed SeedProject) {
 		p.regions[region] = zones
 		p.compute.seedRegion(region)
 	}
+	p.recent = p.data.copy()
 	if seed.Token != "" {
 		c.tokens[seed.Token] = principal{project: p, email: "user@" + p.id + ".iam.gserviceaccount.com"}
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+
+	"google.golang.org/genproto/googleapis/rpc/code"
 )
 
 // apiError is an answer that is none: what Google's APIs send in place of a result.
@@ -23,8 +25,8 @@ type apiError struct {
 
 func (e *apiError) Error() string { return e.message }
 
-// code is what events call the error.
-func (e *apiError) code() string {
+// name is what events call the error.
+func (e *apiError) name() string {
 	if e.reason != "" {
 		return e.reason
 	}
@@ -54,9 +56,17 @@ func (e *apiError) canonical() string {
 		return "UNIMPLEMENTED"
 	case http.StatusServiceUnavailable:
 		return "UNAVAILABLE"
+	case http.StatusGatewayTimeout:
+		return "DEADLINE_EXCEEDED"
 	default:
 		return "INTERNAL"
 	}
+}
+
+// isCanonical tells whether a text is the name of a canonical code (google.rpc.Code).
+func isCanonical(text string) bool {
+	_, ok := code.Code_value[text]
+	return ok
 }
 
 func badRequest(format string, args ...any) *apiError {
