@@ -55,4 +55,3 @@ func (c *call) resource(kind simcloud.Kind, typ string, r *resource) {
 		Kind: kind, Type: typ, Resource: r.path, Name: nameOf(r.path), Tags: r.tags, Principal: c.principal.email,
 	})
 }
-

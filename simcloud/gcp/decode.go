@@ -1,6 +1,7 @@
 package gcp
 
 import (
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
@@ -211,6 +212,9 @@ func scalar(field protoreflect.FieldDescriptor, text string) (protoreflect.Value
 	case protoreflect.Uint64Kind:
 		n, err := strconv.ParseUint(text, 10, 64)
 		return protoreflect.ValueOfUint64(n), err
+	case protoreflect.BytesKind:
+		data, err := base64.StdEncoding.DecodeString(text)
+		return protoreflect.ValueOfBytes(data), err
 	case protoreflect.EnumKind:
 		if v := field.Enum().Values().ByName(protoreflect.Name(text)); v != nil {
 			return protoreflect.ValueOfEnum(v.Number()), nil
