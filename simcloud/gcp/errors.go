@@ -97,7 +97,8 @@ func asAPIError(err error) *apiError {
 }
 
 // Bodies of errors: Compute lists errors with reason and domain, newer APIs have a status and typed details
-// (cloud.google.com/apis/design/errors).
+// (cloud.google.com/apis/design/errors). What Compute's front end refuses has all of them (recorded in trailofbits/algo issue
+// 14854).
 type errorBody struct {
 	Error errorValue `json:"error"`
 }
@@ -133,7 +134,8 @@ func writeError(w http.ResponseWriter, service string, e *apiError) error {
 			reason = "backendError"
 		}
 		body.Error.Errors = []errorItem{{e.message, domain, reason}}
-	} else {
+	}
+	if service != serviceCompute || e.errorInfo != "" {
 		body.Error.Status = e.canonical()
 	}
 	if e.errorInfo != "" {
