@@ -171,4 +171,3 @@ func tell(err error) told {
 	}
 	return out
 }
-
