@@ -28,7 +28,7 @@ func (c *call) insertGroup(in *computepb.InsertRegionInstanceGroupManagerRequest
 		return nil, c.request.missing("targetSize")
 	}
 	for _, name := range groupOutput {
-		clearField(message.ProtoReflect(), name)
+		unset(message.ProtoReflect(), name)
 	}
 	if refusal := c.checkGroup(message, in.GetRegion()); refusal != nil {
 		return nil, refusal

@@ -252,7 +252,7 @@ func stampNew(message proto.Message, kind, path string, id uint64, now time.Time
 	}
 	m := message.ProtoReflect()
 	for _, name := range outputFields {
-		clearField(m, name)
+		unset(m, name)
 	}
 	for name, value := range text {
 		if field := m.Descriptor().Fields().ByName(name); field != nil {
@@ -264,7 +264,7 @@ func stampNew(message proto.Message, kind, path string, id uint64, now time.Time
 	}
 }
 
-func clearField(m protoreflect.Message, name protoreflect.Name) {
+func unset(m protoreflect.Message, name protoreflect.Name) {
 	if field := m.Descriptor().Fields().ByName(name); field != nil {
 		m.Clear(field)
 	}
@@ -276,7 +276,7 @@ func clearField(m protoreflect.Message, name protoreflect.Name) {
 func merged[T proto.Message](stored, patch T, kept ...protoreflect.Name) T {
 	out, change := proto.Clone(stored).(T), proto.Clone(patch).(T)
 	for _, name := range append(append([]protoreflect.Name{"name"}, outputFields...), kept...) {
-		clearField(change.ProtoReflect(), name)
+		unset(change.ProtoReflect(), name)
 	}
 	mergeInto(out.ProtoReflect(), change.ProtoReflect())
 	return out
