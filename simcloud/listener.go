@@ -186,6 +186,9 @@ func (n *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if rule.Fixed.ContentType != "" {
 			w.Header().Set("Content-Type", rule.Fixed.ContentType)
 		}
+		if rule.Fixed.Location != nil {
+			w.Header().Set("Location", rule.Fixed.Location(r))
+		}
 		w.WriteHeader(rule.Fixed.Status)
 		_, _ = w.Write([]byte(rule.Fixed.Body))
 	default:

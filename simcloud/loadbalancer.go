@@ -54,6 +54,8 @@ type Destination struct {
 type FixedResponse struct {
 	Status            int
 	ContentType, Body string
+	// Location, when set, makes the answer a redirect to where it says.
+	Location func(*http.Request) string
 }
 
 // Condition is met when the named part of a request matches one of Values, which may hold the wildcards * and ?.
