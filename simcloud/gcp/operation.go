@@ -2,6 +2,7 @@ package gcp
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -109,10 +110,24 @@ func (p *project) finishOperations(now time.Time) {
 		op.Status, op.Progress, op.EndTime = computepb.Operation_DONE.Enum(), proto.Int32(100), proto.String(stamp(due.at))
 		if len(failed) > 0 {
 			op.Error = &computepb.Error{Errors: failed}
-			op.HttpErrorStatusCode, op.HttpErrorMessage = proto.Int32(400), proto.String("BAD REQUEST")
+			status := errorStatus(failed[0].GetCode())
+			op.HttpErrorStatusCode, op.HttpErrorMessage = proto.Int32(int32(status)), proto.String(strings.ToUpper(http.StatusText(status)))
 		}
 	}
 	p.forgetOperations(now)
+}
+
+// errorStatus is the HTTP status that stands for the error of an operation. Those of quotas and stockouts are recorded in
+// hashicorp/terraform-provider-google issues; others: assumption.
+func errorStatus(code string) int {
+	switch {
+	case strings.HasPrefix(code, "QUOTA_EXCEEDED"):
+		return http.StatusForbidden
+	case strings.HasPrefix(code, "ZONE_RESOURCE_POOL_EXHAUSTED"):
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusBadRequest
+	}
 }
 
 // operationsKept is how long a finished operation stays listed: assumption, Compute Engine keeps them for 14 days at the
