@@ -108,7 +108,7 @@ func TestGroupRepairs(t *testing.T) {
 	if !slices.Equal(actions(after), []string{"NONE RUNNING"}) || after[0].GetName() != before.GetName() || after[0].GetId() == before.GetId() {
 		t.Errorf("repaired: %v, was %v", after, before)
 	}
-	r.checkRepair(before, "TERMINATED")
+	r.checkRepair(before, "instance should be RUNNING, but is TERMINATED")
 	if errs := r.errors(newGroup); len(errs) != 0 {
 		t.Errorf("a repair is no error: %v", errs)
 	}
@@ -146,7 +146,7 @@ func TestAutohealing(t *testing.T) {
 	r.soon("the sick one to be verified", func() bool { return slices.Equal(actions(r.members(newGroup)), []string{"VERIFYING RUNNING"}) })
 	sick := r.members(newGroup)[0]
 	r.soon("the sick one to be recreated", func() bool { return r.members(newGroup)[0].GetId() != sick.GetId() })
-	r.checkRepair(sick, "UNHEALTHY")
+	r.checkRepair(sick, "instance unhealthy")
 	for _, e := range r.world.Log.Events() {
 		if e.Kind == simcloud.InstanceLifecycle && e.Resource == sick.GetName() && e.State == "Terminating" {
 			running := r.when(sick.GetName(), "running")

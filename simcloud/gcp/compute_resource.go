@@ -78,8 +78,8 @@ func (c *call) vacant(collection string, message named) (string, *apiError) {
 }
 
 // insert stores a new resource, which can be read at once, and begins its operation. When a quota or a fault is in the way,
-// that shows as the operation's error, and the resource is gone again with its end ("operation errors" of the discovery
-// document's Operation; that the resource can be read before: assumption).
+// that shows as the operation's error, and the resource is gone again with its end, as an instance is in
+// googleapis/nodejs-compute issue 377; that it can be read before: assumption.
 func (c *call) insert(path string, what creation) *computepb.Operation {
 	r := &resource{path: path, message: what.message, created: c.now, extra: what.extra}
 	if described, ok := what.message.(interface{ GetDescription() string }); ok {
@@ -113,8 +113,7 @@ func (c *call) insertProblem(collection, metric string) []*computepb.Errors {
 	return quotaExceeded(metric, limit, regionOfPath(collection))
 }
 
-// quotaExceeded is the error of an operation that a quota stopped; text as recorded in hashicorp/terraform-provider-google
-// issues ("Quota 'IN_USE_ADDRESSES' exceeded.  Limit: 8.0 in region us-central1.").
+// quotaExceeded is the error of an operation that a quota stopped; text of scylladb/scylla-cluster-tests issue 3649.
 func quotaExceeded(metric string, limit int, region string) []*computepb.Errors {
 	return []*computepb.Errors{{
 		Code:    proto.String("QUOTA_EXCEEDED"),
@@ -122,7 +121,7 @@ func quotaExceeded(metric string, limit int, region string) []*computepb.Errors 
 	}}
 }
 
-// stockout is the error of a place without machines ("Troubleshooting resource availability" of Compute Engine).
+// stockout is the error of a place without machines; text of googlefonts/fontbakery-dashboard issue 81.
 func stockout(code, place string) []*computepb.Errors {
 	if code == "" {
 		code = "ZONE_RESOURCE_POOL_EXHAUSTED"
@@ -157,8 +156,9 @@ func (c *call) remove(path, typ string, then func()) (*computepb.Operation, erro
 	}}), nil
 }
 
-// ready refuses the use of a resource while its insert or its delete runs: 400 resourceNotReady, which
-// hashicorp/terraform-provider-google retries (google/transport/error_retry_predicates.go). Which operations are in the way:
+// ready refuses the use of a resource while its insert or its delete runs: 400 resourceNotReady, as recorded in
+// googleapis/google-api-python-client issue 485 and opstrace/opstrace issue 1218, and retried by
+// hashicorp/terraform-provider-google (google/transport/error_retry_predicates.go). Which operations are in the way:
 // assumption.
 func (c *call) ready(path string) *apiError {
 	if c.seeding || !c.project.running(path, "insert", "delete") {
@@ -183,7 +183,7 @@ func (p *project) running(path string, kinds ...string) bool {
 	return false
 }
 
-// inUse is the refusal to delete what something else needs.
+// inUse is the refusal to delete what something else needs; texts of terraform-google-modules/terraform-google-vm issue 45.
 func inUse(noun, path, by string) *apiError {
 	return &apiError{status: http.StatusBadRequest, reason: "resourceInUseByAnotherResource",
 		message: fmt.Sprintf("The %s resource '%s' is already being used by '%s'", noun, path, by)}

@@ -1,6 +1,7 @@
 package gcp
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -33,6 +34,8 @@ type operationSpec struct {
 	user string
 	// message is its statusMessage; none when empty.
 	message string
+	// prefix begins its name; "operation" when empty.
+	prefix string
 }
 
 // begin begins an operation in the name of the caller.
@@ -69,7 +72,7 @@ func (p *project) begin(spec operationSpec, now time.Time) *computepb.Operation 
 		spec.takes = p.cloud.world.Between(p.cloud.options.OperationTime/3, p.cloud.options.OperationTime)
 	}
 	id := p.cloud.newID()
-	name := fmt.Sprintf("operation-%d-%x", now.UnixMilli(), id)
+	name := fmt.Sprintf("%s-%d-%x", cmp.Or(spec.prefix, "operation"), now.UnixMilli(), id)
 	path := spec.scope + "/operations/" + name
 	op := &computepb.Operation{
 		Id: proto.Uint64(id), Name: proto.String(name), Kind: proto.String("compute#operation"), OperationType: proto.String(spec.kind),
@@ -117,8 +120,8 @@ func (p *project) finishOperations(now time.Time) {
 	p.forgetOperations(now)
 }
 
-// errorStatus is the HTTP status that stands for the error of an operation. Those of quotas and stockouts are recorded in
-// hashicorp/terraform-provider-google issues; others: assumption.
+// errorStatus is the HTTP status that an operation tells with its error: that of a quota as in GoogleCloudPlatform/ai-on-gke
+// issue 849, that of a stockout as in scylladb/scylla-cluster-tests issue 12477; of others: assumption.
 func errorStatus(code string) int {
 	switch {
 	case strings.HasPrefix(code, "QUOTA_EXCEEDED"):
