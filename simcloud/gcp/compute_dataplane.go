@@ -92,7 +92,7 @@ func (p *computePlane) deregister(g *group, m *member) {
 
 // drained tells whether no backend service waits for a member's requests any more. A backend service that has let the group
 // go may still wait.
-func (p *computePlane) drained(g *group, m *member) bool {
+func (p *computePlane) drained(m *member) bool {
 	for _, tg := range p.targets {
 		if !tg.Drained(m.name) {
 			return false

@@ -34,7 +34,7 @@ func (p *computePlane) launchMembers(g *group, now time.Time) {
 func (p *computePlane) launch(g *group, m *member, now time.Time) {
 	path := g.instancePath(p.project, m)
 	m.template = g.template()
-	failed := p.launchMachine(g, m, now)
+	failed := p.launchMachine(g, m)
 	spec := operationSpec{kind: "insert", target: path, scope: scopeOf(path), user: p.project.id + "@" + cloudServices}
 	if len(failed) > 0 {
 		m.retryAt = now.Add(min(firstRetry<<min(m.failures, 8), lastRetry))
@@ -50,7 +50,7 @@ func (p *computePlane) launch(g *group, m *member, now time.Time) {
 }
 
 // launchMachine starts a machine in the world, or says why it cannot.
-func (p *computePlane) launchMachine(g *group, m *member, now time.Time) []*computepb.Errors {
+func (p *computePlane) launchMachine(g *group, m *member) []*computepb.Errors {
 	project, world := p.project, p.project.cloud.world
 	if limit, limited := project.cloud.options.Quotas["INSTANCES"]; limited && len(all[*computepb.Instance](project.data)) >= limit {
 		return quotaExceeded("INSTANCES", limit, g.region())

@@ -88,9 +88,23 @@ func TestOperationLists(t *testing.T) {
 	if got := count("status != DONE"); got != 0 {
 		t.Errorf("%d operations run after their end", got)
 	}
+	r.checkScopes(newGroup)
 	waited := need(r.operations.Wait(t.Context(), &computepb.WaitRegionOperationRequest{Project: shopProject, Region: shopRegion, Operation: op.Name()}))(t)
 	if waited.GetStatus() != computepb.Operation_DONE || waited.GetProgress() != 100 || waited.GetEndTime() == "" {
 		t.Errorf("waited for %v", waited)
+	}
+}
+
+// checkScopes finds the operations on a template by their scope.
+func (r *computeRig) checkScopes(name string) {
+	r.t.Helper()
+	body := r.call(http.MethodGet, "projects/"+shopProject+"/aggregated/operations?filter=targetLink%20%3D%20"+full("instanceTemplates", name), "")
+	found := &computepb.OperationAggregatedList{}
+	if err := protojson.Unmarshal(body, found); err != nil {
+		r.t.Fatal(err)
+	}
+	if n, other := len(found.GetItems()["regions/"+shopRegion].GetOperations()), found.GetItems()["regions/europe-west1"]; n != 2 || other == nil || len(other.GetOperations()) != 0 {
+		r.t.Errorf("operations of all scopes: %s", body)
 	}
 }
 
@@ -141,18 +155,18 @@ func TestManagedInstancesPaginate(t *testing.T) {
 		t.Errorf("PAGINATED: %d instances, token %q", len(got.GetManagedInstances()), got.GetNextPageToken())
 	}
 	r.advance(7 * time.Second)
-	body := r.post(link("instanceGroups", newGroup)+"/listInstances", `{"instanceState": "RUNNING"}`)
+	body := r.call(http.MethodPost, link("instanceGroups", newGroup)+"/listInstances", `{"instanceState": "RUNNING"}`)
 	running := &computepb.RegionInstanceGroupsListInstances{}
 	if err := protojson.Unmarshal(body, running); err != nil || len(running.GetItems()) != 2 || running.GetItems()[0].GetNamedPorts()[0].GetPort() != 8080 {
 		t.Errorf("running instances of the group: %s %v", body, err)
 	}
 }
 
-// post calls a method by hand: the client library sends the whole request as the body of a paged POST, not the body's field
+// call calls a method by hand: the client library sends the whole request as the body of a paged POST, not the body's field
 // alone (region_instance_groups_client.go, ListInstances).
-func (r *computeRig) post(path, body string) []byte {
+func (r *computeRig) call(verb, path, body string) []byte {
 	r.t.Helper()
-	request, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.url+"/compute/v1/"+path, strings.NewReader(body))
+	request, err := http.NewRequestWithContext(r.t.Context(), verb, r.url+"/compute/v1/"+path, strings.NewReader(body))
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func (c *call) aggregateOperations(in *computepb.AggregatedListGlobalOperationsR
 	}
 	out := &computepb.OperationAggregatedList{Kind: proto.String("compute#operationAggregatedList"), Items: map[string]*computepb.OperationsScopedList{}, NextPageToken: next}
 	for _, op := range items {
-		scope := strings.TrimPrefix(scopeOf(pathOfLink(op.GetSelfLink())), pathOf(c.project.id)+"")
+		scope := strings.TrimPrefix(scopeOf(pathOfLink(op.GetSelfLink())), pathOf(c.project.id))
 		if out.Items[scope] == nil {
 			out.Items[scope] = &computepb.OperationsScopedList{}
 		}

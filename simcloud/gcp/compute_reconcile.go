@@ -247,7 +247,7 @@ func (p *computePlane) replaceOutdated(g *group) {
 // or deleted" (discovery document, resize).
 func (p *computePlane) endMembers(g *group) {
 	for _, m := range g.members {
-		if !m.ending || m.stopping || m.drain && !p.drained(g, m) {
+		if !m.ending || m.stopping || m.drain && !p.drained(m) {
 			continue
 		}
 		m.stopping = true
