@@ -7,6 +7,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/providers/gcp"
 )
 
 // instances returns the group's instances with every source's word on each. An
@@ -14,7 +15,7 @@ import (
 func (t *Target) instances(ctx context.Context, p *pieces) ([]delivery.Instance, error) {
 	managed, err := collect(ctx, t.managers.ListManagedInstances(ctx, &computepb.ListManagedInstancesRegionInstanceGroupManagersRequest{
 		Project: t.project, Region: t.region, InstanceGroupManager: p.name,
-	}, briefly()), "list managed instances of %s", p.name)
+	}, gcp.Reads()...), "list managed instances of %s", p.name)
 	if delivery.KindOf(err) == delivery.NotFound {
 		return nil, nil // it went between two reads
 	}
@@ -54,7 +55,7 @@ func (t *Target) healthIn(ctx context.Context, service *computepb.BackendService
 	answer, err := t.services.GetHealth(ctx, &computepb.GetHealthRegionBackendServiceRequest{
 		Project: t.project, Region: t.region, BackendService: service.GetName(),
 		ResourceGroupReferenceResource: &computepb.ResourceGroupReference{Group: &group},
-	}, briefly())
+	}, gcp.Reads()...)
 	if answer, err = found(answer, err, "get health of backend service %s", service.GetName()); err != nil {
 		return nil, err
 	}

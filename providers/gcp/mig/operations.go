@@ -35,18 +35,18 @@ func (t *Target) historyOf(ctx context.Context, group, urlMap string) (history, 
 		targets = append(targets, "urlMaps/"+regexp.QuoteMeta(urlMap))
 	}
 	expression := fmt.Sprintf(".*/regions/%s/(%s)", t.region, strings.Join(targets, "|"))
-	return t.operationsWhere(ctx, fmt.Sprintf("targetLink eq %q", expression))
+	return t.listOperations(ctx, where("targetLink", expression))
 }
 
 // running returns the region's operations that have not ended.
 func (t *Target) running(ctx context.Context) (history, error) {
-	return t.operationsWhere(ctx, "status != DONE")
+	return t.listOperations(ctx, proto.String("status != DONE"))
 }
 
-func (t *Target) operationsWhere(ctx context.Context, filter string) (history, error) {
+func (t *Target) listOperations(ctx context.Context, filter *string) (history, error) {
 	return collect(ctx, t.operations.List(ctx, &computepb.ListRegionOperationsRequest{
-		Project: t.project, Region: t.region, Filter: proto.String(filter),
-	}, briefly()), "list operations")
+		Project: t.project, Region: t.region, Filter: filter,
+	}, gcp.Reads()...), "list operations")
 }
 
 // pending returns an operation that runs, or nil.

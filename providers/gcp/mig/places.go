@@ -73,7 +73,7 @@ func rulesOf(p place, service string, action *computepb.HttpRouteAction) []place
 	}
 	out := []place{p}
 	if mirror := action.GetRequestMirrorPolicy().GetBackendService(); mirror != "" {
-		p.rule += " copy of the requests"
+		p.rule = "the copies of " + cmp.Or(p.rule, "the default")
 		p.destinations = []destination{{pathOf(mirror), whole}}
 		out = append(out, p)
 	}

@@ -7,9 +7,9 @@ import (
 	"strings"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/providers/gcp"
 )
 
 // repair is the type of the operations by which a group replaces an unhealthy
@@ -21,7 +21,7 @@ const repair = "compute.instances.repair.recreateInstance"
 func (t *Target) problems(ctx context.Context, p *pieces) ([]delivery.Problem, error) {
 	errors, err := collect(ctx, t.managers.ListErrors(ctx, &computepb.ListErrorsRegionInstanceGroupManagersRequest{
 		Project: t.project, Region: t.region, InstanceGroupManager: p.name,
-	}, briefly()), "list errors of %s", p.name)
+	}, gcp.Reads()...), "list errors of %s", p.name)
 	if delivery.KindOf(err) == delivery.NotFound {
 		return nil, nil // it went between two reads
 	}
@@ -58,8 +58,8 @@ func problemOf(e *computepb.InstanceManagedByIgmError) delivery.Problem {
 // picks by type, of which there are few; a filter takes one field.
 func (t *Target) repairs(ctx context.Context, p *pieces, zone string) ([]delivery.Problem, error) {
 	operations, err := collect(ctx, t.zoneOperations.List(ctx, &computepb.ListZoneOperationsRequest{
-		Project: t.project, Zone: zone, Filter: proto.String(fmt.Sprintf("operationType eq %q", repair)),
-	}, briefly()), "list operations of zone %s", zone)
+		Project: t.project, Zone: zone, Filter: where("operationType", repair),
+	}, gcp.Reads()...), "list operations of zone %s", zone)
 	if err != nil {
 		return nil, err
 	}

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
-	"time"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
-	"github.com/googleapis/gax-go/v2"
 	"google.golang.org/api/iterator"
 	"google.golang.org/protobuf/proto"
 
@@ -20,32 +17,6 @@ import (
 // This file holds the reads of single resources and of lists, all paged. Lists
 // name what they want in the server's own filter (a regular expression that
 // matches the whole field), so that a large project costs no more than a small one.
-
-// attempts is how often a read is tried. The SDK would repeat a read that was
-// answered 503 until the context ends; everything longer is the caller's to pace.
-const attempts = 3
-
-// briefly goes with every read.
-func briefly() gax.CallOption {
-	return gax.WithRetry(func() gax.Retryer {
-		pause := gax.Backoff{Initial: 200 * time.Millisecond, Max: time.Second, Multiplier: 2}
-		return &limited{left: attempts - 1, Retryer: gax.OnHTTPCodes(pause, http.StatusServiceUnavailable, http.StatusGatewayTimeout)}
-	})
-}
-
-// limited repeats a few times only.
-type limited struct {
-	left int
-	gax.Retryer
-}
-
-func (l *limited) Retry(err error) (time.Duration, bool) {
-	if l.left == 0 {
-		return 0, false
-	}
-	l.left--
-	return l.Retryer.Retry(err)
-}
 
 // collect reads a list to its end. The SDK keeps the context from the requests of
 // lists, so the deadline is looked at here as well.
@@ -78,31 +49,34 @@ func found[V any](v *V, err error, doing string, args ...any) (*V, error) {
 	return v, nil
 }
 
-// named is the filter for names that match the whole regular expression.
-func named(expression string) *string { return proto.String(fmt.Sprintf("name eq %q", expression)) }
+// where is the filter for resources of which a field matches the whole regular
+// expression.
+func where(field, expression string) *string {
+	return proto.String(fmt.Sprintf(`%s eq "%s"`, field, expression))
+}
 
 func (t *Target) managersNamed(ctx context.Context, expression string) ([]*computepb.InstanceGroupManager, error) {
 	return collect(ctx, t.managers.List(ctx, &computepb.ListRegionInstanceGroupManagersRequest{
-		Project: t.project, Region: t.region, Filter: named(expression),
-	}, briefly()), "list managed instance groups")
+		Project: t.project, Region: t.region, Filter: where("name", expression),
+	}, gcp.Reads()...), "list managed instance groups")
 }
 
 func (t *Target) templatesNamed(ctx context.Context, expression string) ([]*computepb.InstanceTemplate, error) {
 	return collect(ctx, t.templates.List(ctx, &computepb.ListRegionInstanceTemplatesRequest{
-		Project: t.project, Region: t.region, Filter: named(expression),
-	}, briefly()), "list instance templates")
+		Project: t.project, Region: t.region, Filter: where("name", expression),
+	}, gcp.Reads()...), "list instance templates")
 }
 
 func (t *Target) autoscalersNamed(ctx context.Context, expression string) ([]*computepb.Autoscaler, error) {
 	return collect(ctx, t.autoscalers.List(ctx, &computepb.ListRegionAutoscalersRequest{
-		Project: t.project, Region: t.region, Filter: named(expression),
-	}, briefly()), "list autoscalers")
+		Project: t.project, Region: t.region, Filter: where("name", expression),
+	}, gcp.Reads()...), "list autoscalers")
 }
 
 func (t *Target) servicesNamed(ctx context.Context, expression string) ([]*computepb.BackendService, error) {
 	return collect(ctx, t.services.List(ctx, &computepb.ListRegionBackendServicesRequest{
-		Project: t.project, Region: t.region, Filter: named(expression),
-	}, briefly()), "list backend services")
+		Project: t.project, Region: t.region, Filter: where("name", expression),
+	}, gcp.Reads()...), "list backend services")
 }
 
 // allMaps returns the region's URL maps. There is no question for those that name
@@ -110,41 +84,41 @@ func (t *Target) servicesNamed(ctx context.Context, expression string) ([]*compu
 func (t *Target) allMaps(ctx context.Context) ([]*computepb.UrlMap, error) {
 	return collect(ctx, t.urlMaps.List(ctx, &computepb.ListRegionUrlMapsRequest{
 		Project: t.project, Region: t.region,
-	}, briefly()), "list URL maps")
+	}, gcp.Reads()...), "list URL maps")
 }
 
 func (t *Target) manager(ctx context.Context, name string) (*computepb.InstanceGroupManager, error) {
 	v, err := t.managers.Get(ctx, &computepb.GetRegionInstanceGroupManagerRequest{
 		Project: t.project, Region: t.region, InstanceGroupManager: name,
-	}, briefly())
+	}, gcp.Reads()...)
 	return found(v, err, "get managed instance group %s", name)
 }
 
 func (t *Target) template(ctx context.Context, name string) (*computepb.InstanceTemplate, error) {
 	v, err := t.templates.Get(ctx, &computepb.GetRegionInstanceTemplateRequest{
 		Project: t.project, Region: t.region, InstanceTemplate: name,
-	}, briefly())
+	}, gcp.Reads()...)
 	return found(v, err, "get instance template %s", name)
 }
 
 func (t *Target) autoscaler(ctx context.Context, name string) (*computepb.Autoscaler, error) {
 	v, err := t.autoscalers.Get(ctx, &computepb.GetRegionAutoscalerRequest{
 		Project: t.project, Region: t.region, Autoscaler: name,
-	}, briefly())
+	}, gcp.Reads()...)
 	return found(v, err, "get autoscaler %s", name)
 }
 
 func (t *Target) service(ctx context.Context, name string) (*computepb.BackendService, error) {
 	v, err := t.services.Get(ctx, &computepb.GetRegionBackendServiceRequest{
 		Project: t.project, Region: t.region, BackendService: name,
-	}, briefly())
+	}, gcp.Reads()...)
 	return found(v, err, "get backend service %s", name)
 }
 
 func (t *Target) urlMap(ctx context.Context, name string) (*computepb.UrlMap, error) {
 	v, err := t.urlMaps.Get(ctx, &computepb.GetRegionUrlMapRequest{
 		Project: t.project, Region: t.region, UrlMap: name,
-	}, briefly())
+	}, gcp.Reads()...)
 	return found(v, err, "get URL map %s", name)
 }
 

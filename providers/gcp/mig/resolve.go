@@ -10,6 +10,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/providers/gcp"
 )
 
 // This file turns names of a spec into resources. Each function returns findings
@@ -48,9 +49,9 @@ func (t *Target) resolveImage(ctx context.Context, wanted string) (*computepb.Im
 	}
 	var image *computepb.Image
 	if ref.family {
-		image, err = t.images.GetFromFamily(ctx, &computepb.GetFromFamilyImageRequest{Project: ref.project, Family: ref.name}, briefly())
+		image, err = t.images.GetFromFamily(ctx, &computepb.GetFromFamilyImageRequest{Project: ref.project, Family: ref.name}, gcp.Reads()...)
 	} else {
-		image, err = t.images.Get(ctx, &computepb.GetImageRequest{Project: ref.project, Image: ref.name}, briefly())
+		image, err = t.images.Get(ctx, &computepb.GetImageRequest{Project: ref.project, Image: ref.name}, gcp.Reads()...)
 	}
 	if image, err = found(image, err, "get image %s", wanted); err != nil {
 		return nil, nil, err
@@ -82,7 +83,7 @@ func (t *Target) resolveSubnet(ctx context.Context, s settings) ([]delivery.Find
 	if region != t.region {
 		return finding("/subnet", "%q is not in region %s", s.Subnet, t.region), nil
 	}
-	subnet, err := t.subnets.Get(ctx, &computepb.GetSubnetworkRequest{Project: project, Region: region, Subnetwork: nameOf(path)}, briefly())
+	subnet, err := t.subnets.Get(ctx, &computepb.GetSubnetworkRequest{Project: project, Region: region, Subnetwork: nameOf(path)}, gcp.Reads()...)
 	if subnet, err = found(subnet, err, "get subnet %s", s.Subnet); err != nil {
 		return nil, err
 	}
@@ -110,7 +111,7 @@ func (t *Target) resolveHealthCheck(ctx context.Context, pointer, name string) (
 	}
 	check, err := t.healthChecks.Get(ctx, &computepb.GetRegionHealthCheckRequest{
 		Project: partOf(path, "projects"), Region: partOf(path, "regions"), HealthCheck: nameOf(path),
-	}, briefly())
+	}, gcp.Reads()...)
 	if check, err = found(check, err, "get health check %s", name); err != nil {
 		return nil, err
 	}
@@ -170,7 +171,7 @@ func (t *Target) imageOf(ctx context.Context, p *pieces) (string, error) {
 	}
 	template, err := t.globalTemplates.Get(ctx, &computepb.GetInstanceTemplateRequest{
 		Project: cmp.Or(partOf(path, "projects"), t.project), InstanceTemplate: nameOf(path),
-	}, briefly())
+	}, gcp.Reads()...)
 	template, err = found(template, err, "get instance template %s", nameOf(path))
 	return bootImage(template), err
 }

@@ -8,6 +8,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/providers/gcp"
 )
 
 const atBalancer = "/loadBalancers/0"
@@ -84,7 +85,7 @@ func hasPort(m *computepb.InstanceGroupManager, name string) bool {
 
 // missingMap says why a URL map cannot be used that the region does not have.
 func (t *Target) missingMap(ctx context.Context, name string) ([]delivery.Finding, error) {
-	m, err := t.globalMaps.Get(ctx, &computepb.GetUrlMapRequest{Project: t.project, UrlMap: name}, briefly())
+	m, err := t.globalMaps.Get(ctx, &computepb.GetUrlMapRequest{Project: t.project, UrlMap: name}, gcp.Reads()...)
 	if m, err = found(m, err, "get global URL map %s", name); err != nil {
 		return nil, err
 	}
