@@ -102,6 +102,9 @@ func (n *creation) makeTemplate(ctx context.Context) (delivery.Receipt, error) {
 	if err != nil {
 		return delivery.Receipt{}, err
 	}
+	if err := n.checkPlace(ctx); err != nil {
+		return delivery.Receipt{}, err
+	}
 	if err := delivery.InvalidError("server group "+n.change.Group, findings); err != nil {
 		return delivery.Receipt{}, err
 	}
@@ -112,6 +115,26 @@ func (n *creation) makeTemplate(ctx context.Context) (delivery.Receipt, error) {
 		in.RequestId = id
 		return n.templates.Insert(ctx, in)
 	}, "create instance template %s", n.change.Group))
+}
+
+// checkPlace refuses a group that the load balancer could not take, before the
+// first of its pieces is made.
+func (n *creation) checkPlace(ctx context.Context) error {
+	if n.settings.balancer() == "" {
+		return nil
+	}
+	found, err := n.look(ctx)
+	if err != nil {
+		return err
+	}
+	chosen, problem := found.usable(n.settings)
+	if problem != nil {
+		return delivery.Errorf(delivery.Conflict, "%s", problem.Message)
+	}
+	if n.settings.HealthCheck == "" && found.model(*chosen) == nil {
+		return delivery.InvalidError("server group "+n.change.Group, []delivery.Finding{missingHealthCheck})
+	}
+	return nil
 }
 
 func (n *creation) makeManager(ctx context.Context) (delivery.Receipt, error) {
@@ -167,15 +190,14 @@ func (n *creation) attach(ctx context.Context) (delivery.Receipt, error) {
 	if err != nil {
 		return delivery.Receipt{}, err
 	}
-	chosen, problem := s.usable(n.settings)
-	if problem != nil {
-		return delivery.Receipt{}, delivery.Errorf(delivery.Conflict, "%s", problem.Message)
-	}
 	service := pathOf(n.pieces.services[0].GetSelfLink())
-	if chosen.has(service) {
+	if s.place != nil && s.place.has(service) {
 		return delivery.Receipt{}, nil
 	}
-	return n.writePlace(ctx, n.change.Key, n.history, *chosen, append(slices.Clone(chosen.destinations), destination{service: service}))
+	if err := n.checkPlace(ctx); err != nil {
+		return delivery.Receipt{}, err
+	}
+	return n.writePlace(ctx, n.change.Key, n.history, *s.place, append(slices.Clone(s.place.destinations), destination{service: service}))
 }
 
 // look surveys the cluster, once.

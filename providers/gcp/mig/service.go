@@ -21,22 +21,15 @@ const (
 // requests are balanced from the backend service that serves now, so that a new
 // version is judged as the old one was. What the stage says wins.
 func (n *creation) serviceResource(ctx context.Context) (*computepb.BackendService, error) {
-	found, err := n.look(ctx)
-	if err != nil {
+	if err := n.checkPlace(ctx); err != nil {
 		return nil, err
 	}
-	chosen, problem := found.usable(n.settings)
-	if problem != nil {
-		return nil, delivery.Errorf(delivery.Conflict, "%s", problem.Message)
-	}
-	model := found.model(*chosen)
-	if model == nil && n.settings.HealthCheck == "" {
-		return nil, delivery.InvalidError("server group "+n.change.Group, []delivery.Finding{missingHealthCheck})
-	}
+	chosen := *n.survey.place
+	model := n.survey.model(chosen)
 	s := n.settings
 	out := &computepb.BackendService{
 		Name: proto.String(n.change.Group), Description: proto.String(n.tags().description()),
-		LoadBalancingScheme: proto.String(cmp.Or(found.scheme(*chosen), defaultScheme)),
+		LoadBalancingScheme: proto.String(cmp.Or(n.survey.scheme(chosen), defaultScheme)),
 		Protocol:            proto.String("HTTP"), PortName: proto.String(cmp.Or(s.portName(), defaultPort)),
 		ConnectionDraining: &computepb.ConnectionDraining{DrainingTimeoutSec: proto.Int32(int32(n.options.DrainingTimeout.Seconds()))},
 	}
