@@ -50,6 +50,10 @@ type call struct {
 	about string
 	// deployment is the deployment that the call names, for events.
 	deployment string
+	// outcome is what a fault does to the call.
+	outcome simcloud.Outcome
+	// seeding is set while the world is made: operations end at once, and nothing waits for them.
+	seeding bool
 }
 
 // resource logs that something was created, updated or deleted.
@@ -222,7 +226,8 @@ func (e *exchange) run() (proto.Message, error) {
 		return nil, tooFast(m.service, "")
 	}
 	e.call = &call{cloud: e.cloud, project: p, data: p.data, principal: e.principal, request: e.request, now: e.cloud.world.Clock.Now(),
-		about: strings.TrimPrefix(strings.TrimPrefix(e.http.URL.Path, "/compute/v1/"), "/v2/")}
+		outcome: e.outcome,
+		about:   strings.TrimPrefix(strings.TrimPrefix(e.http.URL.Path, "/compute/v1/"), "/v2/")}
 	p.finishOperations(e.call.now)
 	output, err := e.handle(h)
 	if err != nil {
