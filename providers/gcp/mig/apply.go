@@ -44,6 +44,9 @@ func (t *Target) resize(ctx context.Context, c delivery.Change) (delivery.Receip
 	}
 	r := &scaling{Target: t, change: c}
 	var err error
+	if r.history, err = t.historyOf(ctx, c.Group, ""); err != nil {
+		return delivery.Receipt{}, err
+	}
 	if r.manager, err = t.manager(ctx, c.Group); err != nil {
 		return delivery.Receipt{}, err
 	}
@@ -51,9 +54,6 @@ func (t *Target) resize(ctx context.Context, c delivery.Change) (delivery.Receip
 		return delivery.Receipt{}, delivery.Errorf(delivery.NotFound, "managed instance group %s in %s", c.Group, t.region)
 	}
 	if r.autoscaler, err = t.autoscaler(ctx, autoscalerName(r.manager, c.Group)); err != nil {
-		return delivery.Receipt{}, err
-	}
-	if r.history, err = t.historyOf(ctx, c.Group, ""); err != nil {
 		return delivery.Receipt{}, err
 	}
 	if r.history.deleting(t.path("instanceGroupManagers", c.Group)) {
@@ -98,6 +98,10 @@ func (t *Target) refuseEmptying(ctx context.Context, c delivery.Change) error {
 // Groups that the change does not name get 0; backend services of others keep
 // theirs, except for placeholders, which the cluster's weights replace.
 func (t *Target) setRouting(ctx context.Context, c delivery.Change) (delivery.Receipt, error) {
+	running, err := t.running(ctx)
+	if err != nil {
+		return delivery.Receipt{}, err
+	}
 	s, err := t.survey(ctx, c.Cluster, "", "")
 	if err != nil {
 		return delivery.Receipt{}, err
@@ -113,17 +117,13 @@ func (t *Target) setRouting(ctx context.Context, c delivery.Change) (delivery.Re
 	if !same && c.Fingerprint != "" && c.Fingerprint != s.place.fingerprint() {
 		return delivery.Receipt{}, delivery.Errorf(delivery.Conflict, "the routing of cluster %s was changed by somebody else", c.Cluster.Name())
 	}
-	h, err := t.historyOf(ctx, "", s.place.urlMap.GetName())
-	if err != nil {
-		return delivery.Receipt{}, err
-	}
-	if waiting := h.waiting(); waiting.Waiting != "" {
+	if waiting := running.on(t.path("urlMaps", s.place.urlMap.GetName())).waiting(); waiting.Waiting != "" {
 		return waiting, nil
 	}
 	if same {
 		return done(), nil
 	}
-	return t.writePlace(ctx, c.Key, h, *s.place, wanted)
+	return t.writePlace(ctx, c.Key, *s.place, wanted)
 }
 
 // weighted returns the place's destinations with the wanted weights. A wanted
@@ -161,8 +161,12 @@ func (s *survey) weighted(weights []delivery.Weight) ([]destination, error) {
 
 // writePlace replaces the destinations of a place. The fingerprint of the URL map
 // as it was read makes the API refuse the write when somebody was faster.
-func (t *Target) writePlace(ctx context.Context, key delivery.ChangeKey, h history, p place, to []destination) (delivery.Receipt, error) {
+func (t *Target) writePlace(ctx context.Context, key delivery.ChangeKey, p place, to []destination) (delivery.Receipt, error) {
 	name := p.urlMap.GetName()
+	h, err := t.historyOf(ctx, "", name)
+	if err != nil {
+		return delivery.Receipt{}, err
+	}
 	if p.matcher == top && p.single() {
 		in := &computepb.UpdateRegionUrlMapRequest{Project: t.project, Region: t.region, UrlMap: name, UrlMapResource: p.replacement(to)}
 		return h.submit(write{key, "RegionUrlMaps.Update", in, ""}, func(id *string) (*compute.Operation, error) {

@@ -19,7 +19,7 @@ var (
 	validLabel = regexp.MustCompile(`^[a-z][-_a-z0-9]{0,62}$`)
 	validValue = regexp.MustCompile(`^[-_a-z0-9]{0,63}$`)
 	// validResource is a name, or a full or partial URL that ends in one.
-	validResource = regexp.MustCompile(`^(https://[^ ]+/|[a-z0-9][-a-z0-9:./]*/)?[a-z]([-a-z0-9.]*[a-z0-9])?$`)
+	validResource = regexp.MustCompile(`^(https://[^ ]+/|[a-z][-A-Za-z0-9:./]*/)?[a-z]([-a-z0-9.]*[a-z0-9])?$`)
 )
 
 // review collects findings.

@@ -37,13 +37,13 @@ func (t *Target) create(ctx context.Context, c delivery.Change) (delivery.Receip
 	}
 	n := &creation{Target: t, change: c, settings: s}
 	var err error
+	if n.history, err = t.historyOf(ctx, c.Group, s.balancer()); err != nil {
+		return delivery.Receipt{}, err
+	}
 	if n.pieces, err = t.piecesOf(ctx, c.Group); err != nil {
 		return delivery.Receipt{}, err
 	}
 	if err := n.own(); err != nil {
-		return delivery.Receipt{}, err
-	}
-	if n.history, err = t.historyOf(ctx, c.Group, s.balancer()); err != nil {
 		return delivery.Receipt{}, err
 	}
 	if n.history.deleting(t.path("instanceGroupManagers", c.Group)) {
@@ -197,7 +197,7 @@ func (n *creation) attach(ctx context.Context) (delivery.Receipt, error) {
 	if err := n.checkPlace(ctx); err != nil {
 		return delivery.Receipt{}, err
 	}
-	return n.writePlace(ctx, n.change.Key, n.history, *s.place, append(slices.Clone(s.place.destinations), destination{service: service}))
+	return n.writePlace(ctx, n.change.Key, *s.place, append(slices.Clone(s.place.destinations), destination{service: service}))
 }
 
 // look surveys the cluster, once.

@@ -24,6 +24,9 @@ type demolition struct {
 func (t *Target) destroy(ctx context.Context, c delivery.Change) (delivery.Receipt, error) {
 	d := &demolition{Target: t, change: c}
 	var err error
+	if d.history, err = t.historyOf(ctx, c.Group, ""); err != nil {
+		return delivery.Receipt{}, err
+	}
 	if d.pieces, err = t.piecesOf(ctx, c.Group); err != nil {
 		return delivery.Receipt{}, err
 	}
@@ -31,9 +34,6 @@ func (t *Target) destroy(ctx context.Context, c delivery.Change) (delivery.Recei
 		if !tagsIn(piece.text).owned(c.Cluster, c.Group) {
 			return delivery.Receipt{}, d.refuse(fmt.Sprintf("its %s carries no ownership tag of Slipway", piece.what))
 		}
-	}
-	if d.history, err = t.historyOf(ctx, c.Group, ""); err != nil {
-		return delivery.Receipt{}, err
 	}
 	if waiting := d.history.waiting(); waiting.Waiting != "" {
 		return waiting, nil
@@ -59,6 +59,10 @@ func (d *demolition) detach(ctx context.Context) (delivery.Receipt, error) {
 		return delivery.Receipt{}, nil
 	}
 	service := pathOf(d.pieces.services[0].GetSelfLink())
+	running, err := d.running(ctx)
+	if err != nil {
+		return delivery.Receipt{}, err
+	}
 	using, err := d.using(ctx, service)
 	if err != nil || len(using) == 0 {
 		return delivery.Receipt{}, err
@@ -72,18 +76,14 @@ func (d *demolition) detach(ctx context.Context) (delivery.Receipt, error) {
 	if p.rule != "" {
 		return delivery.Receipt{}, delivery.Errorf(delivery.Conflict, "%s names %s at weight 0; Slipway changes defaults only: remove it there", p, d.change.Group)
 	}
-	h, err := d.historyOf(ctx, "", p.urlMap.GetName())
-	if err != nil {
-		return delivery.Receipt{}, err
-	}
-	if waiting := h.waiting(); waiting.Waiting != "" {
+	if waiting := running.on(d.path("urlMaps", p.urlMap.GetName())).waiting(); waiting.Waiting != "" {
 		return waiting, nil
 	}
 	rest := slices.DeleteFunc(slices.Clone(p.destinations), func(o destination) bool { return o.service == service })
 	if len(rest) == 0 {
 		return delivery.Receipt{}, d.refuse("it is the only destination of " + p.String())
 	}
-	return d.writePlace(ctx, d.change.Key, h, p, rest)
+	return d.writePlace(ctx, d.change.Key, p, rest)
 }
 
 // using returns the places of all URL maps of the region that name the service.

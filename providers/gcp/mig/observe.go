@@ -23,18 +23,15 @@ const (
 func (t *Target) Observe(ctx context.Context, cluster delivery.Cluster, loadBalancer string) (delivery.Snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	running, err := t.running(ctx)
+	if err != nil {
+		return delivery.Snapshot{}, err
+	}
 	s, err := t.survey(ctx, cluster, loadBalancer, "")
 	if err != nil {
 		return delivery.Snapshot{}, err
 	}
 	out := delivery.Snapshot{Cluster: cluster, ObservedAt: time.Now().UTC(), Groups: []delivery.ServerGroup{}, Routing: s.routing()}
-	if len(s.groups) == 0 {
-		return out, nil
-	}
-	running, err := t.running(ctx)
-	if err != nil {
-		return delivery.Snapshot{}, err
-	}
 	for _, name := range s.names() {
 		g, err := t.observeGroup(ctx, s, s.groups[name], running)
 		if err != nil {

@@ -18,7 +18,8 @@ import (
 )
 
 // history is the operations on some resources that the region remembers. It keeps
-// ended ones for two weeks.
+// ended ones for two weeks. It is always read before the resources: what an
+// operation that has ended there brought about, they show.
 type history []*computepb.Operation
 
 // pieceCollections are where the pieces of a group lie.
@@ -56,6 +57,11 @@ func (h history) pending() *computepb.Operation {
 		return nil
 	}
 	return h[i]
+}
+
+// on returns the operations on one resource.
+func (h history) on(path string) history {
+	return slices.DeleteFunc(slices.Clone(h), func(o *computepb.Operation) bool { return pathOf(o.GetTargetLink()) != path })
 }
 
 // waiting is the receipt of a change that a running operation is in the way of;
