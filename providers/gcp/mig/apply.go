@@ -160,7 +160,8 @@ func (s *survey) weighted(weights []delivery.Weight) ([]destination, error) {
 }
 
 // writePlace replaces the destinations of a place. The fingerprint of the URL map
-// as it was read makes the API refuse the write when somebody was faster.
+// as it was read makes the API refuse the write when somebody was faster. The
+// caller has looked for running operations already.
 func (t *Target) writePlace(ctx context.Context, key delivery.ChangeKey, p place, to []destination) (delivery.Receipt, error) {
 	name := p.urlMap.GetName()
 	h, err := t.historyOf(ctx, "", name)

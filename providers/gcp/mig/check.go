@@ -90,8 +90,11 @@ func (r *review) machine() {
 		}
 	}
 	for i, d := range r.Disks {
-		if i > 0 && d.SizeGB == 0 && d.SourceImage == "" {
+		if i > 0 && d.SizeGB == 0 && d.SourceImage == "" && d.Type != localSSD {
 			r.refuse(fmt.Sprintf("/disks/%d/sizeGb", i), "is missing for a blank disk")
+		}
+		if i == 0 && d.Type == localSSD {
+			r.refuse("/disks/0/type", "is local-ssd, from which no instance boots")
 		}
 	}
 	if !slices.Contains([]string{"", "MIGRATE", "TERMINATE"}, r.OnHostMaintenance) {

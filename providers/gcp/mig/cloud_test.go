@@ -31,8 +31,9 @@ const (
 	project  = "shop-test"
 	region   = "us-central1"
 	balancer = "shop"
-	// placeholder is the backend service that the load balancer begins with.
-	placeholder = "nothing-yet"
+	// placeholder is the backend service that the load balancer begins with: it has
+	// no backends.
+	placeholder = balancer
 	check       = "alive"
 	// scale makes a health check's 5 s pass in 83 ms.
 	scale = 60
@@ -44,7 +45,6 @@ type cloud struct {
 	world  *simcloud.World
 	server *simgcp.Cloud
 	target *mig.Target
-	setUp  int // writes that the set-up made
 
 	templates   *compute.RegionInstanceTemplatesClient
 	managers    *compute.RegionInstanceGroupManagersClient
@@ -53,7 +53,6 @@ type cloud struct {
 	urlMaps     *compute.RegionUrlMapsClient
 	operations  *compute.RegionOperationsClient
 
-	healthChecks    *compute.RegionHealthChecksClient
 	proxies         *compute.RegionTargetHttpProxiesClient
 	forwardingRules *compute.ForwardingRulesClient
 }
@@ -67,24 +66,26 @@ func newCloudWith(t *testing.T, o simgcp.Options) *cloud {
 	world := simcloud.NewWorld(simcloud.WorldOptions{Scale: scale, Seed: 1, Logger: slog.New(slog.DiscardHandler)})
 	t.Cleanup(world.Close)
 	o.PageSize, o.Logger = 2, slog.New(slog.DiscardHandler)
+	if o.OperationTime == 0 {
+		o.OperationTime = time.Second // 17 ms at the most
+	}
 	server := simgcp.New(world, o)
 	endpoint := httptest.NewServer(server)
 	t.Cleanup(endpoint.Close)
 	server.SeedProject(simgcp.SeedProject{Account: account, Project: project, Token: "token", Regions: map[string][]string{region: {"a", "b", "c"}}})
 	for _, image := range []simcloud.Image{
-		{Name: "shop-1.0", BootDelay: 2 * time.Second, Account: account},
-		{Name: "shop-1.1", BootDelay: 2 * time.Second, Account: account},
-		{Name: "sick-1.0", BootDelay: time.Second, Account: account, NeverHealthy: true},
+		{Name: "shop-1.0", BootDelay: 2 * time.Second},
+		{Name: "shop-1.1", BootDelay: 2 * time.Second},
+		{Name: "sick-1.0", BootDelay: time.Second, NeverHealthy: true},
 	} {
-		if _, err := world.Images.Publish(image); err != nil {
-			t.Fatal(err)
-		}
+		must(server.SeedImage(project, image))
+	}
+	if err := server.SeedLoadBalancer(simgcp.SeedLoadBalancer{Project: project, Region: region, Name: balancer, HealthCheck: check}); err != nil {
+		t.Fatal(err)
 	}
 	session := must(gcp.Open(t.Context(), gcp.Options{Account: account, Project: project, Endpoint: endpoint.URL, AccessToken: "token"}))
 	c := &cloud{world: world, server: server, target: must(mig.New(session, region, mig.Options{Settle: time.Second, DrainingTimeout: 5 * time.Second}))}
 	c.connect(t.Context(), session.ClientOptions())
-	c.seed(t)
-	c.setUp = c.Writes()
 	return c
 }
 
@@ -95,7 +96,6 @@ func (c *cloud) connect(ctx context.Context, o []option.ClientOption) {
 	c.services = must(compute.NewRegionBackendServicesRESTClient(ctx, o...))
 	c.urlMaps = must(compute.NewRegionUrlMapsRESTClient(ctx, o...))
 	c.operations = must(compute.NewRegionOperationsRESTClient(ctx, o...))
-	c.healthChecks = must(compute.NewRegionHealthChecksRESTClient(ctx, o...))
 	c.proxies = must(compute.NewRegionTargetHttpProxiesRESTClient(ctx, o...))
 	c.forwardingRules = must(compute.NewForwardingRulesRESTClient(ctx, o...))
 }
@@ -151,7 +151,7 @@ func (c *cloud) Images() (good, sick string) { return "shop-1-1", "sick-1-0" }
 
 // Writes counts those as well whose answer got lost: this SDK repeats no write.
 func (c *cloud) Writes() int {
-	n := -c.setUp
+	n := 0
 	for _, e := range c.world.Log.Events() {
 		if e.Kind == simcloud.APICall && e.Write && e.Effect {
 			n++

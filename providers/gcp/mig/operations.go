@@ -41,7 +41,7 @@ func (t *Target) historyOf(ctx context.Context, group, urlMap string) (history, 
 
 // running returns the region's operations that have not ended.
 func (t *Target) running(ctx context.Context) (history, error) {
-	return t.listOperations(ctx, proto.String("status != DONE"))
+	return t.listOperations(ctx, proto.String(`status != "DONE"`))
 }
 
 func (t *Target) listOperations(ctx context.Context, filter *string) (history, error) {
@@ -120,7 +120,7 @@ func (h history) requestID(w write) (string, error) {
 		if o == nil {
 			return id, nil
 		}
-		if err := failure(o); err != nil && !delivery.KindOf(err).Retryable() && !long(o) {
+		if err := failure(o); err != nil && !delivery.KindOf(err).Retryable() && !endedLongAgo(o) {
 			return "", err
 		}
 		id = delivery.ChangeKey(id + "/" + o.GetName()).Token()
@@ -136,8 +136,7 @@ func (h history) begunBy(id string) *computepb.Operation {
 	return h[i]
 }
 
-// long reports whether the operation ended long ago.
-func long(o *computepb.Operation) bool {
+func endedLongAgo(o *computepb.Operation) bool {
 	ended, err := time.Parse(time.RFC3339, o.GetEndTime())
 	return err == nil && time.Since(ended) > toldFor
 }

@@ -8,26 +8,6 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// seed makes the health check and the load balancer that the tests begin with: a
-// URL map whose default is a backend service without backends.
-func (c *cloud) seed(t *testing.T) {
-	t.Helper()
-	c.addHealthCheck(t, check)
-	c.addService(t, placeholder)
-	c.addMap(t, balancer, placeholder)
-}
-
-func (c *cloud) addHealthCheck(t *testing.T, name string) {
-	t.Helper()
-	done(c.healthChecks.Insert(t.Context(), &computepb.InsertRegionHealthCheckRequest{
-		Project: project, Region: region, HealthCheckResource: &computepb.HealthCheck{
-			Name: proto.String(name), Type: proto.String("HTTP"), CheckIntervalSec: proto.Int32(5), TimeoutSec: proto.Int32(2),
-			HealthyThreshold: proto.Int32(2), UnhealthyThreshold: proto.Int32(2),
-			HttpHealthCheck: &computepb.HTTPHealthCheck{Port: proto.Int32(8080), RequestPath: proto.String("/healthz")},
-		},
-	}))
-}
-
 // addService makes a backend service of nobody with the groups as its backends.
 func (c *cloud) addService(t *testing.T, name string, groups ...string) {
 	t.Helper()

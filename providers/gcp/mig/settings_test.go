@@ -25,6 +25,7 @@ func TestCheckNamesTheField(t *testing.T) {
 		{good + `,"tags":["web","Not A Tag"]`, "/tags/1", "Not A Tag"},
 		{good + `,"labels":{"a/B":"c"}`, "/labels/a~1B", "a/B"},
 		{good + `,"disks":[{},{}]`, "/disks/1/sizeGb", "is missing"},
+		{good + `,"disks":[{"type":"local-ssd"}]`, "/disks/0/type", "local-ssd"},
 		{good + `,"disks":[{"sizeGb":-1}]`, "/disks/0/sizeGb", "-1"},
 		{good + `,"onHostMaintenance":"MOVE"`, "/onHostMaintenance", "MOVE"},
 		{good + `,"preemptible":true,"automaticRestart":true`, "/automaticRestart", "preemptible"},
@@ -65,7 +66,7 @@ func TestCheckAcceptsWhatSpinnakerWrites(t *testing.T) {
 	const object = `{
 		"account": "gcp-prod", "application": "shop", "stack": "test", "cloudProvider": "gce", "region": "us-central1", "regional": true,
 		"availabilityZones": {"us-central1": ["us-central1-a", "us-central1-b"]}, "image": "shop-1-1", "instanceType": "custom-4-3072",
-		"disks": [{"type": "pd-ssd", "sizeGb": 10}], "network": "default", "subnet": "", "tags": ["http-server"], "labels": {"team": "a_b"},
+		"disks": [{"type": "pd-ssd", "sizeGb": 10}, {"type": "local-ssd"}], "network": "default", "subnet": "", "tags": ["http-server"], "labels": {"team": "a_b"},
 		"instanceMetadata": {"startup-script": "x"}, "loadBalancers": ["shop"], "backendServices": {}, "serviceAccountEmail": "default",
 		"authScopes": ["cloud-platform"], "preemptible": false, "automaticRestart": true, "onHostMaintenance": "MIGRATE",
 		"loadBalancingPolicy": {"balancingMode": "UTILIZATION", "maxUtilization": 0.8, "capacityScaler": 1, "namedPorts": [{"name": "http", "port": 8080}]},
@@ -135,6 +136,17 @@ func TestDescription(t *testing.T) {
 	for _, foreign := range []string{"", "made by hand", `["x"]`, `{"a":1}`} {
 		if tagsIn(foreign).owned(testCluster, "shop-test-v001") {
 			t.Errorf("%q is taken for ours", foreign)
+		}
+	}
+}
+
+func TestBaseName(t *testing.T) {
+	long := strings.Repeat("a", 58)
+	for group, want := range map[string]string{
+		"shop-test-v001": "shop-test-v001", long: long, strings.Repeat("a", 58) + "-v012": strings.Repeat("a", 53) + "-v012",
+	} {
+		if got := baseName(group); got != want {
+			t.Errorf("%s: %s; want %s", group, got, want)
 		}
 	}
 }

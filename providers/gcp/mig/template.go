@@ -14,6 +14,8 @@ const (
 	// default of 0 would repair instances while they boot.
 	defaultInitialDelay = 300
 	scopePrefix         = "https://www.googleapis.com/auth/"
+	// localSSD is the one type of disk that does not outlive its instance.
+	localSSD = "local-ssd"
 )
 
 // templateResource is the instance template. The image is written as the one that
@@ -69,8 +71,12 @@ func (s settings) disks(image *computepb.Image) []*computepb.AttachedDisk {
 		if d.SizeGB > 0 {
 			from.DiskSizeGb = proto.Int64(d.SizeGB)
 		}
+		kind := "PERSISTENT"
+		if d.Type == localSSD {
+			kind = "SCRATCH"
+		}
 		out = append(out, &computepb.AttachedDisk{
-			Boot: proto.Bool(i == 0), AutoDelete: proto.Bool(true), Type: proto.String("PERSISTENT"), InitializeParams: from,
+			Boot: proto.Bool(i == 0), AutoDelete: proto.Bool(true), Type: proto.String(kind), InitializeParams: from,
 		})
 	}
 	return out
@@ -107,13 +113,23 @@ func (s settings) schedule() *computepb.Scheduling {
 	return out
 }
 
+// baseName is what the names of a group's instances begin with: the group's name
+// within the 58 characters that leave room for their own five, the number kept.
+func baseName(group string) string {
+	const most, number = 58, len("-v000")
+	if len(group) <= most {
+		return group
+	}
+	return group[:most-number] + group[len(group)-number:]
+}
+
 // managerResource is the managed instance group. Its named ports are the stage's,
 // else those of the group that serves now.
 func (n *creation) managerResource(ctx context.Context) (*computepb.InstanceGroupManager, error) {
 	s := n.settings
 	made := tagsIn(n.pieces.template.GetDescription())
 	out := &computepb.InstanceGroupManager{
-		Name: proto.String(n.change.Group), BaseInstanceName: proto.String(n.change.Group), TargetSize: proto.Int32(int32(n.change.Capacity.Desired)),
+		Name: proto.String(n.change.Group), BaseInstanceName: proto.String(baseName(n.change.Group)), TargetSize: proto.Int32(int32(n.change.Capacity.Desired)),
 		InstanceTemplate: proto.String(n.pieces.template.GetSelfLink()),
 		Description:      proto.String(n.tags().with(tagImage, made[tagImage]).with(tagImageID, made[tagImageID]).description()),
 	}

@@ -55,7 +55,7 @@ func TestStockout(t *testing.T) {
 // and says what it waits for, also when the piece reads as wanted already.
 func TestRunningOperation(t *testing.T) {
 	t.Parallel()
-	c := newCloudWith(t, simgcp.Options{OperationTime: 3 * time.Minute})
+	c := newCloudWith(t, simgcp.Options{OperationTime: time.Hour})
 	change := c.create(shop.ServerGroup(1), "shop-1-1", 0)
 	receipt, err := c.target.Apply(t.Context(), change)
 	if err != nil || receipt.Wrote != "RegionInstanceTemplates.Insert" {
