@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/providers/providertest"
@@ -233,6 +234,9 @@ func TestNewGroupCopiesTheServingOne(t *testing.T) {
 	spec = with(spec, "portName", `"api"`)
 	first.Spec = &spec
 	c.apply(t, first)
+	serving := c.service(t.Context(), first.Group)
+	serving.TimeoutSec, serving.LocalityLbPolicy = proto.Int32(77), proto.String("LEAST_REQUEST")
+	done(c.services.Update(t.Context(), &computepb.UpdateRegionBackendServiceRequest{Project: project, Region: region, BackendService: first.Group, BackendServiceResource: serving}))
 	second := c.create(shop.ServerGroup(2), "shop-1-1", 0)
 	bare := *second.Spec
 	for _, field := range []string{"healthCheck", "loadBalancingPolicy"} {
@@ -245,7 +249,7 @@ func TestNewGroupCopiesTheServingOne(t *testing.T) {
 	c.apply(t, second)
 	got, want := c.service(t.Context(), second.Group), c.service(t.Context(), first.Group)
 	if got.GetPortName() != "api" || got.GetConnectionDraining().GetDrainingTimeoutSec() != 17 || fmt.Sprint(got.GetHealthChecks()) != fmt.Sprint(want.GetHealthChecks()) ||
-		got.GetBackends()[0].GetBalancingMode() != "RATE" || got.GetBackends()[0].GetMaxRatePerInstance() != 50 || got.GetLoadBalancingScheme() != "EXTERNAL_MANAGED" {
+		got.GetTimeoutSec() != 77 || got.GetLocalityLbPolicy() != "LEAST_REQUEST" || got.GetBackends()[0].GetBalancingMode() != "RATE" || got.GetBackends()[0].GetMaxRatePerInstance() != 50 || got.GetLoadBalancingScheme() != "EXTERNAL_MANAGED" {
 		t.Errorf("backend service %v; want it like %v", got, want)
 	}
 	ports := c.manager(t.Context(), second.Group).GetNamedPorts()
@@ -262,6 +266,12 @@ func TestAutoscaler(t *testing.T) {
 	change := c.create(shop.ServerGroup(1), "shop-1-1", 0)
 	spec := with(*change.Spec, "autoscalingPolicy", `{"mode":"ONLY_SCALE_OUT","coolDownPeriodSec":45,"cpuUtilization":{"utilizationTarget":0.7}}`)
 	change.Spec, change.Capacity = &spec, &delivery.Capacity{Max: 4}
+	for writes := 1; writes <= 5; writes++ {
+		c.until(t, "the next write", func() bool { return must(c.target.Apply(t.Context(), change)).Wrote != "" })
+		if g := c.observe(t, balancer).Group(change.Group); g.Complete != (writes == 5) {
+			t.Errorf("after %d writes: %+v", writes, g)
+		}
+	}
 	c.apply(t, change)
 	group := change.Group
 	if g := c.observe(t, balancer).Group(group); g.Capacity != delivery.Pinned(0) || !g.Complete {

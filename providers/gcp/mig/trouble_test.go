@@ -1,6 +1,7 @@
 package mig_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -98,5 +99,44 @@ func TestDeletingGroup(t *testing.T) {
 	}
 	if receipt, err := c.target.Apply(t.Context(), destroy); err != nil || receipt.Done || receipt.Waiting == "" {
 		t.Errorf("destroy again: %+v, %v", receipt, err)
+	}
+}
+
+// TestProblemsAreTheGroupsOwn: repairs of another group's instances are none of
+// the group's problems.
+func TestProblemsAreTheGroupsOwn(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	sick, good := c.create(shop.ServerGroup(1), "sick-1-0", 1), c.create(shop.ServerGroup(2), "shop-1-1", 1)
+	c.apply(t, sick)
+	c.until(t, "a problem is reported", func() bool { return len(c.observe(t, balancer).Group(sick.Group).Problems) > 0 })
+	c.fault(simcloud.Fault{Match: simcloud.Match{Action: "instances.insert"}, Effect: simcloud.Effect{Kind: simcloud.EffectNoCapacity, Code: "NO_MACHINES"}})
+	c.apply(t, good)
+	c.until(t, "the other group has a problem", func() bool { return len(c.observe(t, balancer).Group(good.Group).Problems) > 0 })
+	for _, p := range c.observe(t, balancer).Group(good.Group).Problems {
+		if p.Code != "NO_MACHINES" {
+			t.Errorf("problem %+v", p)
+		}
+	}
+}
+
+// TestDeadline: a list of many pages ends with the caller's time, although the SDK
+// keeps the context from its requests.
+func TestDeadline(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	for i := range 8 {
+		c.Plant(t, shop.ServerGroup(i))
+	}
+	since := c.world.Log.Last()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	c.fault(simcloud.Fault{Match: simcloud.Match{Action: "RegionInstanceGroupManagers.List"}, Effect: simcloud.Effect{Kind: simcloud.EffectSlow, Duration: 40 * time.Millisecond}})
+	_, err := c.target.Observe(ctx, c.Cluster(shop), "")
+	if delivery.KindOf(err) != delivery.Transient {
+		t.Errorf("kind %v, %v", delivery.KindOf(err), err)
+	}
+	if n := c.calls(since)["RegionInstanceGroupManagers.List"]; n > 2 {
+		t.Errorf("%d pages were read", n)
 	}
 }
