@@ -70,15 +70,6 @@ func (t *Target) resize(ctx context.Context, c delivery.Change) (delivery.Receip
 	return r.next(ctx)
 }
 
-// autoscalerName is the name of a group's autoscaler, which others may have given
-// another than the group's.
-func autoscalerName(m *computepb.InstanceGroupManager, group string) string {
-	if url := m.GetStatus().GetAutoscaler(); url != "" {
-		return nameOf(url)
-	}
-	return group
-}
-
 // refuseEmptying returns Guarded while any part of any URL map of the region sends
 // requests to the group: the traffic guard sees the cluster's own place only.
 func (t *Target) refuseEmptying(ctx context.Context, c delivery.Change) error {

@@ -62,27 +62,6 @@ func (t *Target) create(ctx context.Context, c delivery.Change) (delivery.Receip
 	return done(), nil
 }
 
-// piecesOf reads the pieces of one group by its name.
-func (t *Target) piecesOf(ctx context.Context, group string) (*pieces, error) {
-	p := &pieces{name: group}
-	var err error
-	if p.manager, err = t.manager(ctx, group); err != nil {
-		return nil, err
-	}
-	if p.template, err = t.template(ctx, group); err != nil {
-		return nil, err
-	}
-	service, err := t.service(ctx, group)
-	if err != nil {
-		return nil, err
-	}
-	if service != nil {
-		p.services = []*computepb.BackendService{service}
-	}
-	p.autoscaler, err = t.autoscaler(ctx, autoscalerName(p.manager, group))
-	return p, err
-}
-
 // own returns Conflict unless every piece that exists was made by this very change.
 func (n *creation) own() error {
 	for _, d := range n.pieces.descriptions() {

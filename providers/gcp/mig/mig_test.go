@@ -309,6 +309,22 @@ func TestAutoscaler(t *testing.T) {
 	}
 }
 
+// TestMissingAutoscaler: a group behind no load balancer is whole once it has the
+// autoscaler that it was to have.
+func TestMissingAutoscaler(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	change := c.create(shop.ServerGroup(1), "shop-1-1", 0)
+	spec := with(c.Spec("shop-1-1", 0, false), "autoscalingPolicy", `{}`)
+	change.Spec = &spec
+	for writes := 1; writes <= 3; writes++ {
+		c.until(t, "the next write", func() bool { return must(c.target.Apply(t.Context(), change)).Wrote != "" })
+		if g := c.observe(t, "").Group(change.Group); g.Complete != (writes == 3) {
+			t.Errorf("after %d writes: %+v", writes, g)
+		}
+	}
+}
+
 // TestDefaultAutoscaler: a group without autoscalingPolicy gets an autoscaler with
 // its bounds.
 func TestDefaultAutoscaler(t *testing.T) {

@@ -11,17 +11,6 @@ import (
 	"github.com/slipway-cd/slipway/delivery"
 )
 
-// pieces is what exists of one server group.
-type pieces struct {
-	name       string
-	manager    *computepb.InstanceGroupManager
-	template   *computepb.InstanceTemplate
-	autoscaler *computepb.Autoscaler
-	// services are the backend services that lead to the group: the one that was
-	// made for it, and for groups of others those of any name.
-	services []*computepb.BackendService
-}
-
 // survey is what exists of a cluster, without health.
 type survey struct {
 	cluster delivery.Cluster
@@ -53,11 +42,6 @@ func (s *survey) piece(name string) *pieces {
 // names returns the server groups in a stable order.
 func (s *survey) names() []string { return slices.Sorted(maps.Keys(s.groups)) }
 
-// leads reports whether a backend service of the group has the path.
-func (p *pieces) leads(service string) bool {
-	return slices.ContainsFunc(p.services, func(s *computepb.BackendService) bool { return pathOf(s.GetSelfLink()) == service })
-}
-
 // ownerOf returns the server group that a backend service leads to, or nil.
 func (s *survey) ownerOf(service string) *pieces {
 	for _, name := range s.names() {
@@ -69,48 +53,6 @@ func (s *survey) ownerOf(service string) *pieces {
 }
 
 func (s *survey) owns(service string) bool { return s.ownerOf(service) != nil }
-
-// tags returns the ownership tags from whichever piece is there.
-func (p *pieces) tags() tags {
-	for _, description := range p.descriptions() {
-		if found := tagsIn(description.text); found != nil {
-			return found
-		}
-	}
-	return nil
-}
-
-// described is a piece's description.
-type described struct{ what, text string }
-
-// descriptions are those of the pieces that carry their owner: all but the
-// autoscaler, which is the group's whoever made it.
-func (p *pieces) descriptions() []described {
-	var out []described
-	if p.manager != nil {
-		out = append(out, described{"managed instance group", p.manager.GetDescription()})
-	}
-	if p.template != nil {
-		out = append(out, described{"instance template", p.template.GetDescription()})
-	}
-	for _, s := range p.services {
-		if s.GetName() == p.name {
-			out = append(out, described{"backend service", s.GetDescription()})
-		}
-	}
-	return out
-}
-
-// templateURL is the template of the group's instances.
-func (p *pieces) templateURL() string {
-	if url := p.manager.GetInstanceTemplate(); url != "" {
-		return url
-	}
-	for _, v := range p.manager.GetVersions() {
-		return v.GetInstanceTemplate()
-	}
-	return ""
-}
 
 // survey reads what exists. loadBalancer may be empty: then the URL maps that name
 // a backend service of the cluster lead to it. matcher is the path matcher whose
