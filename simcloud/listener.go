@@ -128,7 +128,7 @@ func (n *listener) release() {
 	}
 }
 
-// log records the rules whose weights differ between two routings. The lock is held.
+// log records the rules whose weights differ between two routings, but not previews. The lock is held.
 func (n *listener) log(kind Kind, worker int, from, to *routing) {
 	config := n.owner.config
 	event := func(rule string, weights map[string]int) {
@@ -139,13 +139,14 @@ func (n *listener) log(kind Kind, worker int, from, to *routing) {
 	}
 	told := map[string]bool{}
 	for _, rule := range to.rules {
-		if old, existed := from.weights[rule.ID]; !told[rule.ID] && (!existed || !maps.Equal(old, to.weights[rule.ID])) {
+		old, existed := from.weights[rule.ID]
+		if !rule.Preview && !told[rule.ID] && (!existed || !maps.Equal(old, to.weights[rule.ID])) {
 			event(rule.ID, to.weights[rule.ID])
 		}
 		told[rule.ID] = true
 	}
 	for _, rule := range from.rules {
-		if !told[rule.ID] {
+		if !rule.Preview && !told[rule.ID] {
 			event(rule.ID, map[string]int{})
 		}
 		told[rule.ID] = true
@@ -184,6 +185,9 @@ func (n *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case rule.Fixed != nil:
 		if rule.Fixed.ContentType != "" {
 			w.Header().Set("Content-Type", rule.Fixed.ContentType)
+		}
+		if rule.Fixed.Location != nil {
+			w.Header().Set("Location", rule.Fixed.Location(r))
 		}
 		w.WriteHeader(rule.Fixed.Status)
 		_, _ = w.Write([]byte(rule.Fixed.Body))

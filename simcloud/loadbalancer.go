@@ -39,6 +39,9 @@ type Rule struct {
 	// Forward is where requests go, by weight. All weights 0 means nowhere: 503. Empty when Fixed is set.
 	Forward []Destination
 	Fixed   *FixedResponse
+	// Preview marks a rule that leads to one target group on purpose, such as the URL of a tag of Cloud Run. It divides
+	// nobody's traffic, so its weights are told in no event.
+	Preview bool
 }
 
 // Destination is a share of a rule's requests.
@@ -51,6 +54,8 @@ type Destination struct {
 type FixedResponse struct {
 	Status            int
 	ContentType, Body string
+	// Location, when set, makes the answer a redirect to where it says.
+	Location func(*http.Request) string
 }
 
 // Condition is met when the named part of a request matches one of Values, which may hold the wildcards * and ?.

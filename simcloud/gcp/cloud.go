@@ -94,7 +94,7 @@ func New(world *simcloud.World, options Options) *Cloud {
 		options.Logger = slog.Default()
 	}
 	c := &Cloud{
-		world: world, options: options, router: newRouter(), started: world.Clock.Now(),
+		world: world, options: options, router: sharedRouter(), started: world.Clock.Now(),
 		projects: map[string]*project{}, tokens: map[string]principal{}, serviceAccounts: map[string]*project{},
 	}
 	c.handlers = newHandlers()
@@ -182,7 +182,7 @@ func (c *Cloud) SeedProject(seed SeedProject) {
 	if p == nil {
 		p = &project{
 			cloud: c, id: seed.Project, account: seed.Account, regions: map[string][]string{},
-			data: newData(), before: newData(), recent: newData(), limits: map[string]*window{},
+			data: newData(), before: newData(), limits: map[string]*window{},
 		}
 		p.compute, p.run = newComputePlane(p), newRunPlane(p)
 		c.projects[p.id] = p
@@ -196,6 +196,7 @@ func (c *Cloud) SeedProject(seed SeedProject) {
 		p.regions[region] = zones
 		p.compute.seedRegion(region)
 	}
+	p.recent = p.data.copy()
 	if seed.Token != "" {
 		c.tokens[seed.Token] = principal{project: p, email: "user@" + p.id + ".iam.gserviceaccount.com"}
 	}

@@ -14,8 +14,8 @@ import (
 
 // This file lets the world's target groups and load balancers follow the project's backend services and URL maps.
 
-// noFailOpen keeps requests from instances that are not healthy. An Envoy-based application load balancer whose backends are
-// all unhealthy answers 503 ("Backend services overview", traffic distribution: no fail open as for passthrough ones).
+// noFailOpen keeps requests from instances that are not healthy: when none is, an Envoy-based application load balancer
+// answers 503 (Load Balancing guide, "Health checks overview"). That it never fails open: assumption.
 const noFailOpen = -1
 
 // registrationDelay is the time from an instance's start to its first health check: assumption.
@@ -152,8 +152,7 @@ func (p *computePlane) applyMap(path string) {
 	}
 }
 
-// unavailable is what an Envoy-based load balancer says in place of a backend (response codes of Envoy; "no healthy upstream"
-// in the guide "Troubleshoot external Application Load Balancers").
+// unavailable is what an Envoy-based load balancer says in place of a backend: the words of Envoy.
 func unavailable(status int) (contentType, body string) {
 	switch status {
 	case http.StatusServiceUnavailable:

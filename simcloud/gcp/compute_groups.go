@@ -28,7 +28,7 @@ func (c *call) insertGroup(in *computepb.InsertRegionInstanceGroupManagerRequest
 		return nil, c.request.missing("targetSize")
 	}
 	for _, name := range groupOutput {
-		clearField(message.ProtoReflect(), name)
+		unset(message.ProtoReflect(), name)
 	}
 	if refusal := c.checkGroup(message, in.GetRegion()); refusal != nil {
 		return nil, refusal
@@ -46,9 +46,10 @@ func (c *call) insertGroup(in *computepb.InsertRegionInstanceGroupManagerRequest
 		NamedPorts: message.GetNamedPorts(), Size: proto.Int32(0), Description: proto.String("This instance group is controlled by Instance Group Manager '" + message.GetName() + "'."),
 	})
 	g := groupOf(r)
-	state.told = c.project.compute.capacity(g)
+	capacity := c.project.compute.capacity(g)
+	state.told = capacity
 	c.project.log(g.region(), simcloud.Event{
-		Kind: simcloud.ResourceCreated, Type: simcloud.TypeGroup, Resource: path, Name: message.GetName(), Tags: r.tags, Capacity: &state.told,
+		Kind: simcloud.ResourceCreated, Type: simcloud.TypeGroup, Resource: path, Name: message.GetName(), Tags: r.tags, Capacity: &capacity,
 		TargetGroups: c.project.compute.services(g), Principal: c.principal.email,
 	})
 	return op, nil
@@ -249,9 +250,8 @@ func (c *call) setSize(g *group, size int32) {
 	c.project.compute.tellCapacity(g, c.principal.email)
 }
 
-// deleteGroup begins to delete a group and its instances. One that a backend service or an autoscaler uses is refused: it
-// "must not belong to a backend service" (Compute Engine guide, "Deleting managed instance groups"); about autoscalers:
-// assumption. The group stays listed until its last instance is gone.
+// deleteGroup begins to delete a group and its instances. One that a backend service or an autoscaler uses is refused
+// (terraform-google-modules/terraform-google-vm issue 45; about autoscalers: assumption). The group stays listed until its last instance is gone.
 func (c *call) deleteGroup(in *computepb.DeleteRegionInstanceGroupManagerRequest) (*computepb.Operation, error) {
 	g, err := c.group(in.GetRegion(), in.GetInstanceGroupManager())
 	if err != nil {

@@ -55,11 +55,11 @@ func pageUpTo[T proto.Message](in listing, all []T, limit int) ([]T, *string, er
 	if refusal != nil {
 		return nil, nil, refusal
 	}
-	return part, token(next), nil
+	return part, nextPage(next), nil
 }
 
-// token is a page token, nil for none.
-func token(text string) *string {
+// nextPage is a page token, nil for none.
+func nextPage(text string) *string {
 	if text == "" {
 		return nil
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,7 +61,7 @@ func (p *computePlane) rulesOf(path string, message *computepb.UrlMap) []simclou
 			add(rule)
 		}
 	}
-	add(p.rule(path+"#default", message.GetDefaultService(), message.GetDefaultRouteAction()))
+	add(p.rule(path+"#default", destination{message.GetDefaultService(), message.GetDefaultRouteAction(), message.GetDefaultUrlRedirect()}))
 	return out
 }
 
@@ -106,7 +105,7 @@ func (p *computePlane) matcherRules(id string, m *computepb.PathMatcher) []simcl
 	var ways []pathWay
 	for n, rule := range m.GetPathRules() {
 		for _, path := range rule.GetPaths() {
-			ways = append(ways, pathWay{path, p.rule(id+"/"+strconv.Itoa(n), rule.GetService(), rule.GetRouteAction())})
+			ways = append(ways, pathWay{path, p.rule(id+"/"+strconv.Itoa(n), destination{rule.GetService(), rule.GetRouteAction(), rule.GetUrlRedirect()})})
 		}
 	}
 	slices.SortStableFunc(ways, func(a, b pathWay) int { return len(b.path) - len(a.path) })
@@ -116,7 +115,7 @@ func (p *computePlane) matcherRules(id string, m *computepb.PathMatcher) []simcl
 	}
 	routes := slices.SortedFunc(slices.Values(m.GetRouteRules()), func(a, b *computepb.HttpRouteRule) int { return cmp.Compare(a.GetPriority(), b.GetPriority()) })
 	for _, rule := range routes {
-		to := p.rule(id+"/"+strconv.Itoa(int(rule.GetPriority())), rule.GetService(), rule.GetRouteAction())
+		to := p.rule(id+"/"+strconv.Itoa(int(rule.GetPriority())), destination{rule.GetService(), rule.GetRouteAction(), rule.GetUrlRedirect()})
 		for _, match := range rule.GetMatchRules() {
 			conditions, refusal := conditionsOf("", match)
 			if refusal != nil {
@@ -129,171 +128,31 @@ func (p *computePlane) matcherRules(id string, m *computepb.PathMatcher) []simcl
 			out = append(out, to)
 		}
 	}
-	return append(out, p.rule(id, m.GetDefaultService(), m.GetDefaultRouteAction()))
+	return append(out, p.rule(id, destination{m.GetDefaultService(), m.GetDefaultRouteAction(), m.GetDefaultUrlRedirect()}))
 }
 
-// rule leads to a service, or to several by weight. A service without any backend answers 503 by itself.
-func (p *computePlane) rule(id, service string, action *computepb.HttpRouteAction) simcloud.Rule {
+// destination is where a place leads: one of its fields is set, but an action may also come with a service.
+type destination struct {
+	service  string
+	action   *computepb.HttpRouteAction
+	redirect *computepb.HttpRedirectAction
+}
+
+// rule leads to a service, to several by weight, or elsewhere. A service without any backend answers 503 by itself.
+func (p *computePlane) rule(id string, to destination) simcloud.Rule {
 	out := simcloud.Rule{ID: id}
-	if service != "" {
-		path := pathOfLink(service)
-		if len(lookup[*computepb.BackendService](p.project.data, path).GetBackends()) == 0 {
-			contentType, body := unavailable(http.StatusServiceUnavailable)
-			out.Fixed = &simcloud.FixedResponse{Status: http.StatusServiceUnavailable, ContentType: contentType, Body: body}
-			return out
-		}
+	path := pathOfLink(to.service)
+	switch {
+	case to.redirect != nil:
+		out.Fixed = &simcloud.FixedResponse{Status: redirectStatus[to.redirect.GetRedirectResponseCode()], Location: locationOf(to.redirect)}
+	case to.service != "" && len(lookup[*computepb.BackendService](p.project.data, path).GetBackends()) == 0:
+		contentType, body := unavailable(http.StatusServiceUnavailable)
+		out.Fixed = &simcloud.FixedResponse{Status: http.StatusServiceUnavailable, ContentType: contentType, Body: body}
+	case to.service != "":
 		out.Forward = []simcloud.Destination{{TargetGroup: p.targets[path], Weight: 100}}
-		return out
 	}
-	for _, w := range action.GetWeightedBackendServices() {
+	for _, w := range to.action.GetWeightedBackendServices() {
 		out.Forward = append(out.Forward, simcloud.Destination{TargetGroup: p.targets[pathOfLink(w.GetBackendService())], Weight: int(w.GetWeight())})
 	}
 	return out
-}
-
-// conditionsOf are the conditions of a match rule, which hold together (discovery document, HttpRouteRuleMatch).
-func conditionsOf(field string, match *computepb.HttpRouteRuleMatch) ([]simcloud.Condition, *apiError) {
-	path, refusal := pathCondition(field, match)
-	if refusal != nil {
-		return nil, refusal
-	}
-	out := path
-	for i, header := range match.GetHeaderMatches() {
-		one, refusal := headerCondition(fmt.Sprintf("%sheaderMatches[%d].", field, i), header)
-		if refusal != nil {
-			return nil, refusal
-		}
-		out = append(out, one)
-	}
-	for i, query := range match.GetQueryParameterMatches() {
-		one, refusal := queryCondition(fmt.Sprintf("%squeryParameterMatches[%d].", field, i), query)
-		if refusal != nil {
-			return nil, refusal
-		}
-		out = append(out, one)
-	}
-	if match.PathTemplateMatch != nil || len(match.GetMetadataFilters()) > 0 {
-		return nil, &apiError{status: http.StatusNotImplemented, reason: "notImplemented", message: "The simulator has no path templates and metadata filters."}
-	}
-	return out, nil
-}
-
-// pathCondition is none when the match rule says nothing about the path.
-func pathCondition(field string, match *computepb.HttpRouteRuleMatch) ([]simcloud.Condition, *apiError) {
-	fold := func(s string) string { return s }
-	if match.GetIgnoreCase() {
-		fold = strings.ToLower
-	}
-	var tests []func(string) bool
-	if match.PrefixMatch != nil {
-		if !strings.HasPrefix(match.GetPrefixMatch(), "/") {
-			return nil, invalidValue(field+"prefixMatch", match.GetPrefixMatch(), "prefixMatch must begin with a /.")
-		}
-		tests = append(tests, func(s string) bool { return strings.HasPrefix(fold(s), fold(match.GetPrefixMatch())) })
-	}
-	if match.FullPathMatch != nil {
-		tests = append(tests, func(s string) bool { return fold(s) == fold(match.GetFullPathMatch()) })
-	}
-	if match.RegexMatch != nil {
-		whole, refusal := expression(field+"regexMatch", match.GetRegexMatch())
-		if refusal != nil {
-			return nil, refusal
-		}
-		tests = append(tests, whole.MatchString)
-	}
-	if len(tests) > 1 {
-		return nil, invalidValue(field+"prefixMatch", match.GetPrefixMatch(), "Only one of prefixMatch, fullPathMatch, regexMatch or pathTemplateMatch must be specified.")
-	}
-	if len(tests) == 0 {
-		return nil, nil
-	}
-	return []simcloud.Condition{{Field: simcloud.FieldPath, Test: func(values []string) bool { return tests[0](values[0]) }}}, nil
-}
-
-func expression(field, text string) (*regexp.Regexp, *apiError) {
-	whole, err := regexp.Compile("^(?:" + text + ")$")
-	if err != nil {
-		return nil, invalidValue(field, text, "The regular expression is malformed.")
-	}
-	return whole, nil
-}
-
-// headerCondition is the condition of a header. Several values of a header count as one, with commas between them. ":method" and
-// ":authority" stand for method and host.
-func headerCondition(field string, match *computepb.HttpHeaderMatch) (simcloud.Condition, *apiError) {
-	out := simcloud.Condition{Field: simcloud.FieldHeader, Name: match.GetHeaderName()}
-	switch match.GetHeaderName() {
-	case "":
-		return out, invalidValue(field+"headerName", "", "A header name must be specified.")
-	case ":method":
-		out.Field = simcloud.FieldMethod
-	case ":authority":
-		out.Field = simcloud.FieldHost
-	}
-	test, refusal := headerTest(field, match)
-	if refusal != nil {
-		return out, refusal
-	}
-	out.Test = func(values []string) bool {
-		met := len(values) > 0 && test(strings.Join(values, ","))
-		return met != match.GetInvertMatch()
-	}
-	return out, nil
-}
-
-func headerTest(field string, match *computepb.HttpHeaderMatch) (func(string) bool, *apiError) {
-	var tests []func(string) bool
-	if match.ExactMatch != nil {
-		tests = append(tests, func(s string) bool { return s == match.GetExactMatch() })
-	}
-	if match.PrefixMatch != nil {
-		tests = append(tests, func(s string) bool { return strings.HasPrefix(s, match.GetPrefixMatch()) })
-	}
-	if match.SuffixMatch != nil {
-		tests = append(tests, func(s string) bool { return strings.HasSuffix(s, match.GetSuffixMatch()) })
-	}
-	if match.GetPresentMatch() {
-		tests = append(tests, func(string) bool { return true })
-	}
-	if match.RegexMatch != nil {
-		whole, refusal := expression(field+"regexMatch", match.GetRegexMatch())
-		if refusal != nil {
-			return nil, refusal
-		}
-		tests = append(tests, whole.MatchString)
-	}
-	if r := match.GetRangeMatch(); r != nil {
-		tests = append(tests, func(s string) bool { // the end is not in the range: "for a range [-5, 0] ... 0 will not match"
-			n, err := strconv.ParseInt(s, 10, 64)
-			return err == nil && n >= r.GetRangeStart() && n < r.GetRangeEnd()
-		})
-	}
-	if len(tests) != 1 {
-		return nil, invalidValue(field+"exactMatch", match.GetExactMatch(), "Only one of exactMatch, prefixMatch, suffixMatch, regexMatch, presentMatch or rangeMatch must be set.")
-	}
-	return tests[0], nil
-}
-
-// queryCondition is the condition of a query parameter, which must be there.
-func queryCondition(field string, match *computepb.HttpQueryParameterMatch) (simcloud.Condition, *apiError) {
-	out := simcloud.Condition{Field: simcloud.FieldQuery, Name: match.GetName()}
-	var tests []func(string) bool
-	if match.ExactMatch != nil {
-		tests = append(tests, func(s string) bool { return s == match.GetExactMatch() })
-	}
-	if match.GetPresentMatch() {
-		tests = append(tests, func(string) bool { return true })
-	}
-	if match.RegexMatch != nil {
-		whole, refusal := expression(field+"regexMatch", match.GetRegexMatch())
-		if refusal != nil {
-			return out, refusal
-		}
-		tests = append(tests, whole.MatchString)
-	}
-	if len(tests) != 1 || match.GetName() == "" {
-		return out, invalidValue(field+"exactMatch", match.GetExactMatch(), "Only one of presentMatch, exactMatch, or regexMatch must be set.")
-	}
-	out.Test = func(values []string) bool { return slices.ContainsFunc(values, tests[0]) }
-	return out, nil
 }

@@ -3,6 +3,7 @@ package gcp
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"google.golang.org/protobuf/proto"
@@ -136,7 +137,7 @@ func (s *seeder) do(steps ...func() (*computepb.Operation, error)) error {
 			return err
 		}
 	}
-	s.call.project.finishOperations(s.call.cloud.world.Clock.Now())
+	s.call.project.finishOperations(s.call.now.Add(time.Nanosecond)) // the end of what a seeding call begins
 	s.call.project.reconcile(s.call.now)
 	return nil
 }
@@ -219,15 +220,6 @@ func (s *seeder) template(seed SeedCluster, description string) (*computepb.Oper
 			NetworkInterfaces: []*computepb.NetworkInterface{{Subnetwork: proto.String(s.link("subnetworks", "default"))}},
 		},
 	}})
-}
-
-// LoadBalancerInfo says where the traffic of a load balancer goes in.
-type LoadBalancerInfo struct {
-	Name    string `json:"name"`
-	Account string `json:"account"`
-	Region  string `json:"region"`
-	// URL is the loopback URL of the forwarding rule with the lowest port.
-	URL string `json:"url"`
 }
 
 // LoadBalancers returns the load balancers of the cloud's projects that have a forwarding rule, by account, region and name.

@@ -188,7 +188,7 @@ func (c *call) checkPlace(place routePlace) *apiError {
 		return invalidValue(field, fmt.Sprint(deref(place.service)), "Only one of "+fieldOf(place.prefix, "urlRedirect")+", "+fieldOf(place.prefix, "service")+
 			" or "+fieldOf(place.prefix, "routeAction")+".weightedBackendService can be set.")
 	case place.redirect != nil:
-		return &apiError{status: http.StatusNotImplemented, reason: "notImplemented", message: "The simulator has no URL redirects."}
+		return checkRedirect(place.field+fieldOf(place.prefix, "urlRedirect")+".", place.redirect)
 	case place.action.GetUrlRewrite() != nil || place.action.GetFaultInjectionPolicy() != nil || place.action.GetRequestMirrorPolicy() != nil:
 		return &apiError{status: http.StatusNotImplemented, reason: "notImplemented", message: "The simulator has no URL rewrites, fault injection and mirrors."}
 	}

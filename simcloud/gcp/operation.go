@@ -1,7 +1,9 @@
 package gcp
 
 import (
+	"cmp"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -32,6 +34,8 @@ type operationSpec struct {
 	user string
 	// message is its statusMessage; none when empty.
 	message string
+	// prefix begins its name; "operation" when empty.
+	prefix string
 }
 
 // begin begins an operation in the name of the caller.
@@ -68,7 +72,7 @@ func (p *project) begin(spec operationSpec, now time.Time) *computepb.Operation 
 		spec.takes = p.cloud.world.Between(p.cloud.options.OperationTime/3, p.cloud.options.OperationTime)
 	}
 	id := p.cloud.newID()
-	name := fmt.Sprintf("operation-%d-%x", now.UnixMilli(), id)
+	name := fmt.Sprintf("%s-%d-%x", cmp.Or(spec.prefix, "operation"), now.UnixMilli(), id)
 	path := spec.scope + "/operations/" + name
 	op := &computepb.Operation{
 		Id: proto.Uint64(id), Name: proto.String(name), Kind: proto.String("compute#operation"), OperationType: proto.String(spec.kind),
@@ -109,10 +113,24 @@ func (p *project) finishOperations(now time.Time) {
 		op.Status, op.Progress, op.EndTime = computepb.Operation_DONE.Enum(), proto.Int32(100), proto.String(stamp(due.at))
 		if len(failed) > 0 {
 			op.Error = &computepb.Error{Errors: failed}
-			op.HttpErrorStatusCode, op.HttpErrorMessage = proto.Int32(400), proto.String("BAD REQUEST")
+			status := errorStatus(failed[0].GetCode())
+			op.HttpErrorStatusCode, op.HttpErrorMessage = proto.Int32(int32(status)), proto.String(strings.ToUpper(http.StatusText(status)))
 		}
 	}
 	p.forgetOperations(now)
+}
+
+// errorStatus is the HTTP status that an operation tells with its error: that of a quota as in GoogleCloudPlatform/ai-on-gke
+// issue 849, that of a stockout as in scylladb/scylla-cluster-tests issue 12477; of others: assumption.
+func errorStatus(code string) int {
+	switch {
+	case strings.HasPrefix(code, "QUOTA_EXCEEDED"):
+		return http.StatusForbidden
+	case strings.HasPrefix(code, "ZONE_RESOURCE_POOL_EXHAUSTED"):
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusBadRequest
+	}
 }
 
 // operationsKept is how long a finished operation stays listed: assumption, Compute Engine keeps them for 14 days at the

@@ -102,7 +102,8 @@ func tagsIn(description string) map[string]string {
 	return tags
 }
 
-// page cuts one page out of a list. Tokens are positions; a token that was never given is refused.
+// page cuts one page out of a list. Tokens are positions; one behind the end of a list that has become shorter gives an
+// empty page.
 func page[T any](all []T, token string, asked, limit int) (part []T, next string, refusal *apiError) {
 	size := limit
 	if asked > 0 {
@@ -111,10 +112,10 @@ func page[T any](all []T, token string, asked, limit int) (part []T, next string
 	at := 0
 	if token != "" {
 		n, err := strconv.Atoi(strings.TrimPrefix(token, "page-"))
-		if err != nil || n < 0 || n > len(all) {
+		if err != nil || n < 0 {
 			return nil, "", invalidValue("pageToken", token, "Invalid page token.")
 		}
-		at = n
+		at = min(n, len(all))
 	}
 	end := min(at+size, len(all))
 	if end < len(all) {
