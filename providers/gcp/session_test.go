@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
@@ -19,6 +20,8 @@ import (
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/providers/gcp"
+	"github.com/slipway-cd/slipway/simcloud"
+	simgcp "github.com/slipway-cd/slipway/simcloud/gcp"
 )
 
 const robot = "slipway@shop.iam.gserviceaccount.com"
@@ -130,6 +133,32 @@ func TestImpersonate(t *testing.T) {
 	want := []string{"Bearer base POST /v1/projects/-/serviceAccounts/" + robot + ":generateAccessToken", read, read}
 	if calls := c.seen(); !slices.Equal(calls, want) {
 		t.Errorf("calls\n%s\nwant\n%s", strings.Join(calls, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestImpersonateInTheSimulator does the same where tokens are checked.
+func TestImpersonateInTheSimulator(t *testing.T) {
+	world := simcloud.NewWorld(simcloud.WorldOptions{Scale: 1, Logger: slog.New(slog.DiscardHandler)})
+	t.Cleanup(world.Close)
+	sim := simgcp.New(world, simgcp.Options{Logger: slog.New(slog.DiscardHandler)})
+	sim.SeedProject(simgcp.SeedProject{Account: "home", Project: "home", Token: "base", Regions: map[string][]string{"r": {"a"}}})
+	sim.SeedProject(simgcp.SeedProject{Account: "shop", Project: "shop", Regions: map[string][]string{"r": {"a"}}})
+	sim.SeedServiceAccount("shop", robot)
+	server := httptest.NewServer(sim)
+	t.Cleanup(server.Close)
+	o := gcp.Options{Account: "prod", Project: "shop", Endpoint: server.URL, AccessToken: "base"}
+	for name, test := range map[string]struct {
+		impersonate string
+		want        delivery.Kind
+	}{
+		"the service account": {robot, delivery.NotFound}, // its project is reached, and has no such service
+		"nobody":              {"", delivery.Denied},
+		"a stranger":          {"stranger@shop.iam.gserviceaccount.com", delivery.Denied},
+	} {
+		o.Impersonate = test.impersonate
+		if err := getService(t.Context(), t, o); delivery.KindOf(err) != test.want {
+			t.Errorf("as %s: kind %v, %v; want %v", name, delivery.KindOf(err), err, test.want)
+		}
 	}
 }
 
