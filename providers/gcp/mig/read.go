@@ -122,15 +122,6 @@ func (t *Target) urlMap(ctx context.Context, name string) (*computepb.UrlMap, er
 	return found(v, err, "get URL map %s", name)
 }
 
-// autoscalerOf returns the autoscaler of a group, which need not have its name.
-func (t *Target) autoscalerOf(ctx context.Context, m *computepb.InstanceGroupManager) (*computepb.Autoscaler, error) {
-	name := m.GetName()
-	if other := m.GetStatus().GetAutoscaler(); other != "" {
-		name = nameOf(other)
-	}
-	return t.autoscaler(ctx, name)
-}
-
 // path is a resource of the region as part of a URL: what the API takes, and what
 // URLs are compared by, since their hosts differ.
 func (t *Target) path(collection, name string) string {

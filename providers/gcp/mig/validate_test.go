@@ -4,6 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	"cloud.google.com/go/compute/apiv1/computepb"
+	"google.golang.org/protobuf/proto"
+
 	"github.com/slipway-cd/slipway/delivery"
 )
 
@@ -17,6 +20,10 @@ func TestValidateNamesTheField(t *testing.T) {
 	if err := c.server.SeedGlobalURLMap(project, "worldwide"); err != nil {
 		t.Fatal(err)
 	}
+	c.addMap(t, "away", placeholder)
+	c.changeMap(t, "away", func(m *computepb.UrlMap) {
+		m.DefaultService, m.DefaultUrlRedirect = nil, &computepb.HttpRedirectAction{HostRedirect: proto.String("example.com")}
+	})
 	writes := c.Writes()
 	for _, test := range []struct{ field, value, pointer, message string }{
 		{"instanceType", ``, "/instanceType", "is missing"},
@@ -32,6 +39,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		{"loadBalancers", `["nope"]`, "/loadBalancers/0", `no URL map "nope"`},
 		{"loadBalancers", `["shop","taken"]`, "/loadBalancers", "2 load balancers"},
 		{"loadBalancers", `["taken"]`, "/loadBalancers/0", "other-team"},
+		{"loadBalancers", `["away"]`, "/loadBalancers/0", "no backend service"},
 		{"loadBalancers", `["worldwide"]`, "/loadBalancers/0", "is global"},
 		{"pathMatcher", `"nope"`, "/pathMatcher", `no path matcher "nope"`},
 		{"backendServices", `{"shop":["x"]}`, "/backendServices", "of its own"},
