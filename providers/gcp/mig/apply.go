@@ -53,7 +53,7 @@ func (t *Target) resize(ctx context.Context, c delivery.Change) (delivery.Receip
 	if r.manager == nil {
 		return delivery.Receipt{}, delivery.Errorf(delivery.NotFound, "managed instance group %s in %s", c.Group, t.region)
 	}
-	if r.autoscaler, err = t.autoscaler(ctx, autoscalerName(r.manager, c.Group)); err != nil {
+	if r.autoscaler, err = t.autoscalerOf(ctx, r.manager, c.Group); err != nil {
 		return delivery.Receipt{}, err
 	}
 	if r.history.deleting(t.path("instanceGroupManagers", c.Group)) {

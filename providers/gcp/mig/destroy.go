@@ -118,6 +118,9 @@ func (d *demolition) deleteAutoscaler(ctx context.Context) (delivery.Receipt, er
 	if d.pieces.autoscaler == nil {
 		return delivery.Receipt{}, nil
 	}
+	if d.pieces.manager == nil && !tagsIn(d.pieces.autoscaler.GetDescription()).owned(d.change.Cluster, d.change.Group) {
+		return delivery.Receipt{}, d.refuse("its autoscaler carries no ownership tag of Slipway")
+	}
 	in := &computepb.DeleteRegionAutoscalerRequest{Project: d.project, Region: d.region, Autoscaler: d.pieces.autoscaler.GetName()}
 	return gone(d.history.submit(write{d.change.Key, "RegionAutoscalers.Delete", in, fmt.Sprint(d.pieces.autoscaler.GetId())}, func(id *string) (*compute.Operation, error) {
 		in.RequestId = id

@@ -342,6 +342,33 @@ func TestDefaultAutoscaler(t *testing.T) {
 	}
 }
 
+// TestAutoscalerOfOthers: an autoscaler that has a group's name and scales another
+// group is neither read as the group's nor deleted with it.
+func TestAutoscalerOfOthers(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	change := c.create(shop.ServerGroup(1), "shop-1-1", 0)
+	c.Plant(t, "other-team")
+	done(c.autoscalers.Insert(t.Context(), &computepb.InsertRegionAutoscalerRequest{Project: project, Region: region, AutoscalerResource: &computepb.Autoscaler{
+		Name: proto.String(change.Group), Target: proto.String(path("instanceGroupManagers", "other-team")),
+		AutoscalingPolicy: &computepb.AutoscalingPolicy{MinNumReplicas: proto.Int32(0), MaxNumReplicas: proto.Int32(3)},
+	}}))
+	before := c.Pieces()
+	writes := c.Writes()
+	c.apply(t, c.destroy(change.Group))
+	if n := c.Writes() - writes; n != 0 {
+		t.Errorf("destroying nothing wrote %d times", n)
+	}
+	c.apply(t, change)
+	if g := c.observe(t, balancer).Group(change.Group); g.Capacity != delivery.Pinned(0) {
+		t.Errorf("capacity %+v", g.Capacity)
+	}
+	c.apply(t, c.destroy(change.Group))
+	if after := c.Pieces(); strings.Join(after, "\n") != strings.Join(before, "\n") {
+		t.Errorf("left %v; want %v", after, before)
+	}
+}
+
 // TestUndoneChangeIsMadeAgain: a request id that was used does not keep a change
 // from being made again that somebody undid.
 func TestUndoneChangeIsMadeAgain(t *testing.T) {

@@ -35,17 +35,28 @@ func (t *Target) piecesOf(ctx context.Context, group string) (*pieces, error) {
 	if service != nil {
 		p.services = []*computepb.BackendService{service}
 	}
-	p.autoscaler, err = t.autoscaler(ctx, autoscalerName(p.manager, group))
+	p.autoscaler, err = t.autoscalerOf(ctx, p.manager, group)
 	return p, err
 }
 
-// autoscalerName is the name of a group's autoscaler, which others may have given
-// another than the group's.
-func autoscalerName(m *computepb.InstanceGroupManager, group string) string {
+// autoscalerOf returns the autoscaler of a group, which others may have given
+// another name than the group's; nil for none.
+func (t *Target) autoscalerOf(ctx context.Context, m *computepb.InstanceGroupManager, group string) (*computepb.Autoscaler, error) {
+	name := group
 	if url := m.GetStatus().GetAutoscaler(); url != "" {
-		return nameOf(url)
+		name = nameOf(url)
 	}
-	return group
+	a, err := t.autoscaler(ctx, name)
+	if err != nil || !t.scalesGroup(a, group) {
+		return nil, err
+	}
+	return a, nil
+}
+
+// scalesGroup reports whether the group is the autoscaler's: one of the same name
+// may be another group's.
+func (t *Target) scalesGroup(a *computepb.Autoscaler, group string) bool {
+	return a != nil && pathOf(a.GetTarget()) == t.path("instanceGroupManagers", group)
 }
 
 // leads reports whether a backend service of the group has the path.

@@ -165,7 +165,7 @@ func TestPercents(t *testing.T) {
 // TestRedirectIsNotUsed: a default that sends requests to a URL takes no weights.
 func TestRedirectIsNotUsed(t *testing.T) {
 	s := &survey{cluster: testCluster, maps: []*computepb.UrlMap{sharedMap()}}
-	s.place = s.pick("away")
+	_, s.place = s.pick("away")
 	if p, problem := s.usable(settings{LoadBalancers: []string{"web"}, PathMatcher: "away"}); p != nil || problem == nil || problem.Pointer != atBalancer {
 		t.Errorf("place %v, problem %+v", p, problem)
 	}

@@ -187,6 +187,34 @@ func TestTwoPlaces(t *testing.T) {
 	}
 }
 
+// TestRuleAlone: a default that never was the cluster's gets no weights because a
+// rule beside it names the cluster.
+func TestRuleAlone(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	first := c.serve(t, 1)
+	c.addService(t, "docs")
+	c.changeMap(t, balancer, func(m *computepb.UrlMap) {
+		m.DefaultService, m.DefaultRouteAction = proto.String(path("backendServices", "docs")), nil
+		m.HostRules = []*computepb.HostRule{{Hosts: []string{"*"}, PathMatcher: proto.String("all")}}
+		m.PathMatchers = []*computepb.PathMatcher{{
+			Name: proto.String("all"), DefaultService: proto.String(path("backendServices", "docs")),
+			PathRules: []*computepb.PathRule{{Paths: []string{"/shop/*"}, Service: proto.String(path("backendServices", first))}},
+		}}
+	})
+	if r := c.observe(t, "").Routing; r != nil {
+		t.Errorf("routing %+v", r)
+	}
+	writes := c.Writes()
+	weigh := delivery.Change{Key: "weigh", Kind: delivery.SetRouting, Cluster: c.Cluster(shop), Weights: []delivery.Weight{{ServerGroup: first, Percent: 100}}}
+	if _, err := c.target.Apply(t.Context(), weigh); delivery.KindOf(err) != delivery.NotFound {
+		t.Errorf("weights: %v", err)
+	}
+	if n := c.Writes() - writes; n != 0 {
+		t.Errorf("%d writes", n)
+	}
+}
+
 // TestAnotherURLMap: a cluster does not move to another URL map by being deployed
 // to it; its old groups would serve on unseen.
 func TestAnotherURLMap(t *testing.T) {

@@ -65,7 +65,10 @@ func (t *Target) survey(ctx context.Context, cluster delivery.Cluster, loadBalan
 	if err := t.findMaps(ctx, s, loadBalancer); err != nil {
 		return nil, err
 	}
-	s.place = s.pick(matcher)
+	known, fallback := s.pick(matcher)
+	if s.place = known; known == nil && loadBalancer != "" {
+		s.place = fallback
+	}
 	return s, t.resolveStrangers(ctx, s)
 }
 
@@ -111,17 +114,16 @@ func (t *Target) findAutoscalers(ctx context.Context, s *survey, expression stri
 		return err
 	}
 	for _, a := range autoscalers {
-		if s.cluster.Owns(a.GetName()) {
+		if s.cluster.Owns(a.GetName()) && t.scalesGroup(a, a.GetName()) {
 			s.piece(a.GetName()).autoscaler = a
 		}
 	}
 	for _, name := range s.names() {
 		p := s.groups[name]
-		url := p.manager.GetStatus().GetAutoscaler()
-		if p.autoscaler != nil || url == "" {
+		if p.autoscaler != nil || p.manager.GetStatus().GetAutoscaler() == "" {
 			continue
 		}
-		if p.autoscaler, err = t.autoscaler(ctx, nameOf(url)); err != nil {
+		if p.autoscaler, err = t.autoscalerOf(ctx, p.manager, name); err != nil {
 			return err
 		}
 	}
@@ -167,18 +169,16 @@ func (s *survey) places() []place {
 	return out
 }
 
-// pick returns the cluster's place: of the defaults that name a backend service of
-// the cluster one that gives it weight is preferred. Without any it is the default
-// of the path matcher, or of the URL map when matcher is empty; nil when there is
-// none.
-func (s *survey) pick(matcher string) *place {
-	var known, fallback *place
+// pick returns the default that names a backend service of the cluster, of several
+// one that gives it weight; and the default of the path matcher, or of the URL map
+// when matcher is empty, which a cluster begins with that is named nowhere yet.
+func (s *survey) pick(matcher string) (known, fallback *place) {
 	for _, p := range s.places() {
 		if p.rule != "" {
 			continue
 		}
 		if p.weighs(s.owns) {
-			return &p
+			return &p, nil
 		}
 		if known == nil && slices.ContainsFunc(p.destinations, func(d destination) bool { return s.owns(d.service) }) {
 			known = &p
@@ -187,10 +187,7 @@ func (s *survey) pick(matcher string) *place {
 			fallback = &p
 		}
 	}
-	if known != nil {
-		return known
-	}
-	return fallback
+	return known, fallback
 }
 
 // second returns a place besides the chosen one that sends requests to the
