@@ -112,13 +112,6 @@ func (p *computePlane) mapsOf(service string) []string {
 	return out
 }
 
-// applyMapsOf gives the load balancers their rules anew, those that name a backend service.
-func (p *computePlane) applyMapsOf(service string) {
-	for _, path := range p.mapsOf(service) {
-		p.applyMap(path)
-	}
-}
-
 // listen makes a URL map a load balancer with a port, for a forwarding rule.
 func (p *computePlane) listen(urlMap string, port int) error {
 	lb := p.balancers[urlMap]
@@ -156,15 +149,13 @@ func (p *computePlane) applyMap(path string) {
 func unavailable(status int) (contentType, body string) {
 	switch status {
 	case http.StatusServiceUnavailable:
-		return "text/plain", noUpstream
+		return "text/plain", "no healthy upstream"
 	case http.StatusGatewayTimeout:
 		return "text/plain", "upstream request timeout"
 	default:
 		return "text/plain", "upstream connect error or disconnect/reset before headers"
 	}
 }
-
-const noUpstream = "no healthy upstream"
 
 // servicesIn are the paths of the backend services that a URL map names, each once.
 func servicesIn(message *computepb.UrlMap) []string {
