@@ -140,14 +140,14 @@ func placesOf(p delivery.Pipeline) []place {
 	}
 	var out []place
 	for _, stage := range definition.Stages {
-		if stage.Type != pipeline.DeployType {
+		if !pipeline.Deploys(stage.Type) {
 			continue
 		}
 		context := stage.Context()
 		if evaluated, err := expression.Evaluate(context, env); err == nil {
 			context = evaluated
 		}
-		deploy, err := pipeline.ParseDeploy(context)
+		deploy, err := pipeline.ParseDeploy(stage.Type, context)
 		if err != nil {
 			continue
 		}

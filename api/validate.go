@@ -51,17 +51,17 @@ func intendedDeployments(d pipeline.Definition, env expression.Env) ([]intended,
 	var out []intended
 	var findings []delivery.Finding
 	for i, stage := range d.Stages {
-		if stage.Type != pipeline.DeployType {
+		if !pipeline.Deploys(stage.Type) {
 			continue
 		}
 		evaluated, err := expression.Evaluate(stage.Context(), env)
 		if err != nil {
 			continue // it may be about what an earlier stage puts out
 		}
-		deploy, err := pipeline.ParseDeploy(evaluated)
+		deploy, err := pipeline.ParseDeploy(stage.Type, evaluated)
 		findings = append(findings, under(stagePointer(i), delivery.FindingsOf(err))...)
 		for _, cluster := range deploy.Clusters {
-			out = append(out, intended{DeployCluster: cluster, pointer: stagePointer(i) + cluster.Pointer()})
+			out = append(out, intended{DeployCluster: cluster, pointer: stagePointer(i) + cluster.Pointer})
 		}
 	}
 	return out, findings
@@ -100,7 +100,7 @@ func (s *Server) checkPlace(cluster delivery.Cluster) (delivery.Finding, bool) {
 		if a.Name != cluster.Account {
 			continue
 		}
-		if a.Provider != cluster.Provider {
+		if !a.Has(cluster.Provider) {
 			return delivery.Finding{Pointer: "/cloudProvider", Message: fmt.Sprintf("is %q, but account %s is of provider %q", cluster.Provider, a.Name, a.Provider)}, false
 		}
 		if !a.HasRegion(cluster.Region) {

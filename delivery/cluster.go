@@ -1,34 +1,43 @@
 package delivery
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Account is a named cloud account or project. It comes from the configuration
 // and is never stored.
 type Account struct {
 	// Name is what pipelines call it, for example "aws-sim".
 	Name string `json:"name"`
-	// Provider is Spinnaker's cloudProvider: "aws", later "gce" and "cloudrun".
+	// Provider is Spinnaker's type of the account: "aws", "gce" or "cloudrun".
 	Provider string `json:"provider"`
-	// AccountID is the cloud's own number or project id.
+	// Serves are the cloudProviders that clusters in the account may have; nil
+	// means Provider alone. A Google Cloud project of type "gce" has "gce" and
+	// "cloudrun".
+	Serves []string `json:"serves,omitempty"`
+	// AccountID is the cloud's own number of the account, or the project's id.
 	AccountID   string   `json:"accountId"`
 	Environment string   `json:"environment,omitempty"`
 	Regions     []string `json:"regions"`
 }
 
-// HasRegion reports whether the account is configured for the region.
-func (a Account) HasRegion(region string) bool {
-	for _, r := range a.Regions {
-		if r == region {
-			return true
-		}
+// Has reports whether clusters of this cloudProvider may be in the account.
+func (a Account) Has(provider string) bool {
+	if len(a.Serves) == 0 {
+		return provider == a.Provider
 	}
-	return false
+	return slices.Contains(a.Serves, provider)
 }
+
+// HasRegion reports whether the account is configured for the region.
+func (a Account) HasRegion(region string) bool { return slices.Contains(a.Regions, region) }
 
 // Cluster is one application's server groups of one stack and detail in one
 // account and region. It is the unit of deployment and of locking.
 type Cluster struct {
-	// Provider selects the target kind: "aws" is an EC2 Auto Scaling group.
+	// Provider selects the target kind: "aws" is an EC2 Auto Scaling group, "gce" a
+	// managed instance group, "cloudrun" a Cloud Run service.
 	Provider string  `json:"provider"`
 	Account  string  `json:"account"`
 	Region   string  `json:"region"`

@@ -66,6 +66,10 @@ type Capabilities struct {
 	Settle time.Duration `json:"settle"`
 	// Drain is how long connections to a removed target may still be served.
 	Drain time.Duration `json:"drain"`
-	// Resize is true when capacity can be changed without a new version.
+	// Resize is true when capacity can be changed without a new version. Without
+	// it a group is created with the capacity of its spec, whatever the change says,
+	// a ResizeGroup is refused with Invalid, and the group shows one instance that
+	// stands for the whole of it: how many there really are follows the traffic and
+	// is not to be seen.
 	Resize bool `json:"resize"`
 }

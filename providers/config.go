@@ -2,70 +2,77 @@ package providers
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/providers/aws"
-	"github.com/slipway-cd/slipway/providers/aws/asg"
 )
 
-// AccountConfig is one account of the configuration file.
+// AccountConfig is one account of the configuration file. Which fields may be
+// set follows from Provider; a field of another provider is refused.
 type AccountConfig struct {
 	// Name is what pipelines call it.
 	Name string `yaml:"name"`
 	// Provider is "aws".
-	Provider string `yaml:"provider"`
-	// AccountID is the cloud's own number. Nothing is written with credentials
-	// that lead to another; empty is not checked.
-	AccountID   string   `yaml:"accountId"`
+	Provider    string   `yaml:"provider"`
 	Environment string   `yaml:"environment"`
 	Regions     []string `yaml:"regions"`
+	// Endpoint replaces the cloud's address, for a simulated account.
+	Endpoint string `yaml:"endpoint"`
+	// Settle and Drain: see the Options of the target kinds.
+	Settle time.Duration `yaml:"settle"`
+	Drain  time.Duration `yaml:"drain"`
+	// CallsPerSecond and Burst bound the pace per region and target kind; zero is
+	// the default.
+	CallsPerSecond float64 `yaml:"callsPerSecond"`
+	Burst          int     `yaml:"burst"`
+
+	// AccountID is the number of an AWS account. Nothing is written with
+	// credentials that lead to another; empty is not checked.
+	AccountID string `yaml:"accountId"`
 	// AssumeRole is the ARN of a role that is assumed with the default
 	// credentials; ExternalID goes with it.
 	AssumeRole string `yaml:"assumeRole"`
 	ExternalID string `yaml:"externalId"`
-	// Endpoint replaces the cloud's address, for a simulated account.
-	Endpoint string `yaml:"endpoint"`
-	// AccessKeyID and SecretAccessKey are the keys of a simulated account. Real
+	// AccessKeyID and SecretAccessKey are the keys of a simulated AWS account. Real
 	// accounts take theirs from the SDK's default chain.
 	AccessKeyID     string     `yaml:"accessKeyId"`
 	SecretAccessKey aws.Secret `yaml:"secretAccessKey"`
 	// ImageOwners are accounts whose images may be named besides the own ones.
 	ImageOwners []string `yaml:"imageOwners"`
-	// Settle, DeregistrationDelay and Drain: see asg.Options.
-	Settle              time.Duration `yaml:"settle"`
+	// DeregistrationDelay: see asg.Options.
 	DeregistrationDelay time.Duration `yaml:"deregistrationDelay"`
-	Drain               time.Duration `yaml:"drain"`
-	// CallsPerSecond and Burst bound the pace per region; zero is the default.
-	CallsPerSecond float64 `yaml:"callsPerSecond"`
-	Burst          int     `yaml:"burst"`
+}
+
+// clouds has for each provider of an account what opens it.
+var clouds = map[string]func(context.Context, AccountConfig) (Registration, error){
+	"aws": openAWS,
 }
 
 // Open makes the registry of the configured accounts. It makes no call to a cloud.
 func Open(ctx context.Context, accounts []AccountConfig) (*Registry, error) {
 	registrations := make([]Registration, 0, len(accounts))
 	for _, a := range accounts {
-		if a.Provider != asg.Provider {
-			return nil, delivery.Errorf(delivery.Invalid, "account %s: unknown provider %q; there is %s", a.Name, a.Provider, asg.Provider)
+		open, ok := clouds[a.Provider]
+		if !ok {
+			return nil, delivery.Errorf(delivery.Invalid, "account %s: unknown provider %q; there are %s", a.Name, a.Provider,
+				strings.Join(slices.Sorted(maps.Keys(clouds)), ", "))
 		}
-		session, err := aws.Open(ctx, aws.Options{
-			Account: a.Name, AccountID: a.AccountID, RoleARN: a.AssumeRole, ExternalID: a.ExternalID,
-			Endpoint: a.Endpoint, AccessKeyID: a.AccessKeyID, SecretAccessKey: a.SecretAccessKey,
-		})
+		registration, err := open(ctx, a)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("account %s: %w", a.Name, err)
 		}
-		registrations = append(registrations, Registration{
-			Account: delivery.Account{
-				Name: a.Name, Provider: a.Provider, AccountID: a.AccountID, Environment: a.Environment, Regions: a.Regions,
-			},
-			Limit: Pace{PerSecond: a.CallsPerSecond, Burst: a.Burst},
-			Open: func(region string) (delivery.Target, error) {
-				return asg.New(session, region, asg.Options{
-					Settle: a.Settle, DeregistrationDelay: a.DeregistrationDelay, Drain: a.Drain, ImageOwners: a.ImageOwners,
-				}), nil
-			},
-		})
+		registration.Limit = Pace{PerSecond: a.CallsPerSecond, Burst: a.Burst}
+		registrations = append(registrations, registration)
 	}
 	return New(registrations...)
+}
+
+// account is what every provider's account has.
+func (a AccountConfig) account(id string) delivery.Account {
+	return delivery.Account{Name: a.Name, Provider: a.Provider, AccountID: id, Environment: a.Environment, Regions: a.Regions}
 }

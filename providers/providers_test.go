@@ -56,7 +56,7 @@ func cluster(account, region, stack string) delivery.Cluster {
 func registration(name string, regions ...string) providers.Registration {
 	return providers.Registration{
 		Account: delivery.Account{Name: name, Provider: "aws", Regions: regions},
-		Open:    func(region string) (delivery.Target, error) { return &memory{region: region}, nil },
+		Open:    map[string]providers.Opener{"aws": func(region string) (delivery.Target, error) { return &memory{region: region}, nil }},
 	}
 }
 
@@ -98,6 +98,39 @@ func TestRegistryFindsTargets(t *testing.T) {
 	}
 }
 
+// TestRegistryTellsKindsApart: one account may hold clusters of several kinds.
+func TestRegistryTellsKindsApart(t *testing.T) {
+	vms, runs := &memory{region: "vms", clusters: []delivery.Cluster{cluster("project", "r", "a")}}, &memory{region: "runs"}
+	runs.clusters = []delivery.Cluster{{Provider: "cloudrun", Account: "project", Region: "r", Moniker: delivery.Moniker{App: "shop", Stack: "a"}}}
+	registry, err := providers.New(providers.Registration{
+		Account: delivery.Account{Name: "project", Provider: "gce", Serves: []string{"gce", "cloudrun"}, Regions: []string{"r"}},
+		Open: map[string]providers.Opener{
+			"gce":      func(string) (delivery.Target, error) { return vms, nil },
+			"cloudrun": func(string) (delivery.Target, error) { return runs, nil },
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for provider, want := range map[string]string{"gce": "/vms", "cloudrun": "/runs"} {
+		at := cluster("project", "r", "a")
+		at.Provider = provider
+		target, err := registry.Target(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if findings, _ := target.Validate(t.Context(), at, delivery.GroupSpec{}); findings[0].Pointer != want {
+			t.Errorf("target of %s: %v", provider, findings)
+		}
+	}
+	if _, err := registry.Target(cluster("project", "r", "a")); delivery.KindOf(err) != delivery.Invalid || delivery.FindingsOf(err)[0].Pointer != "/cloudProvider" {
+		t.Errorf("a provider that the account does not serve: %v", err)
+	}
+	if both, err := registry.Clusters(t.Context(), "shop"); err != nil || len(both) != 2 {
+		t.Errorf("clusters of both kinds: %v, %v", both, err)
+	}
+}
+
 func TestRegistryRefusesBadAccounts(t *testing.T) {
 	for name, registrations := range map[string][]providers.Registration{
 		"twice":     {registration("a", "r"), registration("a", "r")},
@@ -108,7 +141,7 @@ func TestRegistryRefusesBadAccounts(t *testing.T) {
 		}
 	}
 	failing := registration("a", "r")
-	failing.Open = func(string) (delivery.Target, error) { return nil, delivery.Errorf(delivery.Denied, "no") }
+	failing.Open["aws"] = func(string) (delivery.Target, error) { return nil, delivery.Errorf(delivery.Denied, "no") }
 	if _, err := providers.New(failing); delivery.KindOf(err) != delivery.Denied || !strings.Contains(err.Error(), "account a in r") {
 		t.Errorf("failing: %v", err)
 	}
@@ -119,9 +152,9 @@ func TestRegistryListsClusters(t *testing.T) {
 	west := &memory{clusters: []delivery.Cluster{cluster("prod", "us-west-2", "a")}}
 	registry, err := providers.New(providers.Registration{
 		Account: delivery.Account{Name: "prod", Provider: "aws", Regions: []string{"us-west-2", "us-east-1"}},
-		Open: func(region string) (delivery.Target, error) {
+		Open: map[string]providers.Opener{"aws": func(region string) (delivery.Target, error) {
 			return map[string]delivery.Target{"us-east-1": east, "us-west-2": west}[region], nil
-		},
+		}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -24,8 +24,9 @@ var (
 	_ delivery.ClusterLister = (*Registry)(nil)
 )
 
-// place is where a target works. Account names are unique over all providers.
-type place struct{ account, region string }
+// place is where a target works, and as what. Account names are unique over all
+// providers.
+type place struct{ account, region, provider string }
 
 // Opener makes the bare target of one region of an account.
 type Opener func(region string) (delivery.Target, error)
@@ -33,13 +34,14 @@ type Opener func(region string) (delivery.Target, error)
 // Registration is one account and how its targets are made.
 type Registration struct {
 	Account delivery.Account
-	Open    Opener
+	// Open has an opener for each cloudProvider that the account serves.
+	Open map[string]Opener
 	// Limit is the pace of calls per region; the zero value is the default.
 	Limit Pace
 }
 
-// New opens every region of every account. It returns Invalid for a name that
-// is given twice and for an account without a region.
+// New opens every target kind in every region of every account. It returns
+// Invalid for a name that is given twice and for an account without a region.
 func New(registrations ...Registration) (*Registry, error) {
 	r := &Registry{targets: map[place]delivery.Target{}, listers: map[place]delivery.ClusterLister{}}
 	for _, reg := range registrations {
@@ -60,14 +62,16 @@ func (r *Registry) add(reg Registration) error {
 		return delivery.Errorf(delivery.Invalid, "account %s has no region", a.Name)
 	}
 	for _, region := range a.Regions {
-		bare, err := reg.Open(region)
-		if err != nil {
-			return fmt.Errorf("open account %s in %s: %w", a.Name, region, err)
+		for provider, open := range reg.Open {
+			bare, err := open(region)
+			if err != nil {
+				return fmt.Errorf("open account %s in %s: %w", a.Name, region, err)
+			}
+			lister, _ := bare.(delivery.ClusterLister)
+			paced := limit(Guard(bare), lister, reg.Limit)
+			at := place{a.Name, region, provider}
+			r.targets[at], r.listers[at] = paced, paced
 		}
-		lister, _ := bare.(delivery.ClusterLister)
-		paced := limit(Guard(bare), lister, reg.Limit)
-		at := place{a.Name, region}
-		r.targets[at], r.listers[at] = paced, paced
 	}
 	r.accounts = append(r.accounts, a)
 	return nil
@@ -84,10 +88,10 @@ func (r *Registry) Target(cluster delivery.Cluster) (delivery.Target, error) {
 		return nil, refusal("/account", "account %q is not configured; there is %s", cluster.Account, r.names())
 	}
 	account := r.accounts[at]
-	if account.Provider != cluster.Provider {
+	if !account.Has(cluster.Provider) {
 		return nil, refusal("/cloudProvider", "account %s is of provider %q, not %q", account.Name, account.Provider, cluster.Provider)
 	}
-	target, ok := r.targets[place{account.Name, cluster.Region}]
+	target, ok := r.targets[place{account.Name, cluster.Region, cluster.Provider}]
 	if !ok {
 		return nil, refusal("/region", "account %s is not configured for region %q; it has %s",
 			account.Name, cluster.Region, strings.Join(account.Regions, ", "))
@@ -107,7 +111,7 @@ func (r *Registry) Clusters(ctx context.Context, application string) ([]delivery
 		go func() {
 			clusters, err := lister.Clusters(ctx, application)
 			if err != nil {
-				err = fmt.Errorf("list clusters of account %s in %s: %w", at.account, at.region, err)
+				err = fmt.Errorf("list clusters of provider %s of account %s in %s: %w", at.provider, at.account, at.region, err)
 			}
 			answers <- answer{clusters, err}
 		}()
@@ -119,7 +123,9 @@ func (r *Registry) Clusters(ctx context.Context, application string) ([]delivery
 		out = append(out, a.clusters...)
 		errs = append(errs, a.err)
 	}
-	slices.SortFunc(out, func(a, b delivery.Cluster) int { return strings.Compare(a.Key(), b.Key()) })
+	slices.SortFunc(out, func(a, b delivery.Cluster) int {
+		return cmp.Or(strings.Compare(a.Key(), b.Key()), strings.Compare(a.Provider, b.Provider))
+	})
 	return out, errors.Join(errs...)
 }
 

@@ -27,7 +27,8 @@ type AuditConfig struct {
 	Principals []string `json:"principals,omitempty"`
 	// TagPrefix begins the names of ownership tags; "slipway:" when empty.
 	TagPrefix string `json:"tagPrefix,omitempty"`
-	// RoutingReads are the actions that read weights back; DescribeRules and DescribeListeners when empty.
+	// RoutingReads are the actions that read weights back; when empty those of listener rules, URL maps and Cloud Run
+	// services.
 	RoutingReads []string `json:"routingReads,omitempty"`
 }
 
@@ -71,7 +72,9 @@ func Audit(events []Event, config AuditConfig) []Violation {
 		config.Reaction = 30 * time.Second
 	}
 	if len(config.RoutingReads) == 0 {
-		config.RoutingReads = []string{"DescribeRules", "DescribeListeners"}
+		config.RoutingReads = []string{
+			"DescribeRules", "DescribeListeners", "RegionUrlMaps.Get", "RegionUrlMaps.List", "Services.GetService", "Services.ListServices",
+		}
 	}
 	a := &audit{
 		config: config, resources: map[string]*resource{}, rules: map[string]*ruleView{},

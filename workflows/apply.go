@@ -94,7 +94,7 @@ func (a *Activities) deployCluster(ctx context.Context, id delivery.ExecutionID,
 	if stage == nil {
 		return pipeline.DeployCluster{}, delivery.Errorf(delivery.NotFound, "stage %s of execution %s", refID, id)
 	}
-	deploy, err := pipeline.ParseDeploy(stage.Context)
+	deploy, err := pipeline.ParseDeploy(stage.Type, stage.Context)
 	if err != nil {
 		return pipeline.DeployCluster{}, err
 	}
@@ -165,7 +165,7 @@ func (a *Activities) inspect(ctx context.Context, want pipeline.DeployCluster) (
 			return err
 		}
 		for i := range findings {
-			findings[i].Pointer = want.Pointer() + findings[i].Pointer
+			findings[i].Pointer = want.Pointer + findings[i].Pointer
 		}
 		return delivery.InvalidError("deploy stage is not valid", findings)
 	})

@@ -158,12 +158,12 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 }
 
 func readStage(kind string, evaluated json.RawMessage) (BegunStage, error) {
-	switch kind {
-	case pipeline.WaitType:
+	switch {
+	case kind == pipeline.WaitType:
 		wait, err := pipeline.ParseWait(evaluated)
 		return BegunStage{Wait: wait}, err
-	case pipeline.DeployType:
-		deploy, err := pipeline.ParseDeploy(evaluated)
+	case pipeline.Deploys(kind):
+		deploy, err := pipeline.ParseDeploy(kind, evaluated)
 		var begun BegunStage
 		for _, c := range deploy.Clusters {
 			begun.Clusters = append(begun.Clusters, c.Cluster)

@@ -27,21 +27,31 @@ type DeployCluster struct {
 	// UseSourceCapacity asks for the capacity of the newest serving group
 	// instead of Spec.Capacity, which then holds only where there is none.
 	UseSourceCapacity bool
-	// Index is the place of the cluster object in the stage's "clusters".
-	Index int
+	// Pointer is the JSON pointer of the cluster object relative to the stage, to
+	// which findings with pointers into Spec.Settings are appended.
+	Pointer string
 }
 
-// Pointer returns the JSON pointer of the cluster object relative to the stage,
-// to which findings with pointers into Spec.Settings are appended.
-func (c DeployCluster) Pointer() string { return fmt.Sprintf("/clusters/%d", c.Index) }
+// deployTypes are the stage types that deploy, with their readers.
+func deployTypes() map[string]func(object) DeployStage {
+	return map[string]func(object) DeployStage{DeployType: readDeploy, DeployManifestType: readManifestStage}
+}
 
-// ParseDeploy reads an evaluated deploy stage. An Invalid error carries findings
-// with pointers relative to the stage, for example /clusters/0/capacity/min.
-func ParseDeploy(context json.RawMessage) (DeployStage, error) {
+// Deploys reports whether stages of the type deploy: ParseDeploy reads them.
+func Deploys(stageType string) bool { return deployTypes()[stageType] != nil }
+
+// ParseDeploy reads an evaluated stage of a type that deploys. An Invalid error
+// carries findings with pointers relative to the stage, for example
+// /clusters/0/capacity/min.
+func ParseDeploy(stageType string, context json.RawMessage) (DeployStage, error) {
+	read := deployTypes()[stageType]
+	if read == nil {
+		return DeployStage{}, delivery.Errorf(delivery.Invalid, "stage type %q does not deploy", stageType)
+	}
 	r := &reader{}
 	var stage DeployStage
 	if o, ok := r.document(context); ok {
-		stage = readDeploy(o)
+		stage = read(o)
 	}
 	if err := delivery.InvalidError("deploy stage is not valid", r.findings); err != nil {
 		return DeployStage{}, err
@@ -69,14 +79,18 @@ func readDeploy(o object) DeployStage {
 
 // readCluster reads one cluster object into one deployment per region.
 func readCluster(o object, raw json.RawMessage, index int) []DeployCluster {
+	provider := readProvider(o)
 	base := DeployCluster{
-		Cluster: delivery.Cluster{Provider: readProvider(o), Account: o.requiredText("account"), Moniker: readMoniker(o)},
+		Cluster: delivery.Cluster{Provider: provider, Account: o.requiredText("account"), Moniker: readMoniker(o)},
 		Spec: delivery.GroupSpec{
-			Image: readImage(o), LoadBalancer: readLoadBalancer(o), Capacity: readCapacity(o), Settings: raw,
+			Image: readImage(o, provider), LoadBalancer: readLoadBalancer(o), Capacity: readCapacity(o), Settings: raw,
 		},
 		Strategy:          readStrategy(o, raw),
 		UseSourceCapacity: o.flag("useSourceCapacity", false),
-		Index:             index,
+		Pointer:           fmt.Sprintf("/clusters/%d", index),
+	}
+	if provider == cloudRun && base.Spec.LoadBalancer == "" {
+		base.Spec.LoadBalancer = base.Cluster.Name() // the service is the load balancer
 	}
 	var out []DeployCluster
 	for _, region := range readRegions(o) {
@@ -113,8 +127,9 @@ func readMoniker(o object) delivery.Moniker {
 	return m
 }
 
-// readImage returns the first given of amiName, imageId and image.
-func readImage(o object) string {
+// readImage returns the first given of amiName, imageId and image, or the image
+// of a Cloud Run manifest.
+func readImage(o object, provider string) string {
 	known := true
 	for _, name := range [...]string{"amiName", "imageId", "image"} {
 		if image := o.text(name); image != "" {
@@ -124,8 +139,19 @@ func readImage(o object) string {
 			known = false
 		}
 	}
+	if provider == cloudRun && o.given("manifest") {
+		manifest, ok := o.child("manifest")
+		if !ok {
+			return ""
+		}
+		return readManifest(manifest).image
+	}
 	if known {
-		o.refuse("amiName", "is required: the image to deploy, a name or an id")
+		field := "image"
+		if provider == "aws" {
+			field = "amiName"
+		}
+		o.refuse(field, "is required: the image to deploy, a name or an id")
 	}
 	return ""
 }
@@ -144,7 +170,16 @@ func readLoadBalancer(o object) string {
 	return names[0]
 }
 
+// readCapacity reads capacity, or for managed instance groups the older
+// targetSize in its place.
 func readCapacity(o object) delivery.Capacity {
+	if !o.given("capacity") && o.given("targetSize") {
+		n, _ := o.whole("targetSize")
+		if n < 0 {
+			o.refuse("targetSize", "is %d; must not be negative", n)
+		}
+		return delivery.Pinned(max(n, 0))
+	}
 	o.require("capacity")
 	c, ok := o.child("capacity")
 	if !ok {
@@ -234,16 +269,16 @@ func refuseRepeated(o object, stage DeployStage) {
 	if o.r.deferred && strings.Contains(string(o.fields["clusters"]), "${") {
 		return
 	}
-	first := make(map[string]int)
+	first := make(map[string]string)
 	for _, c := range stage.Clusters {
 		if c.Cluster.Account == "" || c.Cluster.Moniker.App == "" {
 			continue
 		}
 		key := c.Cluster.Key()
-		if i, taken := first[key]; taken && i != c.Index {
-			o.r.refuse(o.at+c.Pointer(), "deploys to %s, as %s/clusters/%d does", key, o.at, i)
+		if at, taken := first[key]; taken && at != c.Pointer {
+			o.r.refuse(o.at+c.Pointer, "deploys to %s, as %s does", key, o.at+at)
 			continue
 		}
-		first[key] = c.Index
+		first[key] = c.Pointer
 	}
 }

@@ -43,7 +43,7 @@ func deploy(clusters ...string) string {
 func TestParseDeploy(t *testing.T) {
 	second := with(t, "strategy", "", "maxSurge", "", "cloudProvider", "", "provider", "", "loadBalancers", "[]", "amiName", "",
 		"imageId", `"ami-1"`, "availabilityZones", "", "region", `"us-east-1"`, "freeFormDetails", `"canary"`, "useSourceCapacity", `"true"`)
-	got, err := ParseDeploy(json.RawMessage(deploy(goodCluster, second)))
+	got, err := ParseDeploy(DeployType, json.RawMessage(deploy(goodCluster, second)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,20 +53,17 @@ func TestParseDeploy(t *testing.T) {
 		Cluster: delivery.Cluster{Provider: "aws", Account: "aws-sim", Region: "us-east-1", Moniker: delivery.Moniker{App: "storefront", Stack: "prod"}},
 		Spec: delivery.GroupSpec{Image: "storefront-1.1", LoadBalancer: "storefront", Capacity: delivery.Capacity{Min: 3, Max: 6, Desired: 3},
 			Settings: json.RawMessage(goodCluster)},
-		Strategy: rolling,
+		Strategy: rolling, Pointer: "/clusters/0",
 	}
 	west := first
 	west.Cluster.Region = "us-west-2"
 	want := DeployStage{Clusters: []DeployCluster{first, west, {
 		Cluster:  delivery.Cluster{Provider: "aws", Account: "aws-sim", Region: "us-east-1", Moniker: delivery.Moniker{App: "storefront", Stack: "prod", Detail: "canary"}},
 		Spec:     delivery.GroupSpec{Image: "ami-1", Capacity: delivery.Capacity{Min: 3, Max: 6, Desired: 3}, Settings: json.RawMessage(second)},
-		Strategy: none, UseSourceCapacity: true, Index: 1,
+		Strategy: none, UseSourceCapacity: true, Pointer: "/clusters/1",
 	}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
-	}
-	if pointer := got.Clusters[2].Pointer(); pointer != "/clusters/1" {
-		t.Errorf("pointer is %s", pointer)
 	}
 }
 
@@ -134,7 +131,7 @@ func TestParseDeployFindings(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := ParseDeploy(json.RawMessage(tt.stage))
+			_, err := ParseDeploy(DeployType, json.RawMessage(tt.stage))
 			if delivery.KindOf(err) != delivery.Invalid {
 				t.Fatalf("error is %v", err)
 			}

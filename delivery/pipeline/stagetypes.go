@@ -19,6 +19,7 @@ type stageType struct {
 func stageTypes() []stageType {
 	return []stageType{
 		{name: DeployType, check: func(o object) { readDeploy(o) }},
+		{name: DeployManifestType, check: func(o object) { readManifestStage(o) }},
 		{name: WaitType, check: func(o object) { readWait(o) }},
 	}
 }

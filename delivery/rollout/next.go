@@ -114,7 +114,7 @@ func (s State) move(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 		return s.betweenSteps(now)
 	}
 	step := s.Steps[s.Step]
-	if g.Capacity.Desired < step.New {
+	if g.Capacity.Desired < step.New && s.Input.Capabilities.Resize {
 		c := s.resize(g.Name, delivery.Pinned(step.New), fmt.Sprintf("step/%d/grow", s.Step))
 		return s.apply(c, "grow "+g.Name, now)
 	}
@@ -252,7 +252,7 @@ func (s State) finishUp(seen delivery.Snapshot, now time.Time) (State, *Decision
 	if g == nil || g.Deleting {
 		return s.vanished(now)
 	}
-	if want := s.Input.Spec.Capacity; g.Capacity.Min != want.Min || g.Capacity.Max != want.Max {
+	if want := s.Input.Spec.Capacity; s.Input.Capabilities.Resize && (g.Capacity.Min != want.Min || g.Capacity.Max != want.Max) {
 		want.Desired = min(max(g.Capacity.Desired, want.Min), want.Max)
 		return s.apply(s.resize(g.Name, want, "finish/unpin"), "give "+g.Name+" its own bounds", now)
 	}

@@ -34,6 +34,9 @@ func (s State) prepare(seen delivery.Snapshot, now time.Time) (State, *Decision)
 		again.Groups[i].Healthy = max(again.Groups[i].Healthy, first.Groups[i].Healthy)
 	}
 	s.Steps = Steps(s.Input.Strategy, s.Input.Group, s.Input.Spec.Capacity.Desired, s.sources(), again.Routed)
+	if !s.Input.Capabilities.Resize {
+		s.Steps = weightsOnly(s.Steps, s.sources())
+	}
 	if len(s.Steps) > maxBatches {
 		s.Steps = nil
 		return s.fail(&delivery.Failure{Kind: delivery.Invalid.String(), Step: "plan the batches",
@@ -42,13 +45,15 @@ func (s State) prepare(seen delivery.Snapshot, now time.Time) (State, *Decision)
 	return s.enter(Creating), nil
 }
 
-// refusal tells what of the routing makes the deployment impossible.
+// refusal tells what of the routing or of the target makes the deployment impossible.
 func (s State) refusal(seen delivery.Snapshot) *delivery.Failure {
 	refuse := func(kind delivery.Kind, format string, args ...any) *delivery.Failure {
-		return &delivery.Failure{Kind: kind.String(), Step: "read the routing", Message: fmt.Sprintf(format, args...)}
+		return &delivery.Failure{Kind: kind.String(), Step: "plan the deployment", Message: fmt.Sprintf(format, args...)}
 	}
 	wanted, m := s.Input.Spec.LoadBalancer, s.Input.Capabilities.MaxDestinations
 	switch {
+	case s.Input.Strategy.ScaleDown && !s.Input.Capabilities.Resize:
+		return refuse(delivery.Invalid, "scaleDown is set, but the size of a server group of this kind cannot be changed")
 	case wanted != "" && seen.Routing == nil:
 		return refuse(delivery.NotFound, "load balancer %s has no rule for cluster %s", wanted, s.Input.Cluster.Name())
 	case wanted == "" && seen.Routing != nil:

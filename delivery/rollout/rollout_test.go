@@ -243,6 +243,61 @@ func TestFirstDeployment(t *testing.T) {
 	}
 }
 
+// TestGroupsWithoutSize moves the weights of groups that cannot be resized, in
+// the shares that the strategy gives to sizes.
+func TestGroupsWithoutSize(t *testing.T) {
+	for _, test := range []struct {
+		strategy string
+		weights  []int // of the new group, in order
+	}{
+		{`{"strategy":"rolling","maxSurge":1}`, []int{33, 67, 100}},
+		{`{"strategy":"rolling","maxSurge":"100%"}`, []int{100}},
+		{`{"strategy":"rollingredblack","targetPercentages":[10,50]}`, []int{10, 50, 100}},
+		{`{"strategy":"none"}`, []int{50}},
+	} {
+		t.Run(test.strategy, func(t *testing.T) {
+			config := calm()
+			config.Unsized = true
+			want := delivery.Capacity{Min: 0, Max: 10, Desired: 3}
+			d := newDrive(rollout.Input{Spec: delivery.GroupSpec{Image: "new", LoadBalancer: "lb", Capacity: want}, Strategy: strategy(t, test.strategy)}, config, v000(3))
+			if got := d.run(t); got.Status != delivery.DeploymentSucceeded {
+				t.Fatalf("outcome %+v %v%s", got, got.Failure, describe(d.cloud.Writes()))
+			}
+			var weights []int
+			for _, w := range d.cloud.Writes() {
+				if w.Change.Kind == delivery.SetRouting {
+					weights = append(weights, percentOf(w.Change.Weights, "shop-prod-v001"))
+				}
+			}
+			if diff := cmp.Diff(test.weights, weights); diff != "" {
+				t.Error(diff)
+			}
+			truth := d.cloud.Truth()
+			if g := truth.Group("shop-prod-v001"); g == nil || g.Capacity != want {
+				t.Errorf("new group: %+v", g)
+			}
+			if g := truth.Group("shop-prod-v000"); g == nil || g.Capacity != v000(3).Capacity {
+				t.Errorf("old group: %+v", g)
+			}
+		})
+	}
+}
+
+func percentOf(weights []delivery.Weight, group string) int {
+	return (&delivery.Routing{Weights: weights}).Percent(group)
+}
+
+// TestScaleDownNeedsSize: what a target cannot do is refused before anything is written.
+func TestScaleDownNeedsSize(t *testing.T) {
+	config := calm()
+	config.Unsized = true
+	d := newDrive(rollout.Input{Spec: delivery.GroupSpec{Image: "new", LoadBalancer: "lb", Capacity: delivery.Pinned(3)},
+		Strategy: strategy(t, `{"strategy":"rollingredblack","targetPercentages":[50],"scaleDown":true}`)}, config, v000(3))
+	if got := d.run(t); got.Status != delivery.DeploymentFailed || got.Failure.Kind != "invalid" || len(d.cloud.Writes()) != 0 {
+		t.Errorf("outcome %+v %v%s", got, got.Failure, describe(d.cloud.Writes()))
+	}
+}
+
 // TestCancelAtEveryLook cancels at each look in turn: the cluster always ends
 // as it began, or, once the old state is being given up, as wanted.
 func TestCancelAtEveryLook(t *testing.T) {
@@ -283,7 +338,8 @@ func TestInvariantsUnderFaults(t *testing.T) {
 		old := rapid.IntRange(0, 14).Draw(rt, "old")
 		wanted := rapid.IntRange(1, 14).Draw(rt, "wanted")
 		st := drawStrategy(rt)
-		config := fakecloud.Config{Router: rapid.Bool().Draw(rt, "router"), Seed: rapid.Int64().Draw(rt, "seed"),
+		unsized := rapid.Float64Range(0, 1).Draw(rt, "unsized") < 0.25
+		config := fakecloud.Config{Router: unsized || rapid.Bool().Draw(rt, "router"), Unsized: unsized, Seed: rapid.Int64().Draw(rt, "seed"),
 			Boot: 5 * time.Second, Jitter: 20 * time.Second, Drain: 8 * time.Second, Settle: 12 * time.Second, Grace: 30 * time.Second,
 			Faults: fakecloud.Faults{Before: rapid.Float64Range(0, 0.2).Draw(rt, "before"), After: rapid.Float64Range(0, 0.3).Draw(rt, "after"),
 				Throttle: rapid.Float64Range(0, 0.2).Draw(rt, "throttle"), Stale: rapid.Float64Range(0, 0.2).Draw(rt, "stale"), StaleFor: 6 * time.Second,
@@ -300,6 +356,9 @@ func TestInvariantsUnderFaults(t *testing.T) {
 		}
 		d := newDrive(rollout.Input{Spec: spec, Strategy: st}, config, existing...)
 		floor, ceiling := wantedBounds(st, old, wanted)
+		if unsized {
+			floor, ceiling = min(old, 1), 2 // each group shows one instance
+		}
 		d.cloud.Bound(fakecloud.Bounds{Floor: floor, Ceiling: ceiling})
 		was := d.cloud.Truth()
 		cancelAt := rapid.IntRange(-200, 200).Draw(rt, "cancelAt")

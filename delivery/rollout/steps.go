@@ -83,6 +83,21 @@ func Steps(st Strategy, group string, wanted int, sources []RecordedGroup, route
 	return steps
 }
 
+// weightsOnly leaves of the steps what can be done with groups that have no size
+// of their own to change: the weights move in the same shares, the new group has
+// to be healthy as a whole, and the old ones keep what they have.
+func weightsOnly(steps []Step, sources []RecordedGroup) []Step {
+	out := slices.Clone(steps)
+	for i := range out {
+		out[i].New = min(out[i].New, 1)
+		out[i].Old = make([]int, len(sources))
+		for j, g := range sources {
+			out[i].Old[j] = g.Capacity.Desired
+		}
+	}
+	return out
+}
+
 // rollingSteps moves capacity from old to new within the bounds: each batch
 // grows the new group by at most maxSurge+maxUnavailable and then shrinks the
 // old ones, oldest first, by the matching part of theirs.

@@ -28,6 +28,9 @@ type Config struct {
 	Faults    Faults
 	// Router is false for a cluster behind no load balancer.
 	Router bool
+	// Unsized groups cannot be resized: each shows one instance, whatever its
+	// capacity says.
+	Unsized bool
 }
 
 // Cloud is one cluster's world.
@@ -98,7 +101,7 @@ func New(cluster delivery.Cluster, config Config, existing ...Existing) *Cloud {
 		g := &group{name: e.Name, image: e.Image, created: c.at.Add(time.Duration(i-1000) * time.Minute), capacity: e.Capacity,
 			managed: !e.Unmanaged, template: true, target: true, attached: config.Router, exists: true}
 		c.groups[e.Name] = g
-		for i := range e.Capacity.Desired {
+		for i := range c.size(g) {
 			in := c.launch(g, c.at.Add(-time.Hour))
 			in.healthyAt = c.at.Add(-time.Hour)
 			if i < e.Sick {
@@ -121,6 +124,14 @@ type Existing struct {
 	Unmanaged bool
 	// Sick is how many of its instances are not healthy and never will be.
 	Sick int
+}
+
+// size is how many instances a group has by itself.
+func (c *Cloud) size(g *group) int {
+	if c.config.Unsized {
+		return 1
+	}
+	return g.capacity.Desired
 }
 
 func (c *Cloud) launch(g *group, at time.Time) *instance {
@@ -272,14 +283,14 @@ func (c *Cloud) reconcileGroup(g *group) {
 			staying++
 		}
 	}
-	for ; staying < g.capacity.Desired; staying++ {
+	for ; staying < c.size(g); staying++ {
 		in := c.launch(g, c.at)
 		if died > 0 {
 			in.replaces = true
 			died--
 		}
 	}
-	c.scaleIn(g, staying-g.capacity.Desired)
+	c.scaleIn(g, staying-c.size(g))
 }
 
 // scaleIn lets instances leave, healthy ones first: the worst choice a cloud

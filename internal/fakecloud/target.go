@@ -32,7 +32,7 @@ func (c *Cloud) Accounts() []delivery.Account {
 // Describe returns capabilities that fit the configuration.
 func (c *Cloud) Describe() delivery.Descriptor {
 	return delivery.Descriptor{Kind: "fake/group", Schema: json.RawMessage(`{"type":"object"}`),
-		Capabilities: delivery.Capabilities{Weighted: true, MaxDestinations: 5, Settle: c.config.Settle, Drain: c.config.Drain, Resize: true}}
+		Capabilities: delivery.Capabilities{Weighted: true, MaxDestinations: 5, Settle: c.config.Settle, Drain: c.config.Drain, Resize: !c.config.Unsized}}
 }
 
 // Validate finds nothing wrong but an image named "unknown".
@@ -152,6 +152,10 @@ func (c *Cloud) apply(ch delivery.Change) (delivery.Receipt, error) {
 		return c.create(ch)
 	case delivery.ResizeGroup:
 		g := c.groups[ch.Group]
+		if c.config.Unsized {
+			c.violate("resize of %s, which has no size", ch.Group)
+			return delivery.Receipt{}, delivery.Errorf(delivery.Invalid, "server group %s cannot be resized", ch.Group)
+		}
 		if g == nil || !g.exists || g.deleting {
 			return delivery.Receipt{}, delivery.Errorf(delivery.NotFound, "no server group %s", ch.Group)
 		}
@@ -194,6 +198,9 @@ func (c *Cloud) create(ch delivery.Change) (delivery.Receipt, error) {
 	case !g.exists:
 		c.checkWrite(ch)
 		g.exists, g.capacity, g.created = true, *ch.Capacity, c.at
+		if c.config.Unsized {
+			g.capacity = ch.Spec.Capacity
+		}
 		return delivery.Receipt{Done: true, Wrote: "CreateGroup"}, nil
 	default:
 		return delivery.Receipt{Done: true}, nil

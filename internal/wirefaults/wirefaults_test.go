@@ -178,7 +178,7 @@ func (x *trial) open(endpoint string) delivery.Target {
 
 func parse(t *testing.T, s schedule) pipeline.DeployCluster {
 	t.Helper()
-	stage, err := pipeline.ParseDeploy(json.RawMessage(s.stage()))
+	stage, err := pipeline.ParseDeploy(pipeline.DeployType, json.RawMessage(s.stage()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -173,8 +173,13 @@ func (b *bench) until(what string, ok func(delivery.Snapshot) bool) delivery.Sna
 	}
 }
 
+// untilHealthy waits until all of a group's instances are healthy. A group
+// without a size of its own shows one, which stands for the whole of it.
 func (b *bench) untilHealthy(sequence, want int) delivery.Snapshot {
 	b.Helper()
+	if !b.target.Describe().Capabilities.Resize {
+		want = min(want, 1)
+	}
 	name := b.cluster.Moniker.ServerGroup(sequence)
 	return b.until(fmt.Sprintf("%d healthy in %s", want, name), func(s delivery.Snapshot) bool {
 		g := s.Group(name)

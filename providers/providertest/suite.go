@@ -108,8 +108,17 @@ func createConflicts(b *bench) {
 	b.refuses(b.target, other, delivery.Conflict)
 }
 
+// capacityReadsBack changes capacities, or wants every change refused where the
+// capabilities say that groups cannot be resized.
 func capacityReadsBack(b *bench) {
 	b.apply(b.create(1, b.good, 1, false))
+	if !b.target.Describe().Capabilities.Resize {
+		b.refuses(b.target, b.resize(1, 3), delivery.Invalid)
+		if got := b.observe().Groups[0].Capacity; got != delivery.Pinned(1) {
+			b.Errorf("capacity %+v; want that of the spec", got)
+		}
+		return
+	}
 	for _, size := range []int{3, 0, 2} {
 		if n := b.apply(b.resize(1, size)); n != 1 {
 			b.Errorf("resize to %d took %d writes", size, n)

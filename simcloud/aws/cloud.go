@@ -176,6 +176,17 @@ func (c *Cloud) addressOf(id string) string {
 	return ""
 }
 
+func (c *Cloud) hasAccount(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, a := range c.accounts {
+		if a.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
 // LoadBalancerInfo says where the traffic of a load balancer goes in.
 type LoadBalancerInfo struct {
 	Name    string `json:"name"`
@@ -185,12 +196,12 @@ type LoadBalancerInfo struct {
 	URL string `json:"url"`
 }
 
-// LoadBalancers returns the load balancers that have a listener, by account, region and name.
+// LoadBalancers returns the load balancers of the cloud's accounts that have a listener, by account, region and name.
 func (c *Cloud) LoadBalancers() []LoadBalancerInfo {
 	var infos []LoadBalancerInfo
 	for _, lb := range c.world.LoadBalancers() {
 		config := lb.Config()
-		if ports := lb.Ports(); len(ports) > 0 {
+		if ports := lb.Ports(); len(ports) > 0 && c.hasAccount(config.Account) {
 			infos = append(infos, LoadBalancerInfo{config.Name, config.Account, config.Region, lb.URL(ports[0])})
 		}
 	}

@@ -47,6 +47,12 @@ type call struct {
 	about string
 	// deployment is the deployment that the call names, for events.
 	deployment string
+	// outcome is what a fault does to the call.
+	outcome simcloud.Outcome
+	// seeding is set while the world is made: operations end at once, and nothing waits for them.
+	seeding bool
+	// unchanged is set by a write that was only validated.
+	unchanged bool
 }
 
 // resource logs that something was created, updated or deleted.

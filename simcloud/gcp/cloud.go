@@ -22,6 +22,9 @@ type Options struct {
 	// Limits are the requests that a project may make in a minute of the clock, by bucket; see DefaultLimits for what is
 	// not named.
 	Limits map[string]int
+	// Quotas are how many resources of a kind a project may have, by the metric's name, such as "INSTANCES" or
+	// "BACKEND_SERVICES"; without limit when not named.
+	Quotas map[string]int
 	// TickInterval is the simulated time between two looks of the groups at their instances; 1 s when 0.
 	TickInterval time.Duration
 	// OperationTime bounds how long the short operations take, in simulated time: between a third of it and all; 3 s when 0.

@@ -116,7 +116,8 @@ func (e *exchange) run() (proto.Message, error) {
 	if !p.take(m, regionOfPath(e.path), e.cloud.world.Clock.Now()) {
 		return nil, tooFast(m.service, "")
 	}
-	e.call = &call{cloud: e.cloud, project: p, data: p.data, principal: e.principal, request: e.request, now: e.cloud.world.Clock.Now(), about: e.path}
+	e.call = &call{cloud: e.cloud, project: p, data: p.data, principal: e.principal, request: e.request, now: e.cloud.world.Clock.Now(), about: e.path,
+		outcome: e.outcome}
 	p.finishOperations(e.call.now)
 	output, err := e.handle(h)
 	if err != nil {
@@ -146,6 +147,9 @@ func (e *exchange) handle(h handler) (proto.Message, error) {
 	output, err := h(e.call, e.request.input)
 	if err != nil {
 		return nil, err
+	}
+	if e.call.unchanged {
+		return output, nil
 	}
 	e.call.remember(output)
 	p.before, p.written, e.effect = before, e.call.now, true

@@ -51,6 +51,7 @@ func TestTokens(t *testing.T) {
 
 func TestUnknownPathsAndMethods(t *testing.T) {
 	k := newKernel(t, Options{})
+	delete(k.cloud.handlers, "compute/RegionUrlMaps.Delete")
 	_, err := k.maps.Delete(t.Context(), &computepb.DeleteRegionUrlMapRequest{Project: "shop", Region: "us-central1", UrlMap: "x"}, once)
 	if got := tell(err); got.status != http.StatusNotImplemented {
 		t.Errorf("a method without handler: %+v (%v)", got, err)

@@ -30,6 +30,8 @@ type operationSpec struct {
 	finish func(now time.Time) []*computepb.Errors
 	// user is who began it; empty for the caller.
 	user string
+	// message is its statusMessage; none when empty.
+	message string
 }
 
 // begin begins an operation in the name of the caller.
@@ -37,11 +39,27 @@ func (c *call) begin(spec operationSpec) *computepb.Operation {
 	if spec.user == "" {
 		spec.user = c.principal.email
 	}
+	if c.seeding {
+		spec.takes = time.Nanosecond
+	}
 	op := c.project.begin(spec, c.now)
 	if id := c.request.requestID(); id != "" {
 		op.ClientOperationId = proto.String(id)
 	}
 	return op
+}
+
+// untilEnded is the time of an operation that something else than the clock ends; see [project.endOperation].
+const untilEnded = 365 * 24 * time.Hour
+
+// endOperation ends an operation that runs.
+func (p *project) endOperation(path string, now time.Time) {
+	for _, due := range p.pending {
+		if due.path == path {
+			due.at = now
+		}
+	}
+	p.finishOperations(now)
 }
 
 // begin begins an operation. Its message is the one that is stored: it changes when the operation ends.
@@ -56,6 +74,9 @@ func (p *project) begin(spec operationSpec, now time.Time) *computepb.Operation 
 		Id: proto.Uint64(id), Name: proto.String(name), Kind: proto.String("compute#operation"), OperationType: proto.String(spec.kind),
 		TargetLink: proto.String(selfLink(spec.target)), SelfLink: proto.String(selfLink(path)), User: proto.String(spec.user),
 		Status: computepb.Operation_RUNNING.Enum(), Progress: proto.Int32(0), InsertTime: proto.String(stamp(now)), StartTime: proto.String(stamp(now)),
+	}
+	if spec.message != "" {
+		op.StatusMessage = proto.String(spec.message)
 	}
 	if r := p.data.resources[spec.target]; r != nil {
 		op.TargetId = proto.Uint64(idOf(r.message))

@@ -26,6 +26,8 @@ type resource struct {
 	// tags are the ownership tags that events tell.
 	tags  map[string]string
 	extra extra
+	// doomed tells that the operation that makes it is going to fail.
+	doomed bool
 }
 
 // extra is what a kind of resource remembers beside its message.
