@@ -88,6 +88,25 @@ func (r *runRig) checkRepair() {
 	}
 }
 
+// TestRunFailedElsewhere deploys an image that does not exist, while the traffic names another revision.
+func TestRunFailedElsewhere(t *testing.T) {
+	r := newRunRig(t, gcp.Options{})
+	r.seed(0)
+	op, err := r.update(&runpb.Service{Template: template("shop-run-v001", "missing")}, "template")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.ended(op)
+	if code, _ := failedAs(err); code != 13 {
+		t.Errorf("the operation ends with %v", err)
+	}
+	s := r.get(shop)
+	if s.TerminalCondition.State != runpb.Condition_CONDITION_FAILED || s.TerminalCondition.GetReason() != runpb.Condition_CONTAINER_MISSING ||
+		conditionOf(s.Conditions, "RoutesReady").State != runpb.Condition_CONDITION_SUCCEEDED || s.ObservedGeneration == s.Generation {
+		t.Errorf("%v, %v, observed %d of %d", s.TerminalCondition, s.Conditions, s.ObservedGeneration, s.Generation)
+	}
+}
+
 // TestRunMissingRevision gives traffic to a revision that does not exist.
 func TestRunMissingRevision(t *testing.T) {
 	r := newRunRig(t, gcp.Options{})

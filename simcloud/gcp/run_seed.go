@@ -25,7 +25,7 @@ type SeedService struct {
 }
 
 // SeedService makes a service with one revision by the same way that clients do. Its containers boot by the clock like any
-// others.
+// others; the image must have been published.
 func (c *Cloud) SeedService(seed SeedService) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
