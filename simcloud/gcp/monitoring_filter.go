@@ -20,14 +20,14 @@ func (t term) matches(value string) bool {
 	return value == t.value
 }
 
-func badFilter(filter, why string) *apiError {
+func badMetricFilter(filter, why string) *apiError {
 	return badRequest("Field filter had an invalid value of %q: %s", filter, why)
 }
 
 var (
-	// comparison is a field, perhaps a function, and a text.
-	comparison  = regexp.MustCompile(`^\s*(metric\.type|resource\.type|(?:metric|resource)\.labels?\."?\w+"?)\s*=\s*(starts_with\(\s*)?("(?:[^"\\]|\\.)*")(\s*\))?`)
-	conjunction = regexp.MustCompile(`^\s+AND\s`)
+	// metricTerm is one comparison: a field, perhaps a function, and a text.
+	metricTerm = regexp.MustCompile(`^\s*(metric\.type|resource\.type|(?:metric|resource)\.labels?\."?\w+"?)\s*=\s*(starts_with\(\s*)?("(?:[^"\\]|\\.)*")(\s*\))?`)
+	metricAnd  = regexp.MustCompile(`^\s+AND\s`)
 )
 
 // labelPath is the one spelling of a field: "resource.label.\"zone\"" is "resource.labels.zone".
@@ -35,26 +35,26 @@ func labelPath(field string) string {
 	return strings.NewReplacer(".label.", ".labels.", `"`, "").Replace(field)
 }
 
-// parseFilter reads comparisons with "=" that are joined by AND. The language can do more; the simulator refuses that.
-func parseFilter(filter string) ([]term, *apiError) {
+// parseMetricFilter reads comparisons with "=" that are joined by AND. The language can do more; the simulator refuses that.
+func parseMetricFilter(filter string) ([]term, *apiError) {
 	var out []term
 	for rest := filter; ; {
-		m := comparison.FindStringSubmatch(rest)
+		m := metricTerm.FindStringSubmatch(rest)
 		if m == nil || (m[2] == "") != (m[4] == "") {
-			return nil, badFilter(filter, fmt.Sprintf("could not parse %q", rest))
+			return nil, badMetricFilter(filter, fmt.Sprintf("could not parse %q", rest))
 		}
 		value, err := strconv.Unquote(m[3])
 		if err != nil {
-			return nil, badFilter(filter, fmt.Sprintf("could not parse %q", m[3]))
+			return nil, badMetricFilter(filter, fmt.Sprintf("could not parse %q", m[3]))
 		}
 		out = append(out, term{field: labelPath(m[1]), value: value, prefix: m[2] != ""})
 		rest = rest[len(m[0]):]
 		if strings.TrimSpace(rest) == "" {
 			return out, nil
 		}
-		and := conjunction.FindString(rest)
+		and := metricAnd.FindString(rest)
 		if and == "" {
-			return nil, badFilter(filter, fmt.Sprintf("could not parse %q", rest))
+			return nil, badMetricFilter(filter, fmt.Sprintf("could not parse %q", rest))
 		}
 		rest = rest[len(and):]
 	}

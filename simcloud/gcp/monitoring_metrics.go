@@ -95,12 +95,12 @@ func (m *metricType) descriptor(p *project) *metricpb.MetricDescriptor {
 func (c *call) listMetricDescriptors(in *monitoringpb.ListMetricDescriptorsRequest) (*monitoringpb.ListMetricDescriptorsResponse, error) {
 	wanted := func(string) bool { return true }
 	if in.GetFilter() != "" {
-		terms, refusal := parseFilter(in.GetFilter())
+		terms, refusal := parseMetricFilter(in.GetFilter())
 		if refusal != nil {
 			return nil, refusal
 		}
 		if len(terms) != 1 || terms[0].field != "metric.type" {
-			return nil, badFilter(in.GetFilter(), "only metric.type selects descriptors here")
+			return nil, badMetricFilter(in.GetFilter(), "only metric.type selects descriptors here")
 		}
 		wanted = terms[0].matches
 	}

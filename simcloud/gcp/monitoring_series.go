@@ -17,7 +17,7 @@ import (
 )
 
 func (c *call) listTimeSeries(in *monitoringpb.ListTimeSeriesRequest) (*monitoringpb.ListTimeSeriesResponse, error) {
-	terms, refusal := parseFilter(in.GetFilter())
+	terms, refusal := parseMetricFilter(in.GetFilter())
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -54,13 +54,13 @@ func (c *call) metricOf(filter string, terms []term) (*metricType, *apiError) {
 	for _, t := range terms {
 		if t.field == "metric.type" {
 			if name != "" || t.prefix {
-				return nil, badFilter(filter, "The filter must specify a single metric type.")
+				return nil, badMetricFilter(filter, "The filter must specify a single metric type.")
 			}
 			name = t.value
 		}
 	}
 	if name == "" {
-		return nil, badFilter(filter, "The filter must specify a metric type.")
+		return nil, badMetricFilter(filter, "The filter must specify a metric type.")
 	}
 	m := c.project.metricType(name)
 	if m == nil {
