@@ -2,6 +2,8 @@ package gcp
 
 import (
 	"fmt"
+	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -109,10 +111,23 @@ func (p *project) finishOperations(now time.Time) {
 		op.Status, op.Progress, op.EndTime = computepb.Operation_DONE.Enum(), proto.Int32(100), proto.String(stamp(due.at))
 		if len(failed) > 0 {
 			op.Error = &computepb.Error{Errors: failed}
-			op.HttpErrorStatusCode, op.HttpErrorMessage = proto.Int32(400), proto.String("BAD REQUEST")
+			op.HttpErrorStatusCode, op.HttpErrorMessage = httpError(failed[0].GetCode())
 		}
 	}
 	p.forgetOperations(now)
+}
+
+// httpError is the status that an operation's error would have had as an answer: as recorded for an exhausted zone
+// (scylladb/scylla-cluster-tests issue 12477), else assumption.
+func httpError(code string) (*int32, *string) {
+	switch {
+	case strings.HasPrefix(code, "ZONE_RESOURCE_POOL_EXHAUSTED"):
+		return proto.Int32(http.StatusServiceUnavailable), proto.String("SERVICE UNAVAILABLE")
+	case code == "QUOTA_EXCEEDED":
+		return proto.Int32(http.StatusForbidden), proto.String("FORBIDDEN")
+	default:
+		return proto.Int32(http.StatusBadRequest), proto.String("BAD REQUEST")
+	}
 }
 
 // operationsKept is how long a finished operation stays listed: assumption, Compute Engine keeps them for 14 days at the
@@ -123,11 +138,14 @@ func (p *project) forgetOperations(now time.Time) {
 	if now.Sub(p.refreshed) < refreshEvery {
 		return // often enough
 	}
+	forgotten := map[string]bool{}
 	for _, r := range all[*computepb.Operation](p.data) {
 		if now.Sub(r.created) > operationsKept && r.message.(*computepb.Operation).GetStatus() == computepb.Operation_DONE {
 			delete(p.data.resources, r.path)
+			forgotten[r.path] = true
 		}
 	}
+	maps.DeleteFunc(p.data.requests, func(_ string, first replay) bool { return forgotten[first.operation] })
 }
 
 // replayed answers a request whose id was used before with its first operation, which has no second effect ("the server
