@@ -83,11 +83,13 @@ func (c *call) checkBackends(message *computepb.BackendService) *apiError {
 		if !strings.HasPrefix(b.GetGroup(), "https://") { // "Partial URLs are not supported"
 			return invalidValue(at+"group", b.GetGroup(), "The URL is malformed.")
 		}
+		if path, ok := c.pathIn(b.GetGroup()); ok {
+			if refusal := c.ready(managerOf(path)); refusal != nil {
+				return refusal
+			}
+		}
 		path, refusal := c.reference(at+"group", b.GetGroup(), "instanceGroups")
 		if refusal != nil {
-			return refusal
-		}
-		if refusal := c.ready(managerOf(path)); refusal != nil {
 			return refusal
 		}
 		if seen[path] { // text: spinnaker issue 1663

@@ -46,9 +46,10 @@ func (c *call) insertGroup(in *computepb.InsertRegionInstanceGroupManagerRequest
 		NamedPorts: message.GetNamedPorts(), Size: proto.Int32(0), Description: proto.String("This instance group is controlled by Instance Group Manager '" + message.GetName() + "'."),
 	})
 	g := groupOf(r)
-	state.told = c.project.compute.capacity(g)
+	capacity := c.project.compute.capacity(g)
+	state.told = capacity
 	c.project.log(g.region(), simcloud.Event{
-		Kind: simcloud.ResourceCreated, Type: simcloud.TypeGroup, Resource: path, Name: message.GetName(), Tags: r.tags, Capacity: &state.told,
+		Kind: simcloud.ResourceCreated, Type: simcloud.TypeGroup, Resource: path, Name: message.GetName(), Tags: r.tags, Capacity: &capacity,
 		TargetGroups: c.project.compute.services(g), Principal: c.principal.email,
 	})
 	return op, nil
