@@ -32,7 +32,7 @@ type metricType struct {
 	// delay is how long after its minute a point stays invisible: "after sampling, data is not visible for up to 210
 	// seconds" of the metric's description.
 	delay time.Duration
-	// measure returns the series with the points that end in (from, to]; nil for a client's metric.
+	// measure returns the series with the points that end in (from, to], and perhaps some more; nil for a client's metric.
 	measure func(p *project, m *metricType, from, to time.Time) []*series
 }
 

@@ -44,26 +44,24 @@ func (p *project) recordSizes(now time.Time) {
 	}
 }
 
-// sized makes points of a group's sizes in a time.
-func (p *project) sized(key groupKey, from, to time.Time) []point {
-	var out []point
-	for _, s := range p.sizes {
-		if !s.minute.Before(from) && !s.minute.After(to) {
-			out = append(out, point{from: s.minute, to: s.minute, number: float64(s.groups[key])})
-		}
+// sized makes points of a group's sizes.
+func (p *project) sized(key groupKey) []point {
+	out := make([]point, len(p.sizes))
+	for i, s := range p.sizes {
+		out[i] = point{from: s.minute, to: s.minute, number: float64(s.groups[key])}
 	}
 	return out
 }
 
 // groupSizes are the sizes of the managed instance groups.
-func groupSizes(p *project, _ *metricType, from, to time.Time) []*series {
+func groupSizes(p *project, _ *metricType, _, _ time.Time) []*series {
 	var out []*series
 	for _, r := range all[*computepb.InstanceGroupManager](p.data) {
 		region := regionOfPath(r.path)
 		out = append(out, &series{
 			metric:   map[string]string{},
 			resource: map[string]string{"project_id": p.id, "location": region, "instance_group_name": nameOf(r.path)},
-			points:   p.sized(groupKey{region, nameOf(r.path), true}, from, to),
+			points:   p.sized(groupKey{region, nameOf(r.path), true}),
 		})
 	}
 	return out
@@ -81,7 +79,7 @@ func revisionSizes(p *project, _ *metricType, from, to time.Time) []*series {
 			true:  {metric: map[string]string{"state": "active"}, resource: p.revisionLabels(t.path)},
 			false: {metric: map[string]string{"state": "idle"}, resource: p.revisionLabels(t.path)},
 		}
-		for _, s := range p.sized(groupKey{regionOfPath(t.path), nameOf(t.path), false}, from, to) {
+		for _, s := range p.sized(groupKey{regionOfPath(t.path), nameOf(t.path), false}) {
 			states[busy[s.to]].points = append(states[busy[s.to]].points, s)
 			s.number = 0
 			states[!busy[s.to]].points = append(states[!busy[s.to]].points, s)

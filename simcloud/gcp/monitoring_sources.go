@@ -31,23 +31,23 @@ func (p *project) targetsOf(collection string) []target {
 	return out
 }
 
-// counted makes points of minutes. A minute without a number has none: assumption.
+// counted makes points of the minutes in a time and about it. A minute without a number has none: assumption.
 func (t target) counted(from, to time.Time, number func(simcloud.Metrics) int) []point {
 	var out []point
 	for _, m := range t.group.Metrics(from.Add(-time.Minute), to) {
-		if n := number(m); n > 0 && !m.Minute.Add(time.Minute).After(to) {
+		if n := number(m); n > 0 {
 			out = append(out, point{from: m.Minute, to: m.Minute.Add(time.Minute), number: float64(n)})
 		}
 	}
 	return out
 }
 
-// latencies makes distributions of minutes.
+// latencies makes distributions of the same minutes.
 func (t target) latencies(from, to time.Time) []point {
 	var out []point
 	for _, m := range t.group.Metrics(from.Add(-time.Minute), to) {
 		answers := m.Target2XX + m.Target3XX + m.Target4XX + m.Target5XX
-		if answers > 0 && len(m.ResponseTimes) > 0 && !m.Minute.Add(time.Minute).After(to) {
+		if answers > 0 && len(m.ResponseTimes) > 0 {
 			out = append(out, point{from: m.Minute, to: m.Minute.Add(time.Minute), spread: newSpread(m.ResponseTimes, answers, m.ResponseTimeSum)})
 		}
 	}

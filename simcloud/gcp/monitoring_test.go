@@ -258,10 +258,32 @@ func TestMetricsOfTheDataPlane(t *testing.T) {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
 		}
 	}
+	k.checkIntervals(client, requests, third)
 	p99 := list(`metric.type = "`+regional+`backend_latencies"`, align(monitoringpb.Aggregation_ALIGN_PERCENTILE_99, none, 120))
 	var value float64
 	if _, err := fmt.Sscanf(strings.Join(p99, ""), "GAUGE DOUBLE web: %g", &value); err != nil || value <= 0 || value > 1000 {
 		t.Errorf("the 99th percentile is %q", p99)
+	}
+}
+
+// checkIntervals looks at the times of aligned points: those of a delta last from end to end.
+func (k *kernel) checkIntervals(client *monitoring.MetricClient, filter string, end time.Time) {
+	k.t.Helper()
+	s, err := client.ListTimeSeries(k.t.Context(), &monitoringpb.ListTimeSeriesRequest{
+		Name: "projects/shop", Filter: filter, Interval: &monitoringpb.TimeInterval{StartTime: timestamppb.New(end.Add(-2 * time.Minute)), EndTime: timestamppb.New(end)},
+		Aggregation: &monitoringpb.Aggregation{AlignmentPeriod: durationpb.New(time.Minute), PerSeriesAligner: monitoringpb.Aggregation_ALIGN_DELTA},
+	}, once).Next()
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	for i, p := range s.Points {
+		to := end.Add(-time.Duration(i) * time.Minute)
+		if got := p.Interval; !got.EndTime.AsTime().Equal(to) || !got.StartTime.AsTime().Equal(to.Add(-time.Minute)) {
+			k.t.Errorf("point %d is for %v to %v, not the minute up to %v", i, got.StartTime.AsTime(), got.EndTime.AsTime(), to)
+		}
+	}
+	if len(s.Points) != 2 {
+		k.t.Errorf("there are %d points", len(s.Points))
 	}
 }
 
@@ -324,9 +346,16 @@ func TestCustomMetrics(t *testing.T) {
 			t.Errorf("%s gives %q, want %q", reducer, got, want)
 		}
 	}
+	short, err := k.ask(client, &monitoringpb.ListTimeSeriesRequest{
+		Filter: filter + ` AND metric.labels.color = "red"`, Interval: &monitoringpb.TimeInterval{StartTime: timestamppb.New(at.Add(-time.Second)), EndTime: timestamppb.New(at.Add(59 * time.Second))},
+	})
+	if err != nil || !cmp.Equal(short, []string{"GAUGE DOUBLE red: 0"}) {
+		t.Errorf("up to the second point there is %q, %v", short, err)
+	}
 	later := at.Add(90 * time.Second)
 	for name, err := range map[string]error{
 		"older":        write("red", at, 1, nil),
+		"the same":     write("red", at.Add(time.Minute), 1, nil),
 		"future":       write("red", k.world.Clock.Now().Add(6*time.Minute), 1, nil),
 		"past":         write("new", k.world.Clock.Now().Add(-26*time.Hour), 1, nil),
 		"two points":   write("red", later, 1, func(s *monitoringpb.TimeSeries) { s.Points = append(s.Points, s.Points[0]) }),
