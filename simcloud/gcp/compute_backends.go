@@ -163,9 +163,6 @@ func (c *call) changeBackendService(region, name string, given *computepb.Backen
 	}
 	c.project.compute.runBackendService(path)
 	c.tellTargets(stored, next)
-	if (len(stored.GetBackends()) == 0) != (len(next.GetBackends()) == 0) {
-		c.project.compute.applyMapsOf(path)
-	}
 	return c.begin(operationSpec{kind: how, target: path, scope: scopeOf(path)}), nil
 }
 

@@ -14,8 +14,8 @@ import (
 
 // This file lets the world's target groups and load balancers follow the project's backend services and URL maps.
 
-// noFailOpen keeps requests from instances that are not healthy. An Envoy-based application load balancer whose backends are
-// all unhealthy answers 503 ("Backend services overview", traffic distribution: no fail open as for passthrough ones).
+// noFailOpen keeps requests from instances that are not healthy: when none is, an Envoy-based application load balancer
+// answers 503 (Load Balancing guide, "Health checks overview"). That it never fails open: assumption.
 const noFailOpen = -1
 
 // registrationDelay is the time from an instance's start to its first health check: assumption.
@@ -112,13 +112,6 @@ func (p *computePlane) mapsOf(service string) []string {
 	return out
 }
 
-// applyMapsOf gives the load balancers their rules anew, those that name a backend service.
-func (p *computePlane) applyMapsOf(service string) {
-	for _, path := range p.mapsOf(service) {
-		p.applyMap(path)
-	}
-}
-
 // listen makes a URL map a load balancer with a port, for a forwarding rule.
 func (p *computePlane) listen(urlMap string, port int) error {
 	lb := p.balancers[urlMap]
@@ -152,20 +145,17 @@ func (p *computePlane) applyMap(path string) {
 	}
 }
 
-// unavailable is what an Envoy-based load balancer says in place of a backend (response codes of Envoy; "no healthy upstream"
-// in the guide "Troubleshoot external Application Load Balancers").
+// unavailable is what an Envoy-based load balancer says in place of a backend: the words of Envoy.
 func unavailable(status int) (contentType, body string) {
 	switch status {
 	case http.StatusServiceUnavailable:
-		return "text/plain", noUpstream
+		return "text/plain", "no healthy upstream"
 	case http.StatusGatewayTimeout:
 		return "text/plain", "upstream request timeout"
 	default:
 		return "text/plain", "upstream connect error or disconnect/reset before headers"
 	}
 }
-
-const noUpstream = "no healthy upstream"
 
 // servicesIn are the paths of the backend services that a URL map names, each once.
 func servicesIn(message *computepb.UrlMap) []string {

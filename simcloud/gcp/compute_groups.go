@@ -250,9 +250,8 @@ func (c *call) setSize(g *group, size int32) {
 	c.project.compute.tellCapacity(g, c.principal.email)
 }
 
-// deleteGroup begins to delete a group and its instances. One that a backend service or an autoscaler uses is refused: it
-// "must not belong to a backend service" (Compute Engine guide, "Deleting managed instance groups"); about autoscalers:
-// assumption. The group stays listed until its last instance is gone.
+// deleteGroup begins to delete a group and its instances. One that a backend service or an autoscaler uses is refused
+// (terraform-google-modules/terraform-google-vm issue 45; about autoscalers: assumption). The group stays listed until its last instance is gone.
 func (c *call) deleteGroup(in *computepb.DeleteRegionInstanceGroupManagerRequest) (*computepb.Operation, error) {
 	g, err := c.group(in.GetRegion(), in.GetInstanceGroupManager())
 	if err != nil {

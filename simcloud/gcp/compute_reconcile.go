@@ -74,7 +74,7 @@ func (p *computePlane) machineEnded(g *group, m *member, now time.Time) {
 		return
 	}
 	m.action, m.template = actionRecreating, g.template()
-	p.repairOperation(g, m, "instance's intent is RUNNING but instance's status is TERMINATED.", now)
+	p.repairOperation(g, m, "instance should be RUNNING, but is TERMINATED", now)
 }
 
 // heal judges the members by the group's autohealing health check, and recreates those that have failed it. "During a VM's
@@ -101,7 +101,7 @@ func (p *computePlane) heal(g *group, now time.Time) {
 		m.proven = m.proven || m.health == "HEALTHY" || now.Sub(m.running) >= time.Duration(policy.GetInitialDelaySec())*time.Second
 		if m.proven && (m.health == "UNHEALTHY" || m.health == "TIMEOUT") {
 			p.recreate(g, m, false)
-			p.repairOperation(g, m, "instance's intent is RUNNING but instance's health status is "+m.health+".", now)
+			p.repairOperation(g, m, "instance unhealthy", now)
 		}
 	}
 }
@@ -122,13 +122,15 @@ func detailedHealth(h simcloud.TargetHealth) string {
 	}
 }
 
-// repairOperation is how a repair shows: a zone operation of the user "system" ("Viewing historical autohealing operations"
-// of the Compute Engine guide, which gives type and form of the message).
+// repairOperation is how a repair shows: a zone operation of the user "system". Its name, type and message are as in audit logs
+// and operation lists that people have published ("... initiated recreateInstance on instance '...'. Reason: Instance eligible
+// for repair: instance unhealthy.").
 func (p *computePlane) repairOperation(g *group, m *member, reason string, now time.Time) {
 	path := g.instancePath(p.project, m)
 	p.project.begin(operationSpec{
-		kind: "compute.instances.repair.recreateInstance", target: path, scope: scopeOf(path), user: systemUser,
-		message: fmt.Sprintf("Instance Group Manager '%s' initiated recreateInstance on instance '%s'. Reason: %s", selfLink(g.path), selfLink(path), reason),
+		kind: "compute.instances.repair.recreateInstance", target: path, scope: scopeOf(path), user: systemUser, prefix: "repair",
+		message: fmt.Sprintf("Instance Group Manager '%s' initiated recreateInstance on instance '%s'. Reason: Instance eligible for repair: %s.",
+			g.path, path, reason),
 	}, now)
 }
 

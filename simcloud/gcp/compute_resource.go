@@ -9,7 +9,6 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/slipway-cd/slipway/simcloud"
 )
@@ -78,8 +77,8 @@ func (c *call) vacant(collection string, message named) (string, *apiError) {
 }
 
 // insert stores a new resource, which can be read at once, and begins its operation. When a quota or a fault is in the way,
-// that shows as the operation's error, and the resource is gone again with its end ("operation errors" of the discovery
-// document's Operation; that the resource can be read before: assumption).
+// that shows as the operation's error, and the resource is gone again with its end, as an instance is in
+// googleapis/nodejs-compute issue 377; that it can be read before: assumption.
 func (c *call) insert(path string, what creation) *computepb.Operation {
 	r := &resource{path: path, message: what.message, created: c.now, extra: what.extra}
 	if described, ok := what.message.(interface{ GetDescription() string }); ok {
@@ -113,8 +112,7 @@ func (c *call) insertProblem(collection, metric string) []*computepb.Errors {
 	return quotaExceeded(metric, limit, regionOfPath(collection))
 }
 
-// quotaExceeded is the error of an operation that a quota stopped; text as recorded in hashicorp/terraform-provider-google
-// issues ("Quota 'IN_USE_ADDRESSES' exceeded.  Limit: 8.0 in region us-central1.").
+// quotaExceeded is the error of an operation that a quota stopped; text of scylladb/scylla-cluster-tests issue 3649.
 func quotaExceeded(metric string, limit int, region string) []*computepb.Errors {
 	return []*computepb.Errors{{
 		Code:    proto.String("QUOTA_EXCEEDED"),
@@ -122,7 +120,7 @@ func quotaExceeded(metric string, limit int, region string) []*computepb.Errors 
 	}}
 }
 
-// stockout is the error of a place without machines ("Troubleshooting resource availability" of Compute Engine).
+// stockout is the error of a place without machines; text of googlefonts/fontbakery-dashboard issue 81.
 func stockout(code, place string) []*computepb.Errors {
 	if code == "" {
 		code = "ZONE_RESOURCE_POOL_EXHAUSTED"
@@ -157,8 +155,9 @@ func (c *call) remove(path, typ string, then func()) (*computepb.Operation, erro
 	}}), nil
 }
 
-// ready refuses the use of a resource while its insert or its delete runs: 400 resourceNotReady, which
-// hashicorp/terraform-provider-google retries (google/transport/error_retry_predicates.go). Which operations are in the way:
+// ready refuses the use of a resource while its insert or its delete runs: 400 resourceNotReady, as recorded in
+// googleapis/google-api-python-client issue 485 and opstrace/opstrace issue 1218, and retried by
+// hashicorp/terraform-provider-google (google/transport/error_retry_predicates.go). Which operations are in the way:
 // assumption.
 func (c *call) ready(path string) *apiError {
 	if c.seeding || !c.project.running(path, "insert", "delete") {
@@ -183,7 +182,7 @@ func (p *project) running(path string, kinds ...string) bool {
 	return false
 }
 
-// inUse is the refusal to delete what something else needs.
+// inUse is the refusal to delete what something else needs; texts of terraform-google-modules/terraform-google-vm issue 45.
 func inUse(noun, path, by string) *apiError {
 	return &apiError{status: http.StatusBadRequest, reason: "resourceInUseByAnotherResource",
 		message: fmt.Sprintf("The %s resource '%s' is already being used by '%s'", noun, path, by)}
@@ -233,96 +232,4 @@ func (c *call) pathIn(url string) (string, bool) {
 func scopeOf(path string) string {
 	parts := strings.Split(path, "/")
 	return strings.Join(parts[:len(parts)-2], "/")
-}
-
-// outputFields are those that a client cannot set.
-var outputFields = []protoreflect.Name{"id", "kind", "self_link", "creation_timestamp", "region", "zone", "fingerprint"}
-
-// stampNew fills in what the API itself gives a new resource.
-func stampNew(message proto.Message, kind, path string, id uint64, now time.Time) {
-	text := map[protoreflect.Name]string{
-		"kind": kind, "self_link": selfLink(path), "creation_timestamp": stamp(now), "name": nameOf(path),
-	}
-	parts := strings.Split(path, "/")
-	switch parts[2] {
-	case "regions":
-		text["region"] = selfLink(strings.Join(parts[:4], "/"))
-	case "zones":
-		text["zone"] = selfLink(strings.Join(parts[:4], "/"))
-	}
-	m := message.ProtoReflect()
-	for _, name := range outputFields {
-		unset(m, name)
-	}
-	for name, value := range text {
-		if field := m.Descriptor().Fields().ByName(name); field != nil {
-			m.Set(field, protoreflect.ValueOfString(value))
-		}
-	}
-	if field := m.Descriptor().Fields().ByName("id"); field != nil {
-		m.Set(field, protoreflect.ValueOfUint64(id))
-	}
-}
-
-func unset(m protoreflect.Message, name protoreflect.Name) {
-	if field := m.Descriptor().Fields().ByName(name); field != nil {
-		m.Clear(field)
-	}
-}
-
-// merged returns a copy of a resource with a patch applied as a JSON merge patch: "this method supports PATCH semantics and
-// uses the JSON merge patch format and processing rules" (discovery document). Messages merge, lists and values replace.
-// Removing a field takes an explicit null, which no client library can send: a patch only adds, an update replaces all.
-func merged[T proto.Message](stored, patch T, kept ...protoreflect.Name) T {
-	out, change := proto.Clone(stored).(T), proto.Clone(patch).(T)
-	for _, name := range append(append([]protoreflect.Name{"name"}, outputFields...), kept...) {
-		unset(change.ProtoReflect(), name)
-	}
-	mergeInto(out.ProtoReflect(), change.ProtoReflect())
-	return out
-}
-
-func mergeInto(into, patch protoreflect.Message) {
-	patch.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
-		switch {
-		case field.IsMap():
-			target := into.Mutable(field).Map()
-			value.Map().Range(func(key protoreflect.MapKey, entry protoreflect.Value) bool {
-				target.Set(key, entry)
-				return true
-			})
-		case field.Message() != nil && !field.IsList():
-			mergeInto(into.Mutable(field).Message(), value.Message())
-		default:
-			into.Set(field, value)
-		}
-		return true
-	})
-}
-
-// replaced returns what an update makes of a resource: the new message with the fields that the API itself sets.
-func replaced[T proto.Message](stored, update T, kept ...protoreflect.Name) T {
-	out := proto.Clone(update).(T)
-	from, to := stored.ProtoReflect(), out.ProtoReflect()
-	for _, name := range append(append([]protoreflect.Name{"name"}, outputFields...), kept...) {
-		field := from.Descriptor().Fields().ByName(name)
-		if field == nil {
-			continue
-		}
-		to.Clear(field)
-		if from.Has(field) {
-			to.Set(field, from.Get(field))
-		}
-	}
-	return out
-}
-
-// checkFingerprint refuses a change that was not made from the present state ("an up-to-date fingerprint must be provided in
-// order to update the UrlMap, otherwise the request will fail with error 412 conditionNotMet", discovery document). The
-// text is the one that hashicorp/terraform-provider-google looks for (google/transport/error_retry_predicates.go).
-func checkFingerprint(given *string, stored string) *apiError {
-	if given != nil && *given == stored {
-		return nil
-	}
-	return &apiError{status: http.StatusPreconditionFailed, reason: "conditionNotMet", message: "Invalid fingerprint."}
 }

@@ -3,7 +3,6 @@ package gcp
 import (
 	"cmp"
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -138,18 +137,14 @@ type destination struct {
 	redirect *computepb.HttpRedirectAction
 }
 
-// rule leads to a service, to several by weight, or elsewhere. A service without any backend answers 503 by itself.
+// rule leads to a service, to several by weight, or elsewhere.
 func (p *computePlane) rule(id string, to destination) simcloud.Rule {
 	out := simcloud.Rule{ID: id}
-	path := pathOfLink(to.service)
 	switch {
 	case to.redirect != nil:
 		out.Fixed = &simcloud.FixedResponse{Status: redirectStatus[to.redirect.GetRedirectResponseCode()], Location: locationOf(to.redirect)}
-	case to.service != "" && len(lookup[*computepb.BackendService](p.project.data, path).GetBackends()) == 0:
-		contentType, body := unavailable(http.StatusServiceUnavailable)
-		out.Fixed = &simcloud.FixedResponse{Status: http.StatusServiceUnavailable, ContentType: contentType, Body: body}
 	case to.service != "":
-		out.Forward = []simcloud.Destination{{TargetGroup: p.targets[path], Weight: 100}}
+		out.Forward = []simcloud.Destination{{TargetGroup: p.targets[pathOfLink(to.service)], Weight: 100}}
 	}
 	for _, w := range to.action.GetWeightedBackendServices() {
 		out.Forward = append(out.Forward, simcloud.Destination{TargetGroup: p.targets[pathOfLink(w.GetBackendService())], Weight: int(w.GetWeight())})

@@ -3,6 +3,7 @@ package gcp
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"google.golang.org/protobuf/proto"
@@ -136,7 +137,7 @@ func (s *seeder) do(steps ...func() (*computepb.Operation, error)) error {
 			return err
 		}
 	}
-	s.call.project.finishOperations(s.call.cloud.world.Clock.Now())
+	s.call.project.finishOperations(s.call.now.Add(time.Nanosecond)) // the end of what a seeding call begins
 	s.call.project.reconcile(s.call.now)
 	return nil
 }

@@ -37,7 +37,6 @@ type computeRig struct {
 	images         *compute.ImagesClient
 	templates      *compute.RegionInstanceTemplatesClient
 	managers       *compute.RegionInstanceGroupManagersClient
-	groups         *compute.RegionInstanceGroupsClient
 	autoscalers    *compute.RegionAutoscalersClient
 	checks         *compute.RegionHealthChecksClient
 	services       *compute.RegionBackendServicesClient
@@ -77,7 +76,6 @@ func (r *computeRig) connect() {
 	r.images = need(compute.NewImagesRESTClient(ctx, o...))(r.t)
 	r.templates = need(compute.NewRegionInstanceTemplatesRESTClient(ctx, o...))(r.t)
 	r.managers = need(compute.NewRegionInstanceGroupManagersRESTClient(ctx, o...))(r.t)
-	r.groups = need(compute.NewRegionInstanceGroupsRESTClient(ctx, o...))(r.t)
 	r.autoscalers = need(compute.NewRegionAutoscalersRESTClient(ctx, o...))(r.t)
 	r.checks = need(compute.NewRegionHealthChecksRESTClient(ctx, o...))(r.t)
 	r.services = need(compute.NewRegionBackendServicesRESTClient(ctx, o...))(r.t)
@@ -116,14 +114,15 @@ func (r *computeRig) soon(what string, condition func() bool) {
 	})
 }
 
-// done waits for an operation's end and returns it.
+// done waits for an operation's end, good or bad, and returns it.
 func (r *computeRig) done(op *compute.Operation, err error) *computepb.Operation {
 	r.t.Helper()
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.soon("operation "+op.Name(), func() bool {
-		if err := op.Poll(r.t.Context()); err != nil {
+		err := op.Poll(r.t.Context())
+		if err != nil && !op.Done() {
 			r.t.Fatal(err)
 		}
 		return op.Done()

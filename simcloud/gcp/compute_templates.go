@@ -24,8 +24,8 @@ func (c *call) insertTemplate(in *computepb.InsertRegionInstanceTemplateRequest)
 	}), nil
 }
 
-// checkProperties refuses a template from which no instance could be made. The text about the image is recorded in
-// hashicorp/terraform-provider-google issues; the others: assumption.
+// checkProperties refuses a template from which no instance could be made. The text about the image is the one that
+// instances.insert gives; that a template is refused as well, and the other texts: assumption.
 func (c *call) checkProperties(properties *computepb.InstanceProperties, region string) *apiError {
 	const at = "resource.properties."
 	switch {
@@ -76,8 +76,7 @@ func (c *call) listTemplates(in *computepb.ListRegionInstanceTemplatesRequest) (
 	return &computepb.InstanceTemplateList{Kind: proto.String("compute#instanceTemplateList"), Items: items, NextPageToken: next}, err
 }
 
-// deleteTemplate refuses while a group uses the template ("you cannot delete a template that is in use", Compute Engine
-// guide, "Delete instance templates").
+// deleteTemplate refuses while a group uses the template (terraform-google-modules/terraform-google-vm issue 45).
 func (c *call) deleteTemplate(in *computepb.DeleteRegionInstanceTemplateRequest) (*computepb.Operation, error) {
 	path := pathOf(c.project.id, "regions", in.GetRegion(), "instanceTemplates", in.GetInstanceTemplate())
 	for _, g := range c.project.compute.groups() {

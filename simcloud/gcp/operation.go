@@ -1,6 +1,7 @@
 package gcp
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -34,6 +35,8 @@ type operationSpec struct {
 	user string
 	// message is its statusMessage; none when empty.
 	message string
+	// prefix begins its name; "operation" when empty.
+	prefix string
 }
 
 // begin begins an operation in the name of the caller.
@@ -70,7 +73,7 @@ func (p *project) begin(spec operationSpec, now time.Time) *computepb.Operation 
 		spec.takes = p.cloud.world.Between(p.cloud.options.OperationTime/3, p.cloud.options.OperationTime)
 	}
 	id := p.cloud.newID()
-	name := fmt.Sprintf("operation-%d-%x", now.UnixMilli(), id)
+	name := fmt.Sprintf("%s-%d-%x", cmp.Or(spec.prefix, "operation"), now.UnixMilli(), id)
 	path := spec.scope + "/operations/" + name
 	op := &computepb.Operation{
 		Id: proto.Uint64(id), Name: proto.String(name), Kind: proto.String("compute#operation"), OperationType: proto.String(spec.kind),
@@ -111,22 +114,23 @@ func (p *project) finishOperations(now time.Time) {
 		op.Status, op.Progress, op.EndTime = computepb.Operation_DONE.Enum(), proto.Int32(100), proto.String(stamp(due.at))
 		if len(failed) > 0 {
 			op.Error = &computepb.Error{Errors: failed}
-			op.HttpErrorStatusCode, op.HttpErrorMessage = httpError(failed[0].GetCode())
+			status := errorStatus(failed[0].GetCode())
+			op.HttpErrorStatusCode, op.HttpErrorMessage = proto.Int32(int32(status)), proto.String(strings.ToUpper(http.StatusText(status)))
 		}
 	}
 	p.forgetOperations(now)
 }
 
-// httpError is the status that an operation's error would have had as an answer: as recorded for an exhausted zone
-// (scylladb/scylla-cluster-tests issue 12477), else assumption.
-func httpError(code string) (*int32, *string) {
+// errorStatus is the HTTP status that an operation tells with its error: that of a quota as in GoogleCloudPlatform/ai-on-gke
+// issue 849, that of a stockout as in scylladb/scylla-cluster-tests issue 12477; of others: assumption.
+func errorStatus(code string) int {
 	switch {
+	case strings.HasPrefix(code, "QUOTA_EXCEEDED"):
+		return http.StatusForbidden
 	case strings.HasPrefix(code, "ZONE_RESOURCE_POOL_EXHAUSTED"):
-		return proto.Int32(http.StatusServiceUnavailable), proto.String("SERVICE UNAVAILABLE")
-	case code == "QUOTA_EXCEEDED":
-		return proto.Int32(http.StatusForbidden), proto.String("FORBIDDEN")
+		return http.StatusServiceUnavailable
 	default:
-		return proto.Int32(http.StatusBadRequest), proto.String("BAD REQUEST")
+		return http.StatusBadRequest
 	}
 }
 
