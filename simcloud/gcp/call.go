@@ -26,7 +26,7 @@ func handle[In, Out proto.Message](run func(*call, In) (Out, error)) handler {
 func newHandlers() map[string]handler {
 	out := map[string]handler{}
 	for service, table := range map[string]map[string]handler{
-		serviceCompute: computeHandlers(), serviceRun: runHandlers(), serviceIAM: iamHandlers(),
+		serviceCompute: computeHandlers(), serviceRun: runHandlers(), serviceIAM: iamHandlers(), serviceMonitoring: monitoringHandlers(),
 	} {
 		for name, h := range table {
 			out[service+"/"+name] = h

@@ -57,16 +57,13 @@ func (r *request) partial() bool {
 	return strings.HasPrefix(string(name), "Patch") || strings.HasPrefix(string(name), "Update")
 }
 
-// checkInside checks a message of the body; top is true for the body itself. What only the API fills in is ignored: a
-// client may send back what it read.
+// checkInside checks a message of the body; top is true for the body itself. What only the API fills in has no enum and
+// nothing required: a client may send back what it read.
 func (r *request) checkInside(message protoreflect.Message, at string, top bool) *apiError {
 	fields := message.Descriptor().Fields()
 	for i := range fields.Len() {
 		field := fields.Get(i)
 		path := at + "." + field.JSONName()
-		if behaves(field, annotations.FieldBehavior_OUTPUT_ONLY) {
-			continue
-		}
 		if !message.Has(field) {
 			// An update names the part of the resource that it changes: the rest may be left out.
 			if required(field) && !(top && r.partial()) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	compute "cloud.google.com/go/compute/apiv1"
+	credentials "cloud.google.com/go/iam/credentials/apiv1"
 	run "cloud.google.com/go/run/apiv2"
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/api/iterator"
@@ -30,11 +31,16 @@ func dial[C any](open func(context.Context, ...option.ClientOption) (C, error)) 
 	}
 }
 
-// clients are the SDK's clients that an adapter may use, by service of the descriptors.
+// clients are the SDK's clients of all services that are simulated, by service of the descriptors.
 var clients = map[string]func(*kernel) any{
+	"ForwardingRules":             dial(compute.NewForwardingRulesRESTClient),
+	"GlobalOperations":            dial(compute.NewGlobalOperationsRESTClient),
+	"HealthChecks":                dial(compute.NewHealthChecksRESTClient),
 	"Images":                      dial(compute.NewImagesRESTClient),
-	"Instances":                   dial(compute.NewInstancesRESTClient),
 	"InstanceTemplates":           dial(compute.NewInstanceTemplatesRESTClient),
+	"Instances":                   dial(compute.NewInstancesRESTClient),
+	"MachineTypes":                dial(compute.NewMachineTypesRESTClient),
+	"Networks":                    dial(compute.NewNetworksRESTClient),
 	"RegionAutoscalers":           dial(compute.NewRegionAutoscalersRESTClient),
 	"RegionBackendServices":       dial(compute.NewRegionBackendServicesRESTClient),
 	"RegionHealthChecks":          dial(compute.NewRegionHealthChecksRESTClient),
@@ -42,16 +48,17 @@ var clients = map[string]func(*kernel) any{
 	"RegionInstanceGroups":        dial(compute.NewRegionInstanceGroupsRESTClient),
 	"RegionInstanceTemplates":     dial(compute.NewRegionInstanceTemplatesRESTClient),
 	"RegionOperations":            dial(compute.NewRegionOperationsRESTClient),
+	"RegionTargetHttpProxies":     dial(compute.NewRegionTargetHttpProxiesRESTClient),
 	"RegionUrlMaps":               dial(compute.NewRegionUrlMapsRESTClient),
 	"Regions":                     dial(compute.NewRegionsRESTClient),
-	"ZoneOperations":              dial(compute.NewZoneOperationsRESTClient),
-	"Zones":                       dial(compute.NewZonesRESTClient),
-	"HealthChecks":                dial(compute.NewHealthChecksRESTClient),
 	"Subnetworks":                 dial(compute.NewSubnetworksRESTClient),
 	"UrlMaps":                     dial(compute.NewUrlMapsRESTClient),
+	"ZoneOperations":              dial(compute.NewZoneOperationsRESTClient),
+	"Zones":                       dial(compute.NewZonesRESTClient),
+	"Operations":                  dial(run.NewServicesRESTClient),
 	"Revisions":                   dial(run.NewRevisionsRESTClient),
 	"Services":                    dial(run.NewServicesRESTClient),
-	"Operations":                  dial(run.NewServicesRESTClient),
+	"IAMCredentials":              dial(credentials.NewIamCredentialsRESTClient),
 }
 
 // TestClientsAreUnderstood lets the real clients send every method of their services with all fields, and compares what
@@ -66,10 +73,13 @@ func TestClientsAreUnderstood(t *testing.T) {
 			return nil, badRequest("enough")
 		}
 	})
-	called := 0
+	called, simulated := 0, newHandlers()
 	eachMethod(func(m *method) {
 		open := clients[string(m.descriptor.Parent().Name())]
 		if open == nil {
+			if simulated[m.service+"/"+m.name] != nil {
+				t.Errorf("the client of %s is not tried", m.name)
+			}
 			return
 		}
 		input := wholeInput(t, m)

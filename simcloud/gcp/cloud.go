@@ -31,6 +31,9 @@ type Options struct {
 	OperationTime time.Duration
 	// Latency is the real time that passes between a request and its answer at the least; 2 ms when 0, none when negative.
 	Latency time.Duration
+	// MetricDelay is the simulated time that passes from the end of a minute until its metrics of the services can be
+	// read; for each metric what its description says when 0, none when negative.
+	MetricDelay time.Duration
 	// Logger receives what goes wrong inside the simulator itself; slog.Default() when nil.
 	Logger *slog.Logger
 }
@@ -72,6 +75,8 @@ type project struct {
 	written, refreshed time.Time
 	pending            []*pending
 	limits             map[string]*window
+	sizes              []sizes                  // of the latest minutes, oldest first
+	custom             map[string]*customMetric // by type
 	compute            *computePlane
 	run                *runPlane
 }
@@ -129,6 +134,7 @@ func (p *project) reconcile(now time.Time) {
 	p.finishOperations(now)
 	p.compute.reconcile(now)
 	p.run.reconcile(now)
+	p.recordSizes(now)
 	if now.Sub(p.refreshed) >= refreshEvery {
 		p.recent, p.refreshed = p.data.copy(), now
 	}
@@ -182,7 +188,7 @@ func (c *Cloud) SeedProject(seed SeedProject) {
 	if p == nil {
 		p = &project{
 			cloud: c, id: seed.Project, account: seed.Account, regions: map[string][]string{},
-			data: newData(), before: newData(), limits: map[string]*window{},
+			data: newData(), before: newData(), limits: map[string]*window{}, custom: map[string]*customMetric{},
 		}
 		p.compute, p.run = newComputePlane(p), newRunPlane(p)
 		c.projects[p.id] = p

@@ -139,6 +139,19 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
+// TestFieldPath resolves names of parameters that no method of today has.
+func TestFieldPath(t *testing.T) {
+	for name, want := range map[string]string{
+		"defaultService": "default_service", "default_service": "default_service", "defaultRouteAction.urlRewrite.hostRewrite": "default_route_action.url_rewrite.host_rewrite",
+		"hostRules.hosts": "", "hostRules": "", "defaultService.x": "", "x": "", "": "",
+	} {
+		path, _ := fieldPath((&computepb.UrlMap{}).ProtoReflect().Descriptor(), name)
+		if got := strings.Join(path, "."); got != want {
+			t.Errorf("%q is %q, want %q", name, got, want)
+		}
+	}
+}
+
 // TestEveryRequest sends every method what it demands, then the same with one thing wrong.
 func TestEveryRequest(t *testing.T) {
 	eachMethod(func(m *method) {

@@ -25,9 +25,9 @@ type apiError struct {
 
 func (e *apiError) Error() string { return e.message }
 
-// name is what events call the error.
-func (e *apiError) name() string {
-	if e.reason != "" {
+// name is what events call the error: Compute's reason, the code of the newer APIs.
+func (e *apiError) name(service string) string {
+	if e.reason != "" && service == serviceCompute {
 		return e.reason
 	}
 	return e.canonical()

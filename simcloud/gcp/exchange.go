@@ -135,6 +135,11 @@ func (e *exchange) handle(h handler) (proto.Message, error) {
 		}
 		return h(e.call, e.request.input)
 	}
+	if e.method.service == serviceMonitoring { // touches no resource
+		output, err := h(e.call, e.request.input)
+		e.effect = err == nil
+		return output, err
+	}
 	if operation, replayed, err := e.call.replayed(); replayed || err != nil {
 		return operation, err
 	}
@@ -198,7 +203,7 @@ func (e *exchange) record(refusal *apiError) {
 	}
 	switch {
 	case refusal != nil:
-		event.Error = refusal.name()
+		event.Error = refusal.name(event.Service)
 	case e.broken:
 		event.Error = "ConnectionBroken"
 	}

@@ -14,6 +14,7 @@ import (
 	credentials "cloud.google.com/go/iam/credentials/apiv1"
 	"cloud.google.com/go/iam/credentials/apiv1/credentialspb"
 	"cloud.google.com/go/run/apiv2/runpb"
+	"google.golang.org/api/googleapi"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/slipway-cd/slipway/simcloud"
@@ -31,10 +32,12 @@ func TestTokens(t *testing.T) {
 	_, wrongRun := k.getService(badRuns)
 	_, foreign := k.get(otherMaps, "shop")
 	_, foreignRun := k.getService(otherRuns)
+	_, foreignOrNone := k.get(k.maps, "-")
 	for name, row := range map[string]struct {
 		err  error
 		want told
 	}{
+		"a project that is none":  {foreignOrNone, told{403, "forbidden", ""}},
 		"bad token":               {wrong, told{401, "authError", ""}},
 		"bad token, run":          {wrongRun, told{401, "", ""}},
 		"somebody else's project": {foreign, told{403, "forbidden", ""}},
@@ -78,6 +81,10 @@ func TestLimits(t *testing.T) {
 	_, err := k.get(k.maps, "shop")
 	if got := tell(err); got != (told{403, "rateLimitExceeded", ""}) {
 		t.Errorf("the third read of a minute: %+v (%v)", got, err)
+	}
+	var answer *googleapi.Error
+	if !errors.As(err, &answer) || !strings.Contains(answer.Body, `"status":"PERMISSION_DENIED"`) || !strings.Contains(answer.Body, `"domain":"usageLimits"`) {
+		t.Errorf("answered %v", err)
 	}
 	if event := k.last(); event.Error != "rateLimitExceeded" {
 		t.Errorf("recorded as %+v", event)
@@ -202,7 +209,7 @@ func TestStaleReads(t *testing.T) {
 
 // TestRequestIDs repeats a request: the second has no effect and the answer of the first.
 func TestRequestIDs(t *testing.T) {
-	k := newKernel(t, Options{})
+	k := newKernel(t, Options{TickInterval: time.Minute})
 	const id = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
 	first, err := k.patch(id)
 	if err != nil {
@@ -221,6 +228,14 @@ func TestRequestIDs(t *testing.T) {
 	}
 	if got := k.fingerprint(); got != 1 {
 		t.Errorf("patched %d times", got)
+	}
+	k.world.Clock.Advance(operationsKept + 10*time.Minute)
+	if third, err := k.patch(id); err != nil || third == first || k.fingerprint() != 2 || len(k.cloud.projects["shop"].data.requests) != 1 {
+		t.Errorf("after the operation is forgotten: %q, %v, patched %d times", third, err, k.fingerprint())
+	}
+	k.world.Clock.Advance(operationsKept + 10*time.Minute)
+	if left := k.cloud.projects["shop"].data.requests; len(left) != 0 {
+		t.Errorf("%d request ids are kept", len(left))
 	}
 }
 

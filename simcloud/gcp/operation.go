@@ -3,6 +3,7 @@ package gcp
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -141,11 +142,14 @@ func (p *project) forgetOperations(now time.Time) {
 	if now.Sub(p.refreshed) < refreshEvery {
 		return // often enough
 	}
+	forgotten := map[string]bool{}
 	for _, r := range all[*computepb.Operation](p.data) {
 		if now.Sub(r.created) > operationsKept && r.message.(*computepb.Operation).GetStatus() == computepb.Operation_DONE {
 			delete(p.data.resources, r.path)
+			forgotten[r.path] = true
 		}
 	}
+	maps.DeleteFunc(p.data.requests, func(_ string, first replay) bool { return forgotten[first.operation] })
 }
 
 // replayed answers a request whose id was used before with its first operation, which has no second effect ("the server

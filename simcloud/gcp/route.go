@@ -9,6 +9,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"cloud.google.com/go/iam/credentials/apiv1/credentialspb"
 	"cloud.google.com/go/longrunning/autogen/longrunningpb"
+	"cloud.google.com/go/monitoring/apiv3/v2/monitoringpb"
 	"cloud.google.com/go/run/apiv2/runpb"
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/proto"
@@ -84,6 +85,7 @@ func newRouter() *router {
 		}
 	}
 	r.addRunOperations()
+	r.addMonitoring()
 	for _, candidates := range r.routes {
 		slices.SortStableFunc(candidates, literalsFirst)
 	}
@@ -125,6 +127,16 @@ func (r *router) addRunOperations() {
 	s := longrunningpb.File_google_longrunning_operations_proto.Services().ByName("Operations")
 	for name, rule := range runOperations() {
 		r.addRule(r.addMethod(serviceRun, s.Methods().ByName(protoreflect.Name(name)), rule), rule)
+	}
+}
+
+// addMonitoring makes the methods of Monitoring known. They have no routes: its clients speak gRPC.
+func (r *router) addMonitoring() {
+	s := monitoringpb.File_google_monitoring_v3_metric_service_proto.Services().ByName("MetricService")
+	for i := range s.Methods().Len() {
+		d := s.Methods().Get(i)
+		rule, _ := proto.GetExtension(d.Options(), annotations.E_Http).(*annotations.HttpRule)
+		r.addMethod(serviceMonitoring, d, rule)
 	}
 }
 
