@@ -43,6 +43,8 @@ func groupHandlers() map[string]handler {
 		"Images.GetFromFamily": handle((*call).getImageFromFamily),
 		"Images.List":          handle((*call).listImages),
 
+		"InstanceTemplates.Insert":       handle((*call).insertGlobalTemplate),
+		"InstanceTemplates.Get":          handle((*call).getGlobalTemplate),
 		"RegionInstanceTemplates.Insert": handle((*call).insertTemplate),
 		"RegionInstanceTemplates.Get":    handle((*call).getTemplate),
 		"RegionInstanceTemplates.List":   handle((*call).listTemplates),

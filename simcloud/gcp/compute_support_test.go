@@ -68,9 +68,13 @@ func newComputeRig(t *testing.T, scale float64, options gcp.Options) *computeRig
 	return r
 }
 
+// options are those of every client.
+func (r *computeRig) options() []option.ClientOption {
+	return []option.ClientOption{option.WithEndpoint(r.url), option.WithAuthCredentials(auth.NewCredentials(&auth.CredentialsOptions{TokenProvider: runToken{}}))}
+}
+
 func (r *computeRig) connect() {
-	ctx := r.t.Context()
-	o := []option.ClientOption{option.WithEndpoint(r.url), option.WithAuthCredentials(auth.NewCredentials(&auth.CredentialsOptions{TokenProvider: runToken{}}))}
+	ctx, o := r.t.Context(), r.options()
 	r.images = need(compute.NewImagesRESTClient(ctx, o...))(r.t)
 	r.templates = need(compute.NewRegionInstanceTemplatesRESTClient(ctx, o...))(r.t)
 	r.managers = need(compute.NewRegionInstanceGroupManagersRESTClient(ctx, o...))(r.t)

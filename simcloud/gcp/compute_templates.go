@@ -10,13 +10,21 @@ import (
 )
 
 func (c *call) insertTemplate(in *computepb.InsertRegionInstanceTemplateRequest) (*computepb.Operation, error) {
-	template := proto.Clone(in.GetInstanceTemplateResource()).(*computepb.InstanceTemplate)
-	collection := pathOf(c.project.id, "regions", in.GetRegion(), "instanceTemplates")
+	return c.makeTemplate(pathOf(c.project.id, "regions", in.GetRegion(), "instanceTemplates"), in.GetInstanceTemplateResource())
+}
+
+// insertGlobalTemplate makes a template that groups of all regions may use.
+func (c *call) insertGlobalTemplate(in *computepb.InsertInstanceTemplateRequest) (*computepb.Operation, error) {
+	return c.makeTemplate(pathOf(c.project.id, "global", "instanceTemplates"), in.GetInstanceTemplateResource())
+}
+
+func (c *call) makeTemplate(collection string, resource *computepb.InstanceTemplate) (*computepb.Operation, error) {
+	template := proto.Clone(resource).(*computepb.InstanceTemplate)
 	path, refusal := c.vacant(collection, template)
 	if refusal != nil {
 		return nil, refusal
 	}
-	if refusal := c.checkProperties(template.GetProperties(), in.GetRegion()); refusal != nil {
+	if refusal := c.checkProperties(template.GetProperties()); refusal != nil {
 		return nil, refusal
 	}
 	return c.insert(path, creation{
@@ -26,7 +34,7 @@ func (c *call) insertTemplate(in *computepb.InsertRegionInstanceTemplateRequest)
 
 // checkProperties refuses a template from which no instance could be made. The text about the image is the one that
 // instances.insert gives; that a template is refused as well, and the other texts: assumption.
-func (c *call) checkProperties(properties *computepb.InstanceProperties, region string) *apiError {
+func (c *call) checkProperties(properties *computepb.InstanceProperties) *apiError {
 	const at = "resource.properties."
 	switch {
 	case properties == nil:
@@ -69,6 +77,10 @@ func (c *call) checkInterface(at string, card *computepb.NetworkInterface) *apiE
 
 func (c *call) getTemplate(in *computepb.GetRegionInstanceTemplateRequest) (*computepb.InstanceTemplate, error) {
 	return get[*computepb.InstanceTemplate](c, "regions", in.GetRegion(), "instanceTemplates", in.GetInstanceTemplate())
+}
+
+func (c *call) getGlobalTemplate(in *computepb.GetInstanceTemplateRequest) (*computepb.InstanceTemplate, error) {
+	return get[*computepb.InstanceTemplate](c, "global", "instanceTemplates", in.GetInstanceTemplate())
 }
 
 func (c *call) listTemplates(in *computepb.ListRegionInstanceTemplatesRequest) (*computepb.InstanceTemplateList, error) {
