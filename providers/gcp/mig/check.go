@@ -61,13 +61,9 @@ func (r *review) place() {
 	if _, ok := r.AvailabilityZones[r.region]; !ok && len(r.AvailabilityZones) > 0 {
 		r.refuse("/availabilityZones", "has no zones of region %s", r.region)
 	}
-	pointer := "/availabilityZones/" + escape(r.region)
-	if r.DistributionPolicy != nil && len(r.DistributionPolicy.Zones) > 0 {
-		pointer = "/distributionPolicy/zones"
-	}
 	for i, zone := range r.zones(r.region) {
 		if !strings.HasPrefix(zone, r.region+"-") {
-			r.refuse(fmt.Sprintf("%s/%d", pointer, i), "%q is no zone of region %s", zone, r.region)
+			r.refuse(fmt.Sprintf("%s/%d", r.atZones(r.region), i), "%q is no zone of region %s", zone, r.region)
 		}
 	}
 }

@@ -72,6 +72,25 @@ func (t *Target) resolveImage(ctx context.Context, wanted string) (*computepb.Im
 	return image, nil, nil
 }
 
+// resolveZones checks that the spec's zones are there.
+func (t *Target) resolveZones(ctx context.Context, s settings) ([]delivery.Finding, error) {
+	wanted := s.zones(t.region)
+	if len(wanted) == 0 {
+		return nil, nil
+	}
+	region, err := t.regions.Get(ctx, &computepb.GetRegionRequest{Project: t.project, Region: t.region}, gcp.Reads()...)
+	if err != nil {
+		return nil, gcp.Classify(err, "get region %s", t.region)
+	}
+	var out []delivery.Finding
+	for i, zone := range wanted {
+		if !slices.ContainsFunc(region.GetZones(), func(url string) bool { return nameOf(url) == zone }) {
+			out = append(out, finding(fmt.Sprintf("%s/%d", s.atZones(t.region), i), "no zone %q in %s", zone, t.region)...)
+		}
+	}
+	return out, nil
+}
+
 // resolveSubnet checks that the spec's subnet is there. Without one the network's
 // own is used, which Compute Engine finds.
 func (t *Target) resolveSubnet(ctx context.Context, s settings) ([]delivery.Finding, error) {

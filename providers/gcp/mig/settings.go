@@ -162,6 +162,14 @@ func (s settings) balancer() string {
 	return s.LoadBalancers[0]
 }
 
+// atZones is the pointer of what zones returns.
+func (s settings) atZones(region string) string {
+	if s.DistributionPolicy != nil && len(s.DistributionPolicy.Zones) > 0 {
+		return "/distributionPolicy/zones"
+	}
+	return "/availabilityZones/" + escape(region)
+}
+
 // zones are those of the region; none means that Compute Engine chooses.
 func (s settings) zones(region string) []string {
 	if s.DistributionPolicy != nil && len(s.DistributionPolicy.Zones) > 0 {

@@ -72,6 +72,7 @@ type clients struct {
 	zoneOperations  *compute.ZoneOperationsClient
 	images          *compute.ImagesClient
 	subnets         *compute.SubnetworksClient
+	regions         *compute.RegionsClient
 }
 
 var (
@@ -111,6 +112,7 @@ func (c *clients) connect(o []option.ClientOption) error {
 		client(&c.zoneOperations, compute.NewZoneOperationsRESTClient, o),
 		client(&c.images, compute.NewImagesRESTClient, o),
 		client(&c.subnets, compute.NewSubnetworksRESTClient, o),
+		client(&c.regions, compute.NewRegionsRESTClient, o),
 	)
 }
 

@@ -30,6 +30,7 @@ func (t *Target) Validate(ctx context.Context, cluster delivery.Cluster, spec de
 			_, found, err := t.resolveImage(ctx, s.Image)
 			return found, err
 		},
+		func() ([]delivery.Finding, error) { return t.resolveZones(ctx, s) },
 		func() ([]delivery.Finding, error) { return t.resolveSubnet(ctx, s) },
 		func() ([]delivery.Finding, error) { return t.resolveHealthCheck(ctx, "/healthCheck", s.HealthCheck) },
 		func() ([]delivery.Finding, error) {

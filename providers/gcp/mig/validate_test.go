@@ -29,6 +29,8 @@ func TestValidateNamesTheField(t *testing.T) {
 		{"instanceType", ``, "/instanceType", "is missing"},
 		{"instanceType", `5`, "/instanceType", "want a string"},
 		{"regional", `false`, "/regional", "single zone"},
+		{"availabilityZones", `{"us-central1":["us-central1-a","us-central1-z"]}`, "/availabilityZones/us-central1/1", `no zone "us-central1-z"`},
+		{"distributionPolicy", `{"zones":["us-central1-z"]}`, "/distributionPolicy/zones/0", `no zone "us-central1-z"`},
 		{"availabilityZones", `{"us-west1":["us-west1-a"]}`, "/availabilityZones", "no zones of region us-central1"},
 		{"subnet", `"moon"`, "/subnet", `no subnet "moon"`},
 		{"subnet", `"projects/shop-test/regions/us-west1/subnetworks/default"`, "/subnet", "not in region"},
