@@ -22,16 +22,18 @@ type runLoad struct {
 }
 
 // load begins to send requests. No one of them may fail until the test ends.
-func (r *runRig) load(url string) *runLoad {
-	ctx, stop := context.WithCancel(r.t.Context())
+func (r *runRig) load(url string) *runLoad { return startLoad(r.t, url) }
+
+func startLoad(t *testing.T, url string) *runLoad {
+	ctx, stop := context.WithCancel(t.Context())
 	l := &runLoad{stop: stop, seen: map[string]int{}}
 	for range 3 {
 		l.done.Go(func() { l.run(ctx, url) })
 	}
-	r.t.Cleanup(func() {
+	t.Cleanup(func() {
 		l.end()
 		if n := l.failed.Load(); n > 0 {
-			r.t.Errorf("%d requests failed, the first: %v", n, l.first.Load())
+			t.Errorf("%d requests failed, the first: %v", n, l.first.Load())
 		}
 	})
 	return l
