@@ -190,6 +190,14 @@ func (m *memory) CreateExecution(_ context.Context, n delivery.NewExecution) (de
 	return n.Execution, true, nil
 }
 
+func (m *memory) NextSequence(_ context.Context, _ string, floor int, taken []int) (int, error) {
+	next := floor + 1
+	for slices.Contains(taken, next) {
+		next++
+	}
+	return next, nil
+}
+
 func (m *memory) Execution(_ context.Context, id delivery.ExecutionID) (delivery.Execution, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -48,6 +48,8 @@ type executionRecords interface {
 	Executions(ctx context.Context, f delivery.ExecutionFilter) ([]delivery.Execution, error)
 	Deployments(ctx context.Context, execution delivery.ExecutionID) ([]delivery.Deployment, error)
 	Events(ctx context.Context, execution delivery.ExecutionID, afterID int64, limit int) ([]delivery.Event, error)
+	// NextSequence is the number that the next deployment of a cluster will get.
+	NextSequence(ctx context.Context, clusterKey string, floor int, taken []int) (int, error)
 	// Subscribe's channel receives after events were added; cancel ends it.
 	Subscribe() (changes <-chan struct{}, cancel func())
 }

@@ -29,6 +29,9 @@ func (s *Server) startPipeline(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.checkPlan(c.Request.Context(), start, planHashOf(trigger)); err != nil {
+		return err
+	}
 	key := acceptedKeyOf(c)
 	if key.key != "" { // the key is the caller's own; neither name nor key holds a line feed
 		start.IdempotencyKey, start.RequestHash = principalOf(c).Name+"\n"+key.key, key.hash
@@ -108,6 +111,9 @@ func bindTrigger(c *gin.Context) (delivery.Trigger, error) {
 	} else if kind != "" {
 		t.Type = kind
 	}
+	if _, err = body.text("planHash"); err != nil {
+		findings = append(findings, delivery.FindingsOf(err)...)
+	}
 	if t.CorrelationID, err = body.text("correlationId"); err != nil {
 		findings = append(findings, delivery.FindingsOf(err)...)
 	}
@@ -126,6 +132,15 @@ func bindTrigger(c *gin.Context) (delivery.Trigger, error) {
 		findings = append(findings, delivery.Finding{Pointer: "/correlationId", Message: fmt.Sprintf("has %d bytes; 255 are allowed", len(t.CorrelationID))})
 	}
 	return t, delivery.InvalidError("trigger is not valid", under(at, findings))
+}
+
+// planHashOf is the plan that a start is to carry out; empty for any.
+func planHashOf(t delivery.Trigger) string {
+	var named struct{ PlanHash string }
+	if json.Unmarshal(t.Document, &named) != nil {
+		return "" // bindTrigger has refused it
+	}
+	return named.PlanHash
 }
 
 // unwrapTrigger returns the trigger inside {"trigger":{...}}, the form that newer
