@@ -72,4 +72,10 @@ type Capabilities struct {
 	// stands for the whole of it: how many there really are follows the traffic and
 	// is not to be seen.
 	Resize bool `json:"resize"`
+	// Metrics is the source that measures the groups' traffic: CloudWatch or
+	// CloudMonitoring; empty when there is none.
+	Metrics string `json:"metrics,omitempty"`
+	// MetricDelay is how long after its end a minute may still be incomplete in
+	// the source.
+	MetricDelay time.Duration `json:"metricDelay,omitempty"`
 }

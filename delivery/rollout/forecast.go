@@ -3,6 +3,7 @@ package rollout
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/slipway-cd/slipway/delivery"
@@ -74,8 +75,18 @@ func (f *forecast) instances() int {
 	return n
 }
 
+// passing is the state after every measurement that is due passed.
+func (s State) passing(now time.Time) State {
+	for _, q := range s.Due(now) {
+		s = s.withCheck(q.Check, s.check(q.Check).count(Measurement{Check: s.Input.Strategy.Checks[q.Check].Name, At: now,
+			From: q.Request.From, To: q.Request.To, Verdict: VerdictPass}))
+	}
+	return s
+}
+
 // pass lets time go by until something may have changed, and returns how much.
-func (f *forecast) pass(a Await) time.Duration {
+// check is when the next measurement is due; zero for none.
+func (f *forecast) pass(a Await, check time.Time) time.Duration {
 	next := f.now.Add(f.estimates.Look)
 	if !a.Until.IsZero() {
 		next = a.Until
@@ -86,8 +97,11 @@ func (f *forecast) pass(a Await) time.Duration {
 				boots = at
 			}
 		}
-		if !boots.IsZero() {
+		switch {
+		case !boots.IsZero():
 			next = boots
+		case check.After(f.now) && strings.HasPrefix(a.For, proving):
+			next = check
 		}
 	}
 	took := max(next.Sub(f.now), time.Millisecond)

@@ -22,10 +22,25 @@ func Next(s State, seen delivery.Snapshot, now time.Time) (State, Decision) {
 		}
 		next, decision := s.advance(seen, now)
 		if decision != nil {
-			return next, *decision
+			return next, next.untilCheck(*decision)
 		}
 		s = next
 	}
+}
+
+// untilCheck ends a wait when a measurement is due.
+func (s State) untilCheck(d Decision) Decision {
+	next := s.NextCheck()
+	if d.Await == nil || next.IsZero() {
+		return d
+	}
+	paused := d.Await.Deadline.IsZero()
+	if paused || !d.Await.Until.IsZero() && next.Before(d.Await.Until) {
+		wait := *d.Await
+		wait.Until = next
+		d.Await = &wait
+	}
+	return d
 }
 
 // advance either decides or moves the state on; a nil decision means: decide
@@ -159,6 +174,9 @@ func (s State) route(step Step, seen delivery.Snapshot, now time.Time) (State, *
 		return s.apply(c, "set the weights of "+seen.Routing.LoadBalancer, now)
 	}
 	s.Routed = now
+	if s.On.IsZero() && seen.Routing.Percent(s.Input.Group) > 0 {
+		s.On = now
+	}
 	s.Since, s.Waiting = time.Time{}, ""
 	return s, nil
 }
@@ -253,6 +271,10 @@ func (s State) betweenSteps(now time.Time) (State, *Decision) {
 	if until := s.StepDone.Add(s.pause()); now.Before(until) {
 		s.Waiting = "the pause between batches"
 		return s, &Decision{Await: &Await{For: s.Waiting, Until: until, Deadline: until}}
+	}
+	if name := s.unproved(); name != "" && s.pause() > 0 {
+		s.Waiting = proving + name + " to pass"
+		return s, &Decision{Await: &Await{For: s.Waiting, Deadline: s.Started.Add(s.Input.Strategy.Deadline + s.rested(now))}}
 	}
 	s.Started = s.Started.Add(s.rested(now))
 	s.Step++

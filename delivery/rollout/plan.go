@@ -19,6 +19,8 @@ type Plan struct {
 	Strategy    Kind   `json:"strategy"`
 	// Actions are in order: every change, wait and gate.
 	Actions []PlannedAction `json:"actions"`
+	// Checks are what is measured meanwhile.
+	Checks []Check `json:"checks,omitempty"`
 	// Floor is the least number of healthy instances that will be in rotation, Peak
 	// the most that will exist at once. Both are 0 where groups have no size.
 	Floor int `json:"floor"`
@@ -77,15 +79,16 @@ const maxPlannedLooks = 50_000
 
 // PlanOf predicts what a deployment with this input will do to the cluster that
 // was seen, as if everything went well: instances become healthy, writes have
-// their effect at once, gates pass. after is the cluster as it will be.
+// their effect at once, gates and checks pass. after is the cluster as it will be.
 func PlanOf(in Input, seen delivery.Snapshot, e Estimates) (plan Plan, after delivery.Snapshot) {
 	e = e.withDefaults()
-	plan = Plan{Cluster: in.Cluster, ServerGroup: in.Group, Strategy: in.Strategy.Kind, Actions: []PlannedAction{}}
+	plan = Plan{Cluster: in.Cluster, ServerGroup: in.Group, Strategy: in.Strategy.Kind, Checks: in.Strategy.Checks, Actions: []PlannedAction{}}
 	f := newForecast(in, seen, e)
 	began, state := f.now, Start(in)
 	plan.Floor = inRotation(seen)
 	for range maxPlannedLooks {
 		var d Decision
+		state = state.passing(f.now)
 		state, d = Next(state, f.look(), f.now)
 		at := f.now.Sub(began)
 		if in.Capabilities.Resize {
@@ -107,7 +110,7 @@ func PlanOf(in Input, seen delivery.Snapshot, e Estimates) (plan Plan, after del
 			plan.Actions = append(plan.Actions, PlannedAction{At: at, Gate: d.Gate})
 			state = state.Answer(d.Gate.ID, nil)
 		default:
-			if took := f.pass(*d.Await); took > e.Look || !d.Await.Until.IsZero() {
+			if took := f.pass(*d.Await, state.NextCheck()); took > e.Look || !d.Await.Until.IsZero() {
 				plan.wait(at, *d.Await, took)
 			}
 		}
@@ -164,8 +167,9 @@ func hashOf(p Plan, seen delivery.Snapshot) string {
 		Strategy Kind
 		Groups   []group
 		Actions  []action
+		Checks   []Check `json:",omitempty"`
 		Failure  *delivery.Failure
-	}{Cluster: p.Cluster, Strategy: p.Strategy, Failure: p.Failure}
+	}{Cluster: p.Cluster, Strategy: p.Strategy, Checks: p.Checks, Failure: p.Failure}
 	for _, g := range seen.Groups {
 		base.Groups = append(base.Groups, group{g.Name, g.Image, g.Capacity, seen.Routing.Percent(g.Name)})
 	}

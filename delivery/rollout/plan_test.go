@@ -55,7 +55,7 @@ func TestPlanIsWhatHappens(t *testing.T) {
 		}
 		st := drawStrategy(rt)
 		d := newDrive(rollout.Input{Spec: spec, Strategy: st}, config, existing...)
-		if st.ScaleDown && config.Unsized {
+		if st.ScaleDown && config.Unsized || len(st.Checks) > 0 && !config.Router && old > 0 {
 			rt.Skip("refused")
 		}
 		plan, after := rollout.PlanOf(d.state.Input, d.cloud.Truth(), rollout.Estimates{})
@@ -92,6 +92,8 @@ func TestPlanHash(t *testing.T) {
 		"another strategy": plan(`{"strategy":"bluegreen"}`, "new", v000(4)),
 		"a longer bake":    plan(`{"strategy":"canary","steps":[{"weight":5,"bake":60}]}`, "new", v000(4)),
 		"a shorter bake":   plan(`{"strategy":"canary","steps":[{"weight":5,"bake":30}]}`, "new", v000(4)),
+		"checked":          plan(`{"strategy":"canary","steps":[{"weight":5,"bake":60}],"checks":[{"name":"e","query":"errorRate","max":1}]}`, "new", v000(4)),
+		"another bound":    plan(`{"strategy":"canary","steps":[{"weight":5,"bake":60}],"checks":[{"name":"e","query":"errorRate","max":2}]}`, "new", v000(4)),
 		"another size":     plan(rolling, "new", v000(5)),
 		"another weight":   plan(rolling, "new", shifted),
 	} {
@@ -118,6 +120,7 @@ func TestPlansToRead(t *testing.T) {
 		`{"strategy":"rolling","maxSurge":2,"pauseBetweenBatches":30}`,
 		`{"strategy":"rollingredblack","targetPercentages":[25],"scaleDown":true,"delayBeforeScaleDownSec":60}`,
 		`{"strategy":"canary","steps":[{"weight":5,"bake":600},{"weight":50,"bake":300}],"keepOldFor":3600}`,
+		`{"strategy":"canary","steps":[{"weight":5,"bake":600},{"weight":50,"bake":60}],"checks":[{"name":"errors","query":"errorRate","max":1},{"name":"speed","query":"latencyP99","max":250,"interval":120}]}`,
 		`{"strategy":"redblack","delayBeforeDisableSec":60}`,
 		`{"strategy":"highlander"}`,
 		`{"strategy":"none"}`,
@@ -136,6 +139,9 @@ func TestPlansToRead(t *testing.T) {
 				kind = "groups without a size"
 			}
 			fmt.Fprintf(&out, "%s\n%s; floor %d, peak %d, about %s\n", text, kind, plan.Floor, plan.Peak, plan.Duration.Round(time.Second))
+			for _, c := range plan.Checks {
+				fmt.Fprintf(&out, "     check  %s\n", c.Describe())
+			}
 			for _, a := range plan.Actions {
 				fmt.Fprintf(&out, "  %8s  %s\n", a.At.Round(time.Second), lineOf(a))
 			}

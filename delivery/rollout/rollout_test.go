@@ -25,6 +25,10 @@ type drive struct {
 	looks int
 	// at is called before each look.
 	at func(d *drive)
+	// answer gives the reading of a measurement; nil lets all of them pass.
+	answer func(q rollout.Question) rollout.Reading
+	// took are the measurements so far.
+	took []rollout.Measurement
 	// rollback is called before each change of a rollback.
 	rollback func(d *drive)
 }
@@ -61,6 +65,7 @@ func (d *drive) run(t fataler) rollout.Outcome {
 			d.now = d.now.Add(time.Second)
 			continue
 		}
+		d.measure()
 		var decision rollout.Decision
 		d.state, decision = rollout.Next(reread(t, d.state), seen, d.now)
 		switch {
@@ -86,6 +91,20 @@ func (d *drive) run(t fataler) rollout.Outcome {
 	}
 	t.Fatalf("no end after %d looks: %s, waiting for %s\nwrites: %s", d.looks, d.state.Phase, d.state.Waiting, describe(d.cloud.Writes()))
 	return rollout.Outcome{}
+}
+
+func (d *drive) measure() {
+	var readings []rollout.Reading
+	for _, q := range d.state.Due(d.now) {
+		if d.answer == nil {
+			readings = append(readings, reading(q, rollout.VerdictPass))
+			continue
+		}
+		readings = append(readings, d.answer(q))
+	}
+	var took []rollout.Measurement
+	d.state, took = d.state.Measured(readings, d.now)
+	d.took = append(d.took, took...)
 }
 
 func (d *drive) apply(ctx context.Context, c delivery.Change) {
@@ -471,9 +490,10 @@ func drawStrategy(rt *rapid.T) rollout.Strategy {
 	switch rapid.SampledFrom([]string{"rolling", "rolling", "redblack", "canary", "bluegreen", "highlander", "none"}).Draw(rt, "strategy") {
 	case "canary":
 		first := rapid.IntRange(1, 98).Draw(rt, "weight")
-		return strategy(rt, fmt.Sprintf(`{"strategy":"canary","steps":[{"weight":%d,"bake":%d,"size":%d},{"weight":%d,"bake":30}%s]%s}`, first,
+		return strategy(rt, fmt.Sprintf(`{"strategy":"canary","steps":[{"weight":%d,"bake":%d,"size":%d},{"weight":%d,"bake":30}%s]%s%s}`, first,
 			rapid.SampledFrom([]int{0, 60}).Draw(rt, "bake"), rapid.IntRange(0, 3).Draw(rt, "size"), rapid.IntRange(first+1, 99).Draw(rt, "second"),
-			rapid.SampledFrom([]string{"", `,{"weight":100,"bake":45}`}).Draw(rt, "promote"), rapid.SampledFrom([]string{"", `,"keepOldFor":30`}).Draw(rt, "keep")))
+			rapid.SampledFrom([]string{"", `,{"weight":100,"bake":45}`}).Draw(rt, "promote"), rapid.SampledFrom([]string{"", `,"keepOldFor":30`}).Draw(rt, "keep"),
+			rapid.SampledFrom([]string{"", `,"checks":[{"name":"errors","query":"errorRate","max":1}]`}).Draw(rt, "checks")))
 	case "bluegreen":
 		return strategy(rt, fmt.Sprintf(`{"strategy":"redblack","delayBeforeDisableSec":%d,"maxRemainingAsgs":%d}`,
 			rapid.SampledFrom([]int{0, 40}).Draw(rt, "delay"), rapid.IntRange(1, 3).Draw(rt, "remaining")))

@@ -105,6 +105,10 @@ type State struct {
 	// Problems are the ids of problems that the new group had when it was first
 	// seen complete. They are not counted.
 	Problems []string `json:"problems,omitempty"`
+	// On is when the new group was first seen with weight; zero before.
+	On time.Time `json:"on,omitzero"`
+	// Checks are in the order of the strategy's; empty before the first was measured.
+	Checks []CheckState `json:"checks,omitempty"`
 }
 
 // Decision says what to do now. Exactly one field is set.
@@ -252,13 +256,14 @@ func (s State) Status() delivery.DeploymentStatus {
 // Detail returns what the record of the deployment keeps beside its status.
 func (s State) Detail() (json.RawMessage, error) {
 	return json.Marshal(struct {
-		Strategy Kind      `json:"strategy"`
-		Phase    Phase     `json:"phase"`
-		Batch    int       `json:"batch"`
-		Of       int       `json:"of"`
-		Waiting  string    `json:"waiting,omitempty"`
-		Before   *Recorded `json:"before,omitempty"`
-	}{s.Input.Strategy.Kind, s.Phase, min(s.Step+1, len(s.Steps)), len(s.Steps), s.Waiting, s.Before})
+		Strategy Kind         `json:"strategy"`
+		Phase    Phase        `json:"phase"`
+		Batch    int          `json:"batch"`
+		Of       int          `json:"of"`
+		Waiting  string       `json:"waiting,omitempty"`
+		Before   *Recorded    `json:"before,omitempty"`
+		Checks   []CheckState `json:"checks,omitempty"`
+	}{s.Input.Strategy.Kind, s.Phase, min(s.Step+1, len(s.Steps)), len(s.Steps), s.Waiting, s.Before, s.Checks})
 }
 
 // touched reports whether the deployment may have changed the cloud.

@@ -105,6 +105,9 @@ type Strategy struct {
 	// KeepOnFailure leaves everything as it stands when the deployment fails. A
 	// cancel still rolls back.
 	KeepOnFailure bool `json:"keepOnFailure"`
+	// Checks are measured while the new group has weight. The steps with a pause
+	// wait for them.
+	Checks []Check `json:"checks,omitempty"`
 }
 
 // strategyJSON is the part of a deploy stage's cluster object that speaks of
@@ -125,7 +128,10 @@ type strategyJSON struct {
 	MaxRemaining          *int         `json:"maxRemainingAsgs"`
 	HealthTimeout         float64      `json:"healthTimeoutSec"`
 	Deadline              float64      `json:"deadlineSec"`
-	Rollback              *struct {
+	// CloudProvider says which metric source the cluster has.
+	CloudProvider string            `json:"cloudProvider"`
+	Checks        []json.RawMessage `json:"checks"`
+	Rollback      *struct {
 		OnFailure *bool `json:"onFailure"`
 	} `json:"rollback"`
 }
@@ -175,7 +181,8 @@ func ParseStrategy(cluster json.RawMessage) (Strategy, []delivery.Finding) {
 		s.PauseBetweenBatches = max(s.PauseBetweenBatches, seconds(in.DelayBeforeCleanup))
 	}
 	s.amounts(in)
-	return s.withDefaults(), s.findings(in)
+	s = s.withDefaults()
+	return s, append(s.findings(in), s.parseChecks(in)...)
 }
 
 func (s *Strategy) amounts(in strategyJSON) {

@@ -25,7 +25,11 @@ type Config struct {
 	// BadImages never become healthy; they are replaced every Grace.
 	BadImages []string
 	Grace     time.Duration
-	Faults    Faults
+	// ErringImages are healthy and fail their requests.
+	ErringImages []string
+	// MetricDelay is reported in the capabilities.
+	MetricDelay time.Duration
+	Faults      Faults
 	// Router is false for a cluster behind no load balancer.
 	Router bool
 	// Unsized groups cannot be resized: each shows one instance, whatever its

@@ -17,6 +17,8 @@ type Faults struct {
 	// Stale: a read returns what was true up to StaleFor ago.
 	Stale    float64
 	StaleFor time.Duration
+	// Silent: a measurement has no data.
+	Silent float64
 	// Kill: an instance dies before a call is served. Flap: one is sick for FlapFor.
 	Kill, Flap float64
 	FlapFor    time.Duration

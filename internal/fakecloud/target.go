@@ -32,7 +32,8 @@ func (c *Cloud) Accounts() []delivery.Account {
 // Describe returns capabilities that fit the configuration.
 func (c *Cloud) Describe() delivery.Descriptor {
 	return delivery.Descriptor{Kind: "fake/group", Schema: json.RawMessage(`{"type":"object"}`),
-		Capabilities: delivery.Capabilities{Weighted: true, MaxDestinations: 5, Settle: c.config.Settle, Drain: c.config.Drain, Resize: !c.config.Unsized}}
+		Capabilities: delivery.Capabilities{Weighted: true, MaxDestinations: 5, Settle: c.config.Settle, Drain: c.config.Drain, Resize: !c.config.Unsized,
+			Metrics: delivery.CloudWatch, MetricDelay: c.config.MetricDelay}}
 }
 
 // Validate finds nothing wrong but an image named "unknown".
