@@ -79,6 +79,8 @@ const (
 	EventBatch EventType = "batch"
 	// EventChange carries one write to a cloud with its receipt.
 	EventChange EventType = "change"
+	// EventCheck carries one measurement of a check with its verdict.
+	EventCheck EventType = "check"
 )
 
 // Event is one entry of an execution's progress stream.

@@ -33,6 +33,8 @@ type engine interface {
 // Dependencies are what a worker needs of the rest of the program.
 type Dependencies struct {
 	Targets delivery.Targets
+	// Metrics is nil where nothing is measured; a check then meets an error.
+	Metrics delivery.Metrics
 	Store   recorder
 	// Logger is nil for the default logger.
 	Logger *slog.Logger
@@ -45,7 +47,7 @@ type Dependencies struct {
 
 // Call is one call of a target, for metrics.
 type Call struct {
-	// Operation is "observe", "validate" or the kind of the change.
+	// Operation is "observe", "validate", "measure" or the kind of the change.
 	Operation string
 	Cluster   delivery.Cluster
 	// Err is nil when it succeeded.

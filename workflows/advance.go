@@ -18,6 +18,8 @@ type Advanced struct {
 	Decision rollout.Decision `json:"decision"`
 	// Batches are what was seen of the batches on the way, in order.
 	Batches []BatchSeen `json:"batches,omitempty"`
+	// Measured are the measurements that were taken, in order.
+	Measured []rollout.Measurement `json:"measured,omitempty"`
 	// Pause is how long to wait before the next look when the decision is to wait.
 	Pause time.Duration `json:"pause,omitempty"`
 }
@@ -31,7 +33,8 @@ type BatchSeen struct {
 
 // Advance looks at the cluster and decides, again and again while the decision
 // is to wait for something near. It returns when there is something to do,
-// when a batch is over, or when the wait is long. It only reads.
+// when a batch is over, when a check was measured, or when the wait is long. It
+// only reads.
 func (a *Activities) Advance(ctx context.Context, state rollout.State) (Advanced, error) {
 	if activity.HasHeartbeatDetails(ctx) {
 		// What an earlier attempt saw counts: how long something was waited for.
@@ -70,8 +73,12 @@ func (l *look) once(ctx context.Context) (done bool, err error) {
 	}
 	l.troubles = 0
 	before := l.state
+	checked, measured, err := l.measure(ctx, before)
+	if err != nil {
+		return false, err
+	}
 	now := l.deps.Now()
-	next, decision := rollout.Next(before, seen, now)
+	next, decision := rollout.Next(checked, seen, now)
 	over := batchOver(before, next)
 	if over {
 		l.result.Batches = append(l.result.Batches, BatchSeen{Batch: before.Batch(seen), Done: true})
@@ -80,16 +87,18 @@ func (l *look) once(ctx context.Context) (done bool, err error) {
 		l.pace = l.deps.Poll.Min
 	}
 	l.state = next
-	l.latest.Store(&next)
 	pause, near := l.pause(decision, now)
-	if near && !over && time.Now().Before(l.until) {
+	if len(measured) == 0 { // a measurement counts once it is recorded
+		l.latest.Store(&next)
+	}
+	if near && !over && len(measured) == 0 && time.Now().Before(l.until) {
 		l.pace = min(l.pace*3/2, l.deps.Poll.Max)
 		return false, nap(ctx, pause)
 	}
-	if len(next.Steps) > 0 && (!over || decision.Await == nil) {
+	if len(next.Steps) > 0 && (!over && len(measured) == 0 || decision.Await == nil) {
 		l.result.Batches = append(l.result.Batches, BatchSeen{Batch: next.Batch(seen)})
 	}
-	l.result.State, l.result.Decision, l.result.Pause = next, decision, pause
+	l.result.State, l.result.Decision, l.result.Pause, l.result.Measured = next, decision, pause, measured
 	return true, nil
 }
 
@@ -124,7 +133,10 @@ func (l *look) pause(d rollout.Decision, now time.Time) (pause time.Duration, ne
 		return 0, false
 	}
 	if d.Await.Deadline.IsZero() {
-		return pausedLook, false
+		if d.Await.Until.IsZero() {
+			return pausedLook, false
+		}
+		return min(pausedLook, max(d.Await.Until.Sub(now), time.Millisecond)), false
 	}
 	pause = l.pace
 	if !d.Await.Until.IsZero() {

@@ -251,7 +251,10 @@ func (d *deployment) step(ctx workflow.Context) (*rollout.Outcome, error) {
 	}
 	before := d.Rollout.Status()
 	d.Rollout = &seen.State
-	happened := d.batchEvents(seen.Batches)
+	happened := append(d.batchEvents(seen.Batches), d.checkEvents(seen.Measured)...)
+	if seen.State.Checked() {
+		d.stopGate(ctx) // the check has answered for it
+	}
 	if status := seen.State.Status(); status != before && !status.Complete() {
 		happened = append(happened, d.transition(status, seen.State.Cause))
 	}

@@ -10,11 +10,13 @@ import (
 	"github.com/slipway-cd/slipway/delivery/rollout"
 )
 
-// await blocks until the future is ready or a signal came in. There is one
-// reader of signals, so that none is lost when the loop continues as new.
-func (d *deployment) await(ctx workflow.Context, future workflow.Future) {
+// await blocks until one of the futures is ready or a signal came in. There is
+// one reader of signals, so that none is lost when the loop continues as new.
+func (d *deployment) await(ctx workflow.Context, futures ...workflow.Future) {
 	s := workflow.NewSelector(ctx)
-	s.AddFuture(future, func(workflow.Future) {})
+	for _, future := range futures {
+		s.AddFuture(future, func(workflow.Future) {})
+	}
 	s.AddReceive(d.control, func(c workflow.ReceiveChannel, _ bool) {
 		var control Control
 		c.Receive(ctx, &control)
@@ -65,6 +67,27 @@ func (d *deployment) interruptible(ctx workflow.Context, activity, in, out any) 
 	return false, future.Get(ctx, out)
 }
 
+// interruptibleUntil is interruptible, and also interrupted when the time has
+// come; zero is never.
+func (d *deployment) interruptibleUntil(ctx workflow.Context, until time.Time, activity, in, out any) (interrupted bool, err error) {
+	if until.IsZero() {
+		return d.interruptible(ctx, activity, in, out)
+	}
+	actx, stop := workflow.WithCancel(ctx)
+	defer stop()
+	waiting := len(d.Controls)
+	d.woken = false
+	future := workflow.ExecuteActivity(actx, activity, in)
+	timer := workflow.NewTimer(actx, max(until.Sub(workflow.Now(ctx)), time.Millisecond))
+	for !future.IsReady() {
+		d.await(ctx, future, timer)
+		if !future.IsReady() && (timer.IsReady() || len(d.Controls) > waiting || d.woken) {
+			return true, nil
+		}
+	}
+	return false, future.Get(ctx, out)
+}
+
 // sleep waits durably, until a control comes in at the latest.
 func (d *deployment) sleep(ctx workflow.Context, t time.Duration) {
 	if t <= 0 {
@@ -92,7 +115,8 @@ func (d *deployment) continueAsNew(ctx workflow.Context) error {
 	return workflow.NewContinueAsNewError(ctx, deploymentType, in)
 }
 
-// gate runs a pipeline and gives its result to the rollout.
+// gate runs a pipeline and gives its result to the rollout. It is left for a
+// measurement that is due; the same gate is asked again after it.
 func (d *deployment) gate(ctx workflow.Context, gate rollout.Gate, happened []happening) error {
 	if err := d.record(ctx, nil, happened...); err != nil {
 		return err
@@ -104,7 +128,7 @@ func (d *deployment) gate(ctx workflow.Context, gate rollout.Gate, happened []ha
 	if err == nil && !interrupted {
 		wait := gateWaitOptions
 		wait.ScheduleToCloseTimeout = max(time.Second, d.Rollout.Started.Add(d.Rollout.Input.Strategy.Deadline).Sub(workflow.Now(ctx)))
-		interrupted, err = d.interruptible(workflow.WithActivityOptions(ctx, wait), a.AwaitGate, d.Gate, nil)
+		interrupted, err = d.interruptibleUntil(workflow.WithActivityOptions(ctx, wait), d.Rollout.NextCheck(), a.AwaitGate, d.Gate, nil)
 	}
 	if interrupted {
 		return nil // what interrupted it is obeyed first; the same gate is then asked again
@@ -142,6 +166,14 @@ func (d *deployment) batchEvents(batches []BatchSeen) []happening {
 		out[i] = happening{delivery.EventBatch, BatchEvent{Deployment: d.ID, Stage: d.Stage, Done: b.Done, Batch: b.Batch}}
 	}
 	return slices.Clip(out)
+}
+
+func (d *deployment) checkEvents(measured []rollout.Measurement) []happening {
+	out := make([]happening, len(measured))
+	for i, m := range measured {
+		out[i] = happening{delivery.EventCheck, CheckEvent{Deployment: d.ID, Stage: d.Stage, Measurement: m}}
+	}
+	return out
 }
 
 // record writes the deployment as it stands to the store. outcome is nil while

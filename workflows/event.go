@@ -63,6 +63,13 @@ type ChangeEvent struct {
 	Failure *delivery.Failure `json:"failure,omitempty"`
 }
 
+// CheckEvent is the data of an event of type check: one measurement.
+type CheckEvent struct {
+	Deployment delivery.DeploymentID `json:"deployment"`
+	Stage      string                `json:"stage"`
+	rollout.Measurement
+}
+
 // happening is an event before it has its place in the stream. Data is
 // marshalled when it is recorded, so that workflows carry no documents.
 type happening struct {

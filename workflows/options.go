@@ -38,6 +38,9 @@ const (
 	// callTime bounds one call of a target, which returns within 30 s by the
 	// port's contract.
 	callTime = 30 * time.Second
+	// measureTime bounds the measurements that are due together. The look at the
+	// cluster waits for them.
+	measureTime = 10 * time.Second
 	// maxTroubles is how many failed looks in a row an Advance sits out itself
 	// before it leaves the pace to Temporal's retries.
 	maxTroubles = 10

@@ -91,11 +91,11 @@ func (a *Activities) project(ctx context.Context, e delivery.Execution, at time.
 }
 
 // tell writes progress to the log: transitions and changes at Info, looks at
-// batches at Debug.
+// batches and measurements at Debug.
 func (a *Activities) tell(ctx context.Context, list []delivery.Event) {
 	for _, e := range list {
 		level := slog.LevelInfo
-		if e.Type == delivery.EventBatch {
+		if e.Type == delivery.EventBatch || e.Type == delivery.EventCheck {
 			level = slog.LevelDebug
 		}
 		a.deps.Logger.Log(ctx, level, "progress", "execution", e.Execution, "type", e.Type, "data", string(e.Data))

@@ -54,7 +54,7 @@ func newWorld(t tester, document string, config fakecloud.Config, existing ...fa
 	config.Now = w.env.Now
 	w.cloud = fakecloud.New(testCluster, config, existing...)
 	w.locks = &locks{env: w.env, store: w.store}
-	w.activities = newActivities(Dependencies{Targets: w.cloud, Store: w.store, Now: w.env.Now,
+	w.activities = newActivities(Dependencies{Targets: w.cloud, Metrics: w.cloud, Store: w.store, Now: w.env.Now,
 		Poll: Poll{Min: 2 * time.Second, Max: 2 * time.Second, Hold: -1}}, w.locks)
 	registerWorkflows(w.env)
 	w.env.RegisterActivity(w.activities)

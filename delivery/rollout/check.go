@@ -13,7 +13,7 @@ import (
 
 // Check is a bound on a measurement of the new server group. It is measured in
 // the background for as long as the group has weight and something is left to go
-// back to. A step with a pause ends only after its latest measurement passed and
+// back to. A step with a pause or a gate ends only after its latest measurement passed and
 // spoke of that step alone.
 type Check struct {
 	// Name is unique in the strategy.
@@ -256,9 +256,15 @@ func (c Check) trouble(s CheckState, step string) *delivery.Failure {
 	case VerdictInconclusive:
 		count, limit = s.Inconclusive, c.InconclusiveLimit
 	}
-	return &delivery.Failure{Kind: "check", Step: step, Message: fmt.Sprintf("check %s: %s; %s %s, the limit is %d",
+	return &delivery.Failure{Kind: kindCheck, Step: step, Message: fmt.Sprintf("check %s: %s; %s %s, the limit is %d",
 		c.Name, s.Last.Message, times(count), s.Last.Verdict, limit)}
 }
+
+// Checked reports whether a check ended the forward movement.
+func (s State) Checked() bool { return s.Cause != nil && s.Cause.Kind == kindCheck }
+
+// kindCheck is the kind of the failure of a deployment that a check ended.
+const kindCheck = "check"
 
 func times(n int) string {
 	if n == 1 {

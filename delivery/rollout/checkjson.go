@@ -70,7 +70,7 @@ func (s *Strategy) parseChecks(in strategyJSON) []delivery.Finding {
 	return out
 }
 
-// pauses reports whether a step of the strategy lasts.
+// pauses reports whether a step of the strategy lasts, for a time or for a gate.
 func (s Strategy) pauses() bool {
 	switch s.Kind {
 	case Canary:
@@ -78,7 +78,7 @@ func (s Strategy) pauses() bool {
 	case BlueGreen, Highlander:
 		return s.DelayBeforeDisable > 0
 	case Rolling, RollingRedBlack:
-		return s.PauseBetweenBatches > 0
+		return s.PauseBetweenBatches > 0 || s.PipelineBeforeCleanup != nil
 	default:
 		return false
 	}

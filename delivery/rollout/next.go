@@ -272,7 +272,7 @@ func (s State) betweenSteps(now time.Time) (State, *Decision) {
 		s.Waiting = "the pause between batches"
 		return s, &Decision{Await: &Await{For: s.Waiting, Until: until, Deadline: until}}
 	}
-	if name := s.unproved(); name != "" && s.pause() > 0 {
+	if name := s.unproved(); name != "" && (s.pause() > 0 || s.Input.Strategy.PipelineBeforeCleanup != nil) {
 		s.Waiting = proving + name + " to pass"
 		return s, &Decision{Await: &Await{For: s.Waiting, Deadline: s.Started.Add(s.Input.Strategy.Deadline + s.rested(now))}}
 	}
