@@ -247,17 +247,17 @@ func (c Check) trouble(s CheckState, step string) *delivery.Failure {
 	if c.exceeded(s) != ActionRollback {
 		return nil
 	}
-	count, limit := s.Failures, c.FailureLimit
+	said, count, limit := "failed", s.Failures, c.FailureLimit
 	switch s.Last.Verdict {
 	case VerdictError:
-		count, limit = s.Errors, c.ErrorLimit
+		said, count, limit = "could not be measured", s.Errors, c.ErrorLimit
 	case VerdictNoData:
-		count, limit = s.NoData, c.NoDataLimit
+		said, count, limit = "had no data", s.NoData, c.NoDataLimit
 	case VerdictInconclusive:
-		count, limit = s.Inconclusive, c.InconclusiveLimit
+		said, count, limit = "was inconclusive", s.Inconclusive, c.InconclusiveLimit
 	}
-	return &delivery.Failure{Kind: kindCheck, Step: step, Message: fmt.Sprintf("check %s: %s; %s %s, the limit is %d",
-		c.Name, s.Last.Message, times(count), s.Last.Verdict, limit)}
+	return &delivery.Failure{Kind: kindCheck, Step: step, Message: fmt.Sprintf("check %s: %s; it %s %s, the limit is %d",
+		c.Name, s.Last.Message, said, times(count), limit)}
 }
 
 // Checked reports whether a check ended the forward movement.

@@ -61,7 +61,7 @@ func TestAFailEndsTheBake(t *testing.T) {
 	if got.Status != delivery.DeploymentRolledBack || got.Failure.Kind != "check" {
 		t.Fatalf("outcome %+v %v", got, got.Failure)
 	}
-	want := "check errors: errorRate of shop-prod-v001 was 50 % from 00:02 to 00:03 UTC, above 1 %; 2 times fail, the limit is 1"
+	want := "check errors: errorRate of shop-prod-v001 was 50 % from 00:02 to 00:03 UTC, above 1 %; it failed 2 times, the limit is 1"
 	if got.Failure.Message != want {
 		t.Errorf("reason %q, want %q", got.Failure.Message, want)
 	}
