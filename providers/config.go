@@ -28,6 +28,9 @@ type AccountConfig struct {
 	// Settle and Drain: see the Options of the target kinds.
 	Settle time.Duration `yaml:"settle"`
 	Drain  time.Duration `yaml:"drain"`
+	// MetricDelay is how long after its end a minute may be incomplete in the
+	// source of metrics; zero is the source's default.
+	MetricDelay time.Duration `yaml:"metricDelay"`
 	// CallsPerSecond and Burst bound the pace per region and target kind; zero is
 	// the default.
 	CallsPerSecond float64 `yaml:"callsPerSecond"`
@@ -57,6 +60,9 @@ type AccountConfig struct {
 	// AccessToken is the bearer token of a simulated project. Real ones use the
 	// application default credentials.
 	AccessToken gcp.Secret `yaml:"accessToken"`
+	// MonitoringEndpoint is host and port of a simulated project's Cloud Monitoring.
+	// Without it nothing measures what a simulated project runs.
+	MonitoringEndpoint string `yaml:"monitoringEndpoint"`
 	// DrainingTimeout: see mig.Options.
 	DrainingTimeout time.Duration `yaml:"drainingTimeout"`
 }

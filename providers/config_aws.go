@@ -1,16 +1,19 @@
 package providers
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/providers/aws"
 	"github.com/slipway-cd/slipway/providers/aws/asg"
+	"github.com/slipway-cd/slipway/providers/aws/cloudwatch"
 )
 
 func openAWS(ctx context.Context, a AccountConfig) (Registration, error) {
 	if err := a.refuse(map[string]bool{"project": a.Project != "", "impersonate": a.Impersonate != "",
-		"accessToken": a.AccessToken != "", "drainingTimeout": a.DrainingTimeout != 0}); err != nil {
+		"accessToken": a.AccessToken != "", "drainingTimeout": a.DrainingTimeout != 0,
+		"monitoringEndpoint": a.MonitoringEndpoint != ""}); err != nil {
 		return Registration{}, err
 	}
 	session, err := aws.Open(ctx, aws.Options{
@@ -24,7 +27,16 @@ func openAWS(ctx context.Context, a AccountConfig) (Registration, error) {
 		asg.Provider: func(region string) (delivery.Target, error) {
 			return asg.New(session, region, asg.Options{
 				Settle: a.Settle, DeregistrationDelay: a.DeregistrationDelay, Drain: a.Drain, ImageOwners: a.ImageOwners,
+				MetricDelay: cmp.Or(a.MetricDelay, cloudwatch.DefaultDelay),
 			}), nil
+		},
+	}, Metrics: map[string]MetricsOpener{
+		asg.Provider: func(region string, bare delivery.Target) (delivery.Metrics, error) {
+			groups, ok := bare.(*asg.Target)
+			if !ok {
+				return nil, delivery.Errorf(delivery.Internal, "%T is measured by nothing", bare)
+			}
+			return cloudwatch.New(session, region, groups), nil
 		},
 	}}, nil
 }

@@ -1,12 +1,14 @@
 package providers
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/providers/gcp"
 	"github.com/slipway-cd/slipway/providers/gcp/cloudrun"
 	"github.com/slipway-cd/slipway/providers/gcp/mig"
+	"github.com/slipway-cd/slipway/providers/gcp/monitoring"
 )
 
 func openGoogle(ctx context.Context, a AccountConfig) (Registration, error) {
@@ -25,16 +27,39 @@ func openGoogle(ctx context.Context, a AccountConfig) (Registration, error) {
 	if err != nil {
 		return Registration{}, err
 	}
+	delay := cmp.Or(a.MetricDelay, monitoring.DefaultDelay)
+	if a.Endpoint != "" && a.MonitoringEndpoint == "" {
+		delay = 0
+	}
 	out := Registration{Account: a.account(a.Project), Open: map[string]Opener{
 		cloudrun.Provider: func(region string) (delivery.Target, error) {
-			return cloudrun.New(ctx, session, region, cloudrun.Options{Settle: a.Settle, Drain: a.Drain})
+			return cloudrun.New(ctx, session, region, cloudrun.Options{Settle: a.Settle, Drain: a.Drain, MetricDelay: delay})
 		},
 	}}
 	if a.Provider == mig.Provider {
 		out.Account.Serves = []string{mig.Provider, cloudrun.Provider}
 		out.Open[mig.Provider] = func(region string) (delivery.Target, error) {
-			return mig.New(session, region, mig.Options{Settle: a.Settle, DrainingTimeout: a.DrainingTimeout, Drain: a.Drain})
+			return mig.New(session, region, mig.Options{Settle: a.Settle, DrainingTimeout: a.DrainingTimeout, Drain: a.Drain, MetricDelay: delay})
+		}
+	}
+	if delay > 0 {
+		out.Metrics = map[string]MetricsOpener{
+			cloudrun.Provider: func(_ string, bare delivery.Target) (delivery.Metrics, error) {
+				return measuredBy[*cloudrun.Target](ctx, session, a.MonitoringEndpoint, bare)
+			},
+			mig.Provider: func(_ string, bare delivery.Target) (delivery.Metrics, error) {
+				return measuredBy[*mig.Target](ctx, session, a.MonitoringEndpoint, bare)
+			},
 		}
 	}
 	return out, nil
+}
+
+// measuredBy makes the source of what a target of that type runs.
+func measuredBy[T monitoring.Groups](ctx context.Context, session *gcp.Session, endpoint string, bare delivery.Target) (delivery.Metrics, error) {
+	groups, ok := bare.(T)
+	if !ok {
+		return nil, delivery.Errorf(delivery.Internal, "%T is measured by nothing", bare)
+	}
+	return monitoring.New(ctx, session, endpoint, groups)
 }

@@ -1,6 +1,7 @@
 package providers
 
 import (
+	"cmp"
 	"context"
 
 	"golang.org/x/time/rate"
@@ -29,13 +30,29 @@ func Limit(target delivery.Target, pace Pace) delivery.Target { return limit(tar
 
 // limit is Limit; lister, when not nil, is paced by the same bucket.
 func limit(target delivery.Target, lister delivery.ClusterLister, pace Pace) *limited {
-	if pace.PerSecond == 0 {
-		pace.PerSecond = DefaultPerSecond
+	return &limited{Target: target, lister: lister, bucket: pace.bucket()}
+}
+
+func (p Pace) bucket() *rate.Limiter {
+	return rate.NewLimiter(rate.Limit(cmp.Or(p.PerSecond, DefaultPerSecond)), cmp.Or(p.Burst, DefaultBurst))
+}
+
+// limitMetrics delays measurements like Limit. They have a bucket of their own:
+// the clouds count them apart from the calls of a target.
+func limitMetrics(source delivery.Metrics, pace Pace) delivery.Metrics {
+	return &limitedMetrics{source, pace.bucket()}
+}
+
+type limitedMetrics struct {
+	source delivery.Metrics
+	bucket *rate.Limiter
+}
+
+func (l *limitedMetrics) Measure(ctx context.Context, request delivery.MetricRequest) (delivery.Series, error) {
+	if err := l.bucket.Wait(ctx); err != nil {
+		return delivery.Series{}, delivery.Errorf(delivery.Throttled, "wait for a turn: %w", err)
 	}
-	if pace.Burst == 0 {
-		pace.Burst = DefaultBurst
-	}
-	return &limited{Target: target, lister: lister, bucket: rate.NewLimiter(rate.Limit(pace.PerSecond), pace.Burst)}
+	return l.source.Measure(ctx, request)
 }
 
 type limited struct {

@@ -17,11 +17,13 @@ type Registry struct {
 	accounts []delivery.Account
 	targets  map[place]delivery.Target
 	listers  map[place]delivery.ClusterLister
+	metrics  map[place]delivery.Metrics
 }
 
 var (
 	_ delivery.Targets       = (*Registry)(nil)
 	_ delivery.ClusterLister = (*Registry)(nil)
+	_ delivery.Metrics       = (*Registry)(nil)
 )
 
 // place is where a target works, and as what. Account names are unique over all
@@ -31,19 +33,26 @@ type place struct{ account, region, provider string }
 // Opener makes the bare target of one region of an account.
 type Opener func(region string) (delivery.Target, error)
 
+// MetricsOpener makes the source that measures what a bare target, of the same
+// provider and region, runs.
+type MetricsOpener func(region string, bare delivery.Target) (delivery.Metrics, error)
+
 // Registration is one account and how its targets are made.
 type Registration struct {
 	Account delivery.Account
 	// Open has an opener for each cloudProvider that the account serves.
 	Open map[string]Opener
-	// Limit is the pace of calls per region; the zero value is the default.
+	// Metrics has an opener for each cloudProvider whose groups are measured.
+	Metrics map[string]MetricsOpener
+	// Limit is the pace of calls per region, and of measurements beside them; the
+	// zero value is the default.
 	Limit Pace
 }
 
 // New opens every target kind in every region of every account. It returns
 // Invalid for a name that is given twice and for an account without a region.
 func New(registrations ...Registration) (*Registry, error) {
-	r := &Registry{targets: map[place]delivery.Target{}, listers: map[place]delivery.ClusterLister{}}
+	r := &Registry{targets: map[place]delivery.Target{}, listers: map[place]delivery.ClusterLister{}, metrics: map[place]delivery.Metrics{}}
 	for _, reg := range registrations {
 		if err := r.add(reg); err != nil {
 			return nil, err
@@ -71,6 +80,15 @@ func (r *Registry) add(reg Registration) error {
 			paced := limit(Guard(bare), lister, reg.Limit)
 			at := place{a.Name, region, provider}
 			r.targets[at], r.listers[at] = paced, paced
+			measure, measured := reg.Metrics[provider]
+			if !measured {
+				continue
+			}
+			source, err := measure(region, bare)
+			if err != nil {
+				return fmt.Errorf("open the metrics of account %s in %s: %w", a.Name, region, err)
+			}
+			r.metrics[at] = limitMetrics(source, reg.Limit)
 		}
 	}
 	r.accounts = append(r.accounts, a)
@@ -97,6 +115,17 @@ func (r *Registry) Target(cluster delivery.Cluster) (delivery.Target, error) {
 			account.Name, cluster.Region, strings.Join(account.Regions, ", "))
 	}
 	return target, nil
+}
+
+// Measure asks the source of the cluster's account and region. Invalid means
+// that there is none.
+func (r *Registry) Measure(ctx context.Context, request delivery.MetricRequest) (delivery.Series, error) {
+	c := request.Cluster
+	source, ok := r.metrics[place{c.Account, c.Region, c.Provider}]
+	if !ok {
+		return delivery.Series{}, delivery.Errorf(delivery.Invalid, "clusters of provider %s of account %s in %s are not measured", c.Provider, c.Account, c.Region)
+	}
+	return source.Measure(ctx, request)
 }
 
 // Clusters returns the application's clusters of all accounts. When a region

@@ -48,6 +48,7 @@ type Session struct {
 	project  string
 	endpoint string
 	client   *http.Client
+	tokens   *tokens
 }
 
 // Open prepares a session. It makes no call to Google Cloud: wrong or missing
@@ -73,7 +74,7 @@ func Open(_ context.Context, o Options) (*Session, error) {
 			exchange: &http.Client{Transport: checked{authorized{source: base, base: exchange}}}}
 	}
 	return &Session{
-		account: o.Account, project: o.Project, endpoint: o.Endpoint,
+		account: o.Account, project: o.Project, endpoint: o.Endpoint, tokens: source,
 		client: &http.Client{Timeout: attemptTimeout, Transport: authorized{source: source, base: connections}},
 	}, nil
 }

@@ -46,6 +46,9 @@ type Options struct {
 	// Drain is reported in the capabilities; zero means DeregistrationDelay. It
 	// differs only where the cloud's clock runs faster than ours.
 	Drain time.Duration
+	// MetricDelay is reported in the capabilities; zero says that nothing measures
+	// the groups.
+	MetricDelay time.Duration
 	// ImageOwners are the accounts whose images may be named besides the
 	// account's own. An image name is never looked up among everybody's images:
 	// anyone may publish one under any name.
@@ -90,12 +93,17 @@ func New(session *aws.Session, region string, o Options) *Target {
 
 // Describe returns what Auto Scaling groups behind an ALB can do.
 func (t *Target) Describe() delivery.Descriptor {
+	source := ""
+	if t.options.MetricDelay > 0 {
+		source = delivery.CloudWatch
+	}
 	return delivery.Descriptor{
 		Kind:   Kind,
 		Schema: json.RawMessage(schema),
 		Capabilities: delivery.Capabilities{
 			Weighted: true, MaxDestinations: maxDestinations,
 			Settle: t.options.Settle, Drain: t.options.Drain, Resize: true,
+			Metrics: source, MetricDelay: t.options.MetricDelay,
 		},
 	}
 }

@@ -44,6 +44,9 @@ type Options struct {
 	Settle time.Duration
 	// Drain is reported in the capabilities; zero means DefaultDrain.
 	Drain time.Duration
+	// MetricDelay is reported in the capabilities; zero says that nothing measures
+	// the groups.
+	MetricDelay time.Duration
 }
 
 // Target is Cloud Run services in one account and region.
@@ -74,18 +77,23 @@ func New(ctx context.Context, session *gcp.Session, region string, o Options) (*
 	}
 	return &Target{
 		account: session.Account(), project: session.Project(), region: region,
-		options:  Options{Settle: cmp.Or(o.Settle, DefaultSettle), Drain: cmp.Or(o.Drain, DefaultDrain)},
+		options:  Options{Settle: cmp.Or(o.Settle, DefaultSettle), Drain: cmp.Or(o.Drain, DefaultDrain), MetricDelay: o.MetricDelay},
 		services: services, revisions: revisions,
 	}, nil
 }
 
 // Describe returns what Cloud Run can do.
 func (t *Target) Describe() delivery.Descriptor {
+	source := ""
+	if t.options.MetricDelay > 0 {
+		source = delivery.CloudMonitoring
+	}
 	return delivery.Descriptor{
 		Kind:   Kind,
 		Schema: json.RawMessage(schema),
 		Capabilities: delivery.Capabilities{
 			Weighted: true, Settle: t.options.Settle, Drain: t.options.Drain,
+			Metrics: source, MetricDelay: t.options.MetricDelay,
 		},
 	}
 }

@@ -47,6 +47,9 @@ type Options struct {
 	// Drain is reported in the capabilities; zero means DrainingTimeout. It
 	// differs only where the cloud's clock runs faster than ours.
 	Drain time.Duration
+	// MetricDelay is reported in the capabilities; zero says that nothing measures
+	// the groups.
+	MetricDelay time.Duration
 }
 
 // Target is managed instance groups in one project and region.
@@ -126,11 +129,16 @@ func client[C any](out *C, open func(context.Context, ...option.ClientOption) (C
 
 // Describe returns what managed instance groups behind a URL map can do.
 func (t *Target) Describe() delivery.Descriptor {
+	source := ""
+	if t.options.MetricDelay > 0 {
+		source = delivery.CloudMonitoring
+	}
 	return delivery.Descriptor{
 		Kind:   Kind,
 		Schema: json.RawMessage(schema),
 		Capabilities: delivery.Capabilities{
 			Weighted: true, Settle: t.options.Settle, Drain: t.options.Drain, Resize: true,
+			Metrics: source, MetricDelay: t.options.MetricDelay,
 		},
 	}
 }
