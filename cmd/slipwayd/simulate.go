@@ -114,11 +114,11 @@ func (s *simulation) accounts() []providers.AccountConfig {
 		Name: simulator.Account, Provider: "aws", AccountID: simulator.AccountID, Environment: "demo",
 		Regions: simulator.Regions(), Endpoint: s.file.AWS,
 		AccessKeyID: simulator.AccessKey, SecretAccessKey: "simulated",
-		Settle: 3 * time.Second, DeregistrationDelay: 3 * time.Second, Drain: 3 * time.Second,
+		Settle: 3 * time.Second, DeregistrationDelay: 3 * time.Second, Drain: 3 * time.Second, MetricDelay: 5 * time.Second,
 	}, {
 		Name: simulator.GoogleAccount, Provider: "gce", Project: simulator.Project, Environment: "demo",
 		Regions: slices.Sorted(maps.Keys(simulator.GoogleRegions())), Endpoint: s.file.GCP.REST, AccessToken: simulator.GoogleToken,
-		Settle: 3 * time.Second, DrainingTimeout: 3 * time.Second, Drain: 3 * time.Second,
+		Settle: 3 * time.Second, DrainingTimeout: 3 * time.Second, Drain: 3 * time.Second, MonitoringEndpoint: s.file.GCP.GRPC,
 	}}
 }
 

@@ -18,8 +18,9 @@ type site struct {
 	loadBalancer string
 	// pipeline is the seeded one.
 	pipeline string
-	// old runs when the simulator starts; good replaces it, bad never becomes healthy.
-	old, good, bad string
+	// old runs when the simulator starts; good replaces it, bad never becomes healthy,
+	// broken is healthy and fails a tenth of its requests.
+	old, good, bad, broken string
 	// sized is true when instances can be counted.
 	sized bool
 	// fields are those of the cluster object that no other site has.
@@ -31,7 +32,7 @@ type site struct {
 func asgSite() site {
 	return site{
 		kind: "asg", provider: "aws", account: "aws-sim", region: "us-east-1", cluster: "storefront-prod",
-		loadBalancer: "storefront", pipeline: "rolling-aws", old: "storefront-1.0", good: "storefront-1.1", bad: "storefront-2.0-crash", sized: true,
+		loadBalancer: "storefront", pipeline: "rolling-aws", old: "storefront-1.0", good: "storefront-1.1", bad: "storefront-2.0-crash", broken: "storefront-2.0-broken", sized: true,
 		fields: map[string]any{"stack": "prod", "amiName": "${parameters.image}", "instanceType": "m6i.large",
 			"availabilityZones": map[string][]string{"us-east-1": {"us-east-1a", "us-east-1b"}},
 			"loadBalancers":     []string{"storefront"}, "securityGroups": []string{"storefront"}},
@@ -42,7 +43,7 @@ func asgSite() site {
 func migSite() site {
 	return site{
 		kind: "mig", provider: "gce", account: "gcp-sim", region: "us-central1", cluster: "storefront-prod",
-		loadBalancer: "storefront", pipeline: "rolling-gcp", old: "storefront-1-0", good: "storefront-1-1", bad: "storefront-2-0-crash", sized: true,
+		loadBalancer: "storefront", pipeline: "rolling-gcp", old: "storefront-1-0", good: "storefront-1-1", bad: "storefront-2-0-crash", broken: "storefront-2-0-broken", sized: true,
 		fields: map[string]any{"stack": "prod", "image": "${parameters.image}", "instanceType": "e2-small", "region": "us-central1", "regional": true,
 			"loadBalancers": []string{"storefront"}, "autoHealingPolicy": map[string]any{"healthCheck": "storefront", "initialDelaySec": 20}},
 		services: []string{"compute"},
@@ -53,7 +54,7 @@ func runSite() site {
 	const repository = "us-docker.pkg.dev/slipway-sim/storefront/storefront:"
 	return site{
 		kind: "run", provider: "cloudrun", account: "gcp-sim", region: "us-central1", cluster: "storefront-run",
-		loadBalancer: "storefront-run", pipeline: "rolling-run", old: repository + "1.0", good: repository + "1.1", bad: repository + "2.0-crash",
+		loadBalancer: "storefront-run", pipeline: "rolling-run", old: repository + "1.0", good: repository + "1.1", bad: repository + "2.0-crash", broken: repository + "2.0-broken",
 		fields:   map[string]any{"stack": "run", "image": "${parameters.image}", "region": "us-central1"},
 		services: []string{"run"},
 	}
