@@ -190,6 +190,9 @@ func presentPlan(p rollout.Plan) v1.PlannedDeployment {
 		Strategy: string(p.Strategy), Floor: p.Floor, Peak: p.Peak, DurationMs: p.Duration.Milliseconds(), Actions: []v1.PlannedAction{},
 		Failure: presentFailure(p.Failure),
 	}
+	for _, c := range p.Checks {
+		out.Checks = append(out.Checks, c.Describe())
+	}
 	for _, a := range p.Actions {
 		out.Actions = append(out.Actions, presentAction(a))
 	}
@@ -232,6 +235,9 @@ func planLines(p v1.Plan) []string {
 		}
 		for _, d := range stage.Deployments {
 			in := fmt.Sprintf("%s%s in %s of %s: ", at, d.Cluster, d.Region, d.Account)
+			for _, c := range d.Checks {
+				lines = append(lines, in+"check "+c)
+			}
 			for _, a := range d.Actions {
 				switch {
 				case a.Type == "wait" && !a.Exact:

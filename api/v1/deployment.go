@@ -36,7 +36,7 @@ type Event struct {
 	// Key is unique in the execution.
 	Key string  `json:"key"`
 	At  *Millis `json:"at"`
-	// Type is execution, stage, deployment, batch or change.
+	// Type is execution, stage, deployment, batch, change or check.
 	Type string          `json:"type"`
 	Data json.RawMessage `json:"data"`
 }

@@ -31,6 +31,8 @@ type PlannedDeployment struct {
 	// takes it before.
 	ServerGroup string `json:"serverGroup"`
 	Strategy    string `json:"strategy"`
+	// Checks say what is measured meanwhile, one line each.
+	Checks []string `json:"checks,omitempty"`
 	// Floor is the least number of healthy instances in rotation, Peak the most
 	// instances at once; both are 0 where groups have no size.
 	Floor int `json:"floor"`

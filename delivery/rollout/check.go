@@ -340,7 +340,12 @@ func (c Check) Describe() string {
 	if c.Max != nil {
 		bounds = append(bounds, "at most "+c.text(*c.Max))
 	}
-	return fmt.Sprintf("%s: %s %s in %s, every %s", c.Name, c.what(), strings.Join(bounds, " and "), c.Window, c.Interval)
+	if c.MinSamples > 0 {
+		bounds = append(bounds, "of at least "+number(c.MinSamples)+" requests")
+	}
+	return fmt.Sprintf("%s: %s %s in %s, every %s; more than %d failed: %s, %d errors: %s, %d without data: %s, %d inconclusive: %s",
+		c.Name, c.what(), strings.Join(bounds, ", "), c.Window, c.Interval, c.FailureLimit, ActionRollback, c.ErrorLimit, c.OnError,
+		c.NoDataLimit, c.OnNoData, c.InconclusiveLimit, c.OnInconclusive)
 }
 
 // what names the query for people.
