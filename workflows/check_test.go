@@ -2,11 +2,13 @@ package workflows
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/rollout"
@@ -97,4 +99,42 @@ func TestCheckCutsAGateShort(t *testing.T) {
 	if len(w.store.correlated) != 1 || len(w.locks.cancel) != 1 {
 		t.Errorf("the gate ran %d times and was stopped %d times", len(w.store.correlated), len(w.locks.cancel))
 	}
+}
+
+// TestFaultSchedulesOfChecks is TestFaultSchedules for canaries with a check, of
+// which the source fails and falls silent too: whatever comes, a version that
+// fails its requests never stays.
+func TestFaultSchedulesOfChecks(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		size := rapid.IntRange(1, 6).Draw(rt, "size")
+		image := rapid.SampledFrom([]string{"good", "erring", "erring", "crash"}).Draw(rt, "image")
+		action := func(name string) string {
+			return rapid.SampledFrom([]string{"wait", "rollback"}).Draw(rt, name)
+		}
+		strategy := fmt.Sprintf(`"strategy":"canary","steps":[{"weight":%d,"bake":%d}],"deadlineSec":7200,"checks":[{"name":"errors","query":"errorRate","max":1,
+			"failureLimit":%d,"errorLimit":%d,"noDataLimit":%d,"onError":%q,"onNoData":%q}]`, rapid.IntRange(1, 99).Draw(rt, "weight"),
+			rapid.SampledFrom([]int{60, 600}).Draw(rt, "bake"), rapid.IntRange(0, 2).Draw(rt, "failureLimit"), rapid.IntRange(0, 4).Draw(rt, "errorLimit"),
+			rapid.IntRange(0, 4).Draw(rt, "noDataLimit"), action("onError"), action("onNoData"))
+		config := drawConfig(rt)
+		config.ErringImages, config.MetricDelay = []string{"erring"}, time.Minute
+		config.Faults.Silent = rapid.Float64Range(0, 0.5).Draw(rt, "silent")
+		w := newWorld(rt, deployDocument(image, "lb", strategy, size), config, v000(size))
+		w.store.failing = rapid.Float64Range(0, 0.1).Draw(rt, "store")
+		w.cloud.Bound(fakecloud.Bounds{Floor: size, Ceiling: 2 * size})
+		was := w.cloud.Truth()
+		var cancel *answer
+		if rapid.Bool().Draw(rt, "cancels") {
+			cancel = w.send(updateCancel, time.Duration(rapid.IntRange(1, 900).Draw(rt, "cancelAt"))*time.Second)
+		}
+		if rapid.Bool().Draw(rt, "pauses") {
+			at := time.Duration(rapid.IntRange(1, 300).Draw(rt, "pauseAt")) * time.Second
+			w.send(updatePause, at)
+			w.send(updateResume, at+time.Duration(rapid.IntRange(1, 600).Draw(rt, "pauseFor"))*time.Second)
+		}
+		e := w.run(rt)
+		checkSchedule(rt, w, e, cancel, was)
+		if d := w.deployment(); d.Status == delivery.DeploymentSucceeded && image != "good" {
+			rt.Errorf("image %s succeeded", image)
+		}
+	})
 }
