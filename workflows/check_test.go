@@ -66,6 +66,24 @@ func TestCheckRollsBack(t *testing.T) {
 	}
 }
 
+// TestCheckRollsAPauseBack: what somebody paused with the canary's weight on is
+// still measured, and goes back without a resume.
+func TestCheckRollsAPauseBack(t *testing.T) {
+	w := newWorld(t, deployDocument("erring", "lb", `"strategy":"canary","steps":[{"weight":5,"bake":3600}],`+errorCheck, 4), erring(), v000(4))
+	began := w.env.Now()
+	w.send(updatePause, time.Minute)
+	w.env.RegisterDelayedCallback(func() {
+		if d := w.deployment(); d.Status != delivery.DeploymentRolledBack {
+			t.Errorf("ten minutes later it is %s", d.Status)
+		}
+	}, 10*time.Minute)
+	w.send(updateResume, 11*time.Minute) // the execution itself stays paused
+	w.run(t)
+	if d := w.deployment(); d.Status != delivery.DeploymentRolledBack || d.Failure.Kind != "check" || d.EndTime.Sub(began) > 10*time.Minute {
+		t.Errorf("deployment %s after %s: %v", d.Status, d.EndTime.Sub(began), d.Failure)
+	}
+}
+
 // TestCheckPasses: a good version goes through, measured at every interval of
 // its bakes.
 func TestCheckPasses(t *testing.T) {

@@ -87,6 +87,43 @@ func TestAFailEndsAPause(t *testing.T) {
 	}
 }
 
+// TestWhenChecksAreDue: only while the group has weight and there is something to
+// go back to, and a paused deployment looks again when one is due.
+func TestWhenChecksAreDue(t *testing.T) {
+	d := newCanary(t, "")
+	on := d.now
+	s := d.state
+	s.Phase, s.On = rollout.Moving, on
+	late := on.Add(time.Hour)
+	for name, spoil := range map[string]func(*rollout.State){
+		"no weight":    func(s *rollout.State) { s.On = time.Time{} },
+		"creating":     func(s *rollout.State) { s.Phase = rollout.Creating },
+		"cleaning":     func(s *rollout.State) { s.Phase = rollout.Cleaning },
+		"rolling back": func(s *rollout.State) { s.Phase = rollout.RollingBack },
+		"canceled":     func(s *rollout.State) { s.CancelRequested = true },
+		"finished":     func(s *rollout.State) { s.Outcome = &rollout.Outcome{} },
+	} {
+		idle := s
+		spoil(&idle)
+		if due := idle.Due(late); len(due) > 0 || !idle.NextCheck().IsZero() {
+			t.Errorf("%s: due %+v", name, due)
+		}
+		if next, took := idle.Measured([]rollout.Reading{reading(rollout.Question{}, rollout.VerdictFail)}, late); len(took) > 0 || next.Cause != nil {
+			t.Errorf("%s: a late answer counts: %+v", name, took)
+		}
+	}
+	if due := s.Due(late); len(due) != 1 {
+		t.Errorf("due %+v", due)
+	}
+	if want := on.Add(3 * time.Minute); !s.NextCheck().Equal(want) || len(s.Due(want.Add(-time.Second))) > 0 {
+		t.Errorf("the first is due at %s, want %s", s.NextCheck(), want)
+	}
+	_, decision := rollout.Next(s.Pause(on), d.cloud.Truth(), on)
+	if decision.Await == nil || !decision.Await.Until.Equal(s.NextCheck()) || !decision.Await.Deadline.IsZero() {
+		t.Errorf("paused: %+v", decision)
+	}
+}
+
 // TestNoDataIsNotAPass: without a single measurement the bake never ends well.
 func TestNoDataIsNotAPass(t *testing.T) {
 	for _, verdict := range []rollout.Verdict{rollout.VerdictNoData, rollout.VerdictInconclusive, rollout.VerdictError} {
