@@ -43,7 +43,8 @@ type Options struct {
 	// Drain is the deregistration delay of the seeded target groups, in whole simulated seconds; 10 s when 0.
 	Drain time.Duration
 	// Cloud are the options of the AWS endpoint, Google those of the Google Cloud endpoint, such as their page sizes and
-	// their request limits.
+	// their request limits. Metrics of Google Cloud show after 5 s when Google.MetricDelay is 0: the real 90 s to 210 s would
+	// make up most of a canary's time.
 	Cloud  aws.Options
 	Google gcp.Options
 	// Clouds are the clouds that are seeded, of "aws" and "gcp"; both when nil.
@@ -71,6 +72,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Drain == 0 {
 		o.Drain = 10 * time.Second
+	}
+	if o.Google.MetricDelay == 0 {
+		o.Google.MetricDelay = 5 * time.Second
 	}
 	if o.Clouds == nil {
 		o.Clouds = []string{cloudAWS, cloudGoogle}
