@@ -252,6 +252,51 @@ func TestListingIsPacedToo(t *testing.T) {
 	}
 }
 
+// gauge measures its region.
+type gauge struct{ region string }
+
+func (g gauge) Measure(_ context.Context, r delivery.MetricRequest) (delivery.Series, error) {
+	return delivery.Series{Query: g.region + "/" + r.Group}, nil
+}
+
+// TestMeasure: the source is that of the cluster's account, region and provider,
+// and is paced apart from the target.
+func TestMeasure(t *testing.T) {
+	prod := registration("prod", "us-east-1", "eu-west-1")
+	prod.Limit = providers.Pace{PerSecond: 0.001, Burst: 1}
+	prod.Metrics = map[string]providers.MetricsOpener{"aws": func(region string, bare delivery.Target) (delivery.Metrics, error) {
+		if m, ok := bare.(*memory); !ok || m.region != region {
+			t.Errorf("%T is not the bare target of %s", bare, region)
+		}
+		return gauge{region}, nil
+	}}
+	registry, err := providers.New(prod, registration("blind", "us-east-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(ctx context.Context, account, region string) (delivery.Series, error) {
+		return registry.Measure(ctx, delivery.MetricRequest{Cluster: cluster(account, region, ""), Group: "g"})
+	}
+	if _, err := registry.Clusters(t.Context(), "shop"); err != nil {
+		t.Fatal(err)
+	}
+	for _, region := range []string{"us-east-1", "eu-west-1"} {
+		if got, err := ask(t.Context(), "prod", region); err != nil || got.Query != region+"/g" {
+			t.Errorf("%s: %+v, %v", region, got, err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := ask(ctx, "prod", "us-east-1"); delivery.KindOf(err) != delivery.Throttled {
+		t.Errorf("a second measurement at once: %v", err)
+	}
+	for _, at := range [][2]string{{"blind", "us-east-1"}, {"prod", "mars"}, {"other", "us-east-1"}} {
+		if _, err := ask(t.Context(), at[0], at[1]); delivery.KindOf(err) != delivery.Invalid {
+			t.Errorf("%v: %v", at, err)
+		}
+	}
+}
+
 func TestOpen(t *testing.T) {
 	registry, err := providers.Open(t.Context(), []providers.AccountConfig{{
 		Name: "sim", Provider: "aws", Regions: []string{"us-east-1"}, Endpoint: "http://127.0.0.1:1", AccessKeyID: "a", SecretAccessKey: "b",
@@ -265,6 +310,9 @@ func TestOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := target.Describe()
+	if d.Capabilities.Metrics != delivery.CloudWatch || d.Capabilities.MetricDelay != 2*time.Minute {
+		t.Errorf("metrics: %+v", d.Capabilities)
+	}
 	if d.Kind != "aws/asg" || d.Capabilities.Settle != time.Second || d.Capabilities.Drain != 3*time.Second || d.Capabilities.MaxDestinations != 5 {
 		t.Errorf("%+v", d)
 	}
@@ -279,7 +327,8 @@ func TestOpenGoogle(t *testing.T) {
 	registry, err := providers.Open(t.Context(), []providers.AccountConfig{
 		{Name: "project", Provider: "gce", Project: "shop", Regions: []string{"r"}, Endpoint: "http://127.0.0.1:1", AccessToken: "t",
 			Settle: time.Second, DrainingTimeout: 3 * time.Second},
-		{Name: "run", Provider: "cloudrun", Project: "shop", Regions: []string{"r"}, Endpoint: "http://127.0.0.1:1", AccessToken: "t"},
+		{Name: "run", Provider: "cloudrun", Project: "shop", Regions: []string{"r"}, Endpoint: "http://127.0.0.1:1", AccessToken: "t",
+			MonitoringEndpoint: "127.0.0.1:1"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -287,14 +336,16 @@ func TestOpenGoogle(t *testing.T) {
 	for _, test := range []struct {
 		account, provider, kind string
 		resize                  bool
-	}{{"project", "gce", "gcp/mig", true}, {"project", "cloudrun", "gcp/cloudrun", false}, {"run", "cloudrun", "gcp/cloudrun", false}} {
+		metrics                 string
+	}{{"project", "gce", "gcp/mig", true, ""}, {"project", "cloudrun", "gcp/cloudrun", false, ""},
+		{"run", "cloudrun", "gcp/cloudrun", false, delivery.CloudMonitoring}} {
 		at := cluster(test.account, "r", "a")
 		at.Provider = test.provider
 		target, err := registry.Target(at)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := target.Describe(); d.Kind != test.kind || d.Capabilities.Resize != test.resize || !d.Capabilities.Weighted {
+		if d := target.Describe(); d.Kind != test.kind || d.Capabilities.Resize != test.resize || !d.Capabilities.Weighted || d.Capabilities.Metrics != test.metrics {
 			t.Errorf("%s of %s: %+v", test.provider, test.account, d)
 		}
 	}
@@ -313,6 +364,7 @@ func TestSettingsOfAnotherProvider(t *testing.T) {
 		"deregistrationDelay": {Provider: "gce", Project: "p", DeregistrationDelay: time.Second},
 		"drainingTimeout":     {Provider: "cloudrun", Project: "p", DrainingTimeout: time.Second},
 		"project":             {Provider: "aws", Project: "p"},
+		"monitoringEndpoint":  {Provider: "aws", MonitoringEndpoint: "127.0.0.1:1"},
 		"impersonate":         {Provider: "aws", Impersonate: "a@b"},
 		"project is missing":  {Provider: "gce"},
 	} {

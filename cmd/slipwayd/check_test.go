@@ -23,7 +23,7 @@ func TestMetricCheck(t *testing.T) {
 		load := d.load(s, 200)
 		began := time.Now()
 		id := d.trigger("canary", map[string]any{"image": s.broken})
-		e := d.await(id, 12*time.Minute)
+		e := d.await(id, 8*time.Minute)
 		took := time.Since(began)
 		result := load.Stop()
 		share := 100 * float64(result.Failed) / float64(result.Sent)

@@ -108,17 +108,19 @@ func joinSimulator(ctx context.Context, s *settings, logger *slog.Logger, open *
 const simulatedPoll = time.Second
 
 // accounts are the simulated accounts. The numbers fit the simulator's defaults:
-// a weight reaches every proxy within 2 s.
+// a weight reaches every proxy within 2 s, and a minute shows in the metrics
+// within 5 s of its end.
 func (s *simulation) accounts() []providers.AccountConfig {
 	return []providers.AccountConfig{{
 		Name: simulator.Account, Provider: "aws", AccountID: simulator.AccountID, Environment: "demo",
 		Regions: simulator.Regions(), Endpoint: s.file.AWS,
 		AccessKeyID: simulator.AccessKey, SecretAccessKey: "simulated",
-		Settle: 3 * time.Second, DeregistrationDelay: 3 * time.Second, Drain: 3 * time.Second, MetricDelay: 5 * time.Second,
+		Settle: 3 * time.Second, DeregistrationDelay: 3 * time.Second, Drain: 3 * time.Second, MetricDelay: 10 * time.Second,
 	}, {
 		Name: simulator.GoogleAccount, Provider: "gce", Project: simulator.Project, Environment: "demo",
 		Regions: slices.Sorted(maps.Keys(simulator.GoogleRegions())), Endpoint: s.file.GCP.REST, AccessToken: simulator.GoogleToken,
-		Settle: 3 * time.Second, DrainingTimeout: 3 * time.Second, Drain: 3 * time.Second, MonitoringEndpoint: s.file.GCP.GRPC,
+		Settle: 3 * time.Second, DrainingTimeout: 3 * time.Second, Drain: 3 * time.Second,
+		MonitoringEndpoint: s.file.GCP.GRPC, MetricDelay: 10 * time.Second,
 	}}
 }
 
