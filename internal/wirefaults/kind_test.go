@@ -55,7 +55,7 @@ type cloud struct {
 }
 
 // kinds are all target kinds. A schedule's seed chooses one.
-func kinds() []kind { return []kind{asgKind()} }
+func kinds() []kind { return []kind{asgKind(), migKind(), runKind()} }
 
 func asgKind() kind {
 	return kind{

@@ -156,9 +156,9 @@ func carryOut(t *testing.T, s schedule) result {
 
 func newTrial(t *testing.T, s schedule) *trial {
 	t.Helper()
-	options := simulator.Options{Scale: scale, Seed: s.seed, Capacity: s.old, PropagationMax: propagation, Drain: drain,
+	options := simulator.Options{Scale: scale, Seed: s.seed, Capacity: s.old, Clouds: []string{s.kind.cloud.name}, PropagationMax: propagation, Drain: drain,
 		BootDelay: boot, BootJitter: boot, Logger: slog.New(slog.DiscardHandler)}
-	options.Cloud.PageSize = s.pageSize
+	options.Cloud.PageSize, options.Google.PageSize = s.pageSize, s.pageSize
 	sim, err := simulator.Start(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
