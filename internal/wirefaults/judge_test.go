@@ -63,7 +63,7 @@ func (x *trial) after(outcome rollout.Outcome, before delivery.Snapshot) map[str
 	fresh := delivery.ServerGroup{Name: x.driver.state.Input.Group, Complete: true, Capacity: x.driver.want.Spec.Capacity}
 	shares := map[string]int{x.kind.group: 0, fresh.Name: 100}
 	for _, old := range before.Groups {
-		if x.rolling() && x.kind.sized {
+		if x.empties && x.kind.sized {
 			old.Capacity = delivery.Pinned(0)
 		} else if x.driver.state.Steps[len(x.driver.state.Steps)-1].Weights[0].Percent > 0 {
 			for _, w := range x.driver.state.Steps[len(x.driver.state.Steps)-1].Weights {

@@ -3,7 +3,6 @@ package wirefaults
 import (
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/slipway-cd/slipway/simcloud"
@@ -17,6 +16,8 @@ type schedule struct {
 	old, wanted int
 	// strategy are the strategy's fields in a cluster object.
 	strategy string
+	// empties is true when the old server group ends without instances, if it stays.
+	empties bool
 	// floor and ceiling are what the strategy promises to keep.
 	floor, ceiling int
 	image          string
@@ -82,12 +83,27 @@ func newSchedule(seed int64) schedule {
 
 func (s *schedule) drawStrategy(r *rand.Rand) {
 	s.floor, s.ceiling = min(s.old, s.wanted), s.old+s.wanted
-	switch n := r.IntN(10); {
-	case n == 0:
+	scaleDown := s.kind.sized && r.IntN(2) == 0 // groups without a size cannot be scaled down
+	switch n := r.IntN(10); n {
+	case 0:
 		s.strategy = `"strategy":"none"`
-	case n == 1:
+	case 1:
 		s.strategy = fmt.Sprintf(`"strategy":"rollingredblack","targetPercentages":[%d,100]`, 1+r.IntN(99))
+	case 2, 3:
+		weight := 1 + r.IntN(50)
+		s.strategy = fmt.Sprintf(`"strategy":"canary","steps":[{"weight":%d,"bake":%d},{"weight":%d},{"weight":100,"bake":%d}]`,
+			weight, r.IntN(60), weight+1+r.IntN(40), r.IntN(30))
+		if scaleDown {
+			s.strategy += fmt.Sprintf(`,"keepOldFor":%d`, r.IntN(30))
+		}
+		s.empties = scaleDown
+	case 4:
+		s.strategy = fmt.Sprintf(`"strategy":"bluegreen","delayBeforeDisableSec":%d,"scaleDown":%t`, r.IntN(2)*20, scaleDown)
+		s.empties = scaleDown
+	case 5:
+		s.strategy = `"strategy":"highlander"`
 	default:
+		s.empties = true
 		surge, unavailable := r.IntN(4), r.IntN(3)
 		if surge+unavailable == 0 {
 			surge = 1
@@ -97,9 +113,6 @@ func (s *schedule) drawStrategy(r *rand.Rand) {
 		s.strategy = fmt.Sprintf(`"strategy":"rolling","maxSurge":%d,"maxUnavailable":%d,"maxRemainingAsgs":%d`, surge, unavailable, 1+r.IntN(2))
 	}
 }
-
-// rolling tells whether the old server group ends empty.
-func (s schedule) rolling() bool { return strings.Contains(s.strategy, `"rolling"`) }
 
 // stage is the deploy stage's JSON.
 func (s schedule) stage() string {
