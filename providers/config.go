@@ -10,6 +10,7 @@ import (
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/providers/aws"
+	"github.com/slipway-cd/slipway/providers/gcp"
 )
 
 // AccountConfig is one account of the configuration file. Which fields may be
@@ -17,7 +18,8 @@ import (
 type AccountConfig struct {
 	// Name is what pipelines call it.
 	Name string `yaml:"name"`
-	// Provider is "aws".
+	// Provider is "aws", "gce" (managed instance groups and Cloud Run of a Google
+	// Cloud project) or "cloudrun" (Cloud Run alone).
 	Provider    string   `yaml:"provider"`
 	Environment string   `yaml:"environment"`
 	Regions     []string `yaml:"regions"`
@@ -46,11 +48,22 @@ type AccountConfig struct {
 	ImageOwners []string `yaml:"imageOwners"`
 	// DeregistrationDelay: see asg.Options.
 	DeregistrationDelay time.Duration `yaml:"deregistrationDelay"`
+
+	// Project is the id of a Google Cloud project.
+	Project string `yaml:"project"`
+	// Impersonate is the e-mail of a service account that is impersonated with the
+	// application default credentials.
+	Impersonate string `yaml:"impersonate"`
+	// AccessToken is the bearer token of a simulated project. Real ones use the
+	// application default credentials.
+	AccessToken gcp.Secret `yaml:"accessToken"`
+	// DrainingTimeout: see mig.Options.
+	DrainingTimeout time.Duration `yaml:"drainingTimeout"`
 }
 
 // clouds has for each provider of an account what opens it.
 var clouds = map[string]func(context.Context, AccountConfig) (Registration, error){
-	"aws": openAWS,
+	"aws": openAWS, "gce": openGoogle, "cloudrun": openGoogle,
 }
 
 // Open makes the registry of the configured accounts. It makes no call to a cloud.
@@ -75,4 +88,15 @@ func Open(ctx context.Context, accounts []AccountConfig) (*Registry, error) {
 // account is what every provider's account has.
 func (a AccountConfig) account(id string) delivery.Account {
 	return delivery.Account{Name: a.Name, Provider: a.Provider, AccountID: id, Environment: a.Environment, Regions: a.Regions}
+}
+
+// refuse returns Invalid when a setting is given that the account's provider
+// does not know. given has the settings by their keys.
+func (a AccountConfig) refuse(given map[string]bool) error {
+	for _, key := range slices.Sorted(maps.Keys(given)) {
+		if given[key] {
+			return delivery.Errorf(delivery.Invalid, "%s is no setting of provider %q", key, a.Provider)
+		}
+	}
+	return nil
 }

@@ -9,6 +9,10 @@ import (
 )
 
 func openAWS(ctx context.Context, a AccountConfig) (Registration, error) {
+	if err := a.refuse(map[string]bool{"project": a.Project != "", "impersonate": a.Impersonate != "",
+		"accessToken": a.AccessToken != "", "drainingTimeout": a.DrainingTimeout != 0}); err != nil {
+		return Registration{}, err
+	}
 	session, err := aws.Open(ctx, aws.Options{
 		Account: a.Name, AccountID: a.AccountID, RoleARN: a.AssumeRole, ExternalID: a.ExternalID,
 		Endpoint: a.Endpoint, AccessKeyID: a.AccessKeyID, SecretAccessKey: a.SecretAccessKey,

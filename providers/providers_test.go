@@ -273,3 +273,53 @@ func TestOpen(t *testing.T) {
 		t.Errorf("unknown provider: %v", err)
 	}
 }
+
+// TestOpenGoogle: a project serves managed instance groups and Cloud Run.
+func TestOpenGoogle(t *testing.T) {
+	registry, err := providers.Open(t.Context(), []providers.AccountConfig{
+		{Name: "project", Provider: "gce", Project: "shop", Regions: []string{"r"}, Endpoint: "http://127.0.0.1:1", AccessToken: "t",
+			Settle: time.Second, DrainingTimeout: 3 * time.Second},
+		{Name: "run", Provider: "cloudrun", Project: "shop", Regions: []string{"r"}, Endpoint: "http://127.0.0.1:1", AccessToken: "t"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		account, provider, kind string
+		resize                  bool
+	}{{"project", "gce", "gcp/mig", true}, {"project", "cloudrun", "gcp/cloudrun", false}, {"run", "cloudrun", "gcp/cloudrun", false}} {
+		at := cluster(test.account, "r", "a")
+		at.Provider = test.provider
+		target, err := registry.Target(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := target.Describe(); d.Kind != test.kind || d.Capabilities.Resize != test.resize || !d.Capabilities.Weighted {
+			t.Errorf("%s of %s: %+v", test.provider, test.account, d)
+		}
+	}
+	at := cluster("run", "r", "a")
+	at.Provider = "gce"
+	if _, err := registry.Target(at); delivery.KindOf(err) != delivery.Invalid {
+		t.Errorf("an account of Cloud Run alone has instance groups: %v", err)
+	}
+}
+
+// TestSettingsOfAnotherProvider: what would be ignored is refused.
+func TestSettingsOfAnotherProvider(t *testing.T) {
+	for setting, account := range map[string]providers.AccountConfig{
+		"assumeRole":          {Provider: "gce", Project: "p", AssumeRole: "arn:aws:iam::1:role/x"},
+		"accountId":           {Provider: "cloudrun", Project: "p", AccountID: "1"},
+		"deregistrationDelay": {Provider: "gce", Project: "p", DeregistrationDelay: time.Second},
+		"drainingTimeout":     {Provider: "cloudrun", Project: "p", DrainingTimeout: time.Second},
+		"project":             {Provider: "aws", Project: "p"},
+		"impersonate":         {Provider: "aws", Impersonate: "a@b"},
+		"project is missing":  {Provider: "gce"},
+	} {
+		account.Name, account.Regions = "x", []string{"r"}
+		_, err := providers.Open(t.Context(), []providers.AccountConfig{account})
+		if delivery.KindOf(err) != delivery.Invalid || !strings.Contains(err.Error(), setting) || !strings.Contains(err.Error(), "account x") {
+			t.Errorf("%s: %v", setting, err)
+		}
+	}
+}

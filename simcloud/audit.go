@@ -164,7 +164,7 @@ func (a *audit) take(e Event) {
 		}
 		a.violate("I1", e.Resource, "%d requests to targets that are not healthy, the last to %s, which was %s", e.Count, e.Instance, e.State)
 	case RequestUnserved:
-		if e.State == "503" && !a.bereaved(e.Resource) {
+		if e.State == "503" && !a.bereaved(e.Resource) && !a.placeholder(e.Resource) {
 			a.violate("I1", e.Resource, "%d requests to a target group without usable targets", e.Count)
 		}
 	case DeploymentEnded:

@@ -397,3 +397,26 @@ func TestSequenceNumbersBeginAnewAfter999(t *testing.T) {
 		t.Errorf("violations = %v, want none", found)
 	}
 }
+
+// TestAuditKnowsPlaceholders lets the first group of a load balancer take the place of a target group that belongs to nobody and
+// never had a target. One that had is somebody's.
+func TestAuditKnowsPlaceholders(t *testing.T) {
+	for name, served := range map[string]bool{"never had a target": false, "had one": true} {
+		s := &story{at: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
+		s.add(simcloud.Event{Kind: simcloud.ResourceCreated, Type: simcloud.TypeTargetGroup, Resource: "tg-nothing", Name: "nothing"})
+		if served {
+			s.targets("nothing", "healthy", 1)
+		}
+		s.shift(map[string]int{"tg-nothing": 100})
+		s.add(simcloud.Event{Kind: simcloud.RequestUnserved, Resource: "tg-nothing", State: "503", Count: 3})
+		s.group(oldGroup, "d1", 3)
+		s.shift(map[string]int{"tg-nothing": 100, "tg-" + oldGroup: 0})
+		s.targets(oldGroup, "healthy", 1, 2, 3)
+		s.shift(map[string]int{"tg-nothing": 0, "tg-" + oldGroup: 100})
+		s.shift(map[string]int{"tg-" + oldGroup: 100})
+		found := simcloud.Audit(s.events, simcloud.AuditConfig{Principals: []string{bot}})
+		if len(found) > 0 != served {
+			t.Errorf("a target group that %s: violations %v", name, found)
+		}
+	}
+}

@@ -61,7 +61,7 @@ func (a *audit) weightsStored(e Event) {
 		before = e.Weights // the first weights of a rule are its starting point
 	}
 	for id := range maps.Keys(before) {
-		if _, kept := e.Weights[id]; !kept && a.cluster(a.resources[id]) == nil {
+		if _, kept := e.Weights[id]; !kept && a.cluster(a.resources[id]) == nil && !a.placeholder(id) {
 			a.violate("I14", e.Resource, "target group %s, which nobody here owns, was removed from the rule", id)
 		}
 	}
@@ -72,7 +72,7 @@ func (a *audit) weightsStored(e Event) {
 			v.read[id] = false
 		}
 		if a.cluster(a.resources[id]) == nil {
-			if known && was != now {
+			if known && was != now && !a.placeholder(id) {
 				a.violate("I14", e.Resource, "weight of target group %s, which nobody here owns, was changed from %d to %d", id, was, now)
 			}
 			continue
@@ -83,6 +83,13 @@ func (a *audit) weightsStored(e Event) {
 		a.direction(v, id, was, now, known)
 		a.afterEnd(e, a.resources[id])
 	}
+}
+
+// placeholder tells whether a target group belongs to nobody and never had a target: a load balancer that must lead
+// somewhere may begin with one, and the first group takes its place.
+func (a *audit) placeholder(id string) bool {
+	r := a.resources[id]
+	return r != nil && a.cluster(r) == nil && a.targets[id] == nil
 }
 
 // proportions checks that the weights of a rule that we own are percents of one whole. While a single target group has

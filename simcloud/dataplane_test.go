@@ -258,6 +258,34 @@ func TestWeightChangesAreLogged(t *testing.T) {
 	}
 }
 
+func TestPreviewsRouteUnseen(t *testing.T) {
+	s := newSite(t, simcloud.WorldOptions{})
+	old, dark := s.group("old"), s.group("dark")
+	rules := []simcloud.Rule{
+		{ID: "preview", Priority: 1, Preview: true, Conditions: []simcloud.Condition{{Field: simcloud.FieldHost, Values: []string{"dark.*"}}},
+			Forward: []simcloud.Destination{{TargetGroup: dark, Weight: 100}}},
+		{ID: "default", Priority: 1000, Forward: []simcloud.Destination{{TargetGroup: old, Weight: 100}}},
+	}
+	for range 2 { // there, and gone again
+		if err := s.lb.SetRules(80, rules); err != nil {
+			t.Fatal(err)
+		}
+		rules = rules[1:]
+	}
+	s.Clock.Advance(time.Minute)
+	for _, e := range s.Log.Events() {
+		if e.Resource == "preview" {
+			t.Errorf("a preview is told of: %+v", e)
+		}
+	}
+	if got := s.lb.Listeners()[0].Stored; len(got) != 1 || got["default"]["old"] != 100 {
+		t.Errorf("stored are %v", got)
+	}
+	if dark.InUse() {
+		t.Error("the group of the preview that is gone is in use")
+	}
+}
+
 func TestRulesAreTriedByPriority(t *testing.T) {
 	s := newSite(t, fast)
 	answer := func(priority int, version string, conditions ...simcloud.Condition) simcloud.Rule {

@@ -66,7 +66,7 @@ func (g *TargetGroup) probe(ctx context.Context, instance *Instance, check Healt
 }
 
 // judge draws the conclusion from a health check that failed for reason, or passed when it is empty. A new target needs
-// one pass, one that was unhealthy needs HealthyThreshold in a row.
+// NewThreshold passes in a row, one that was unhealthy HealthyThreshold.
 func (g *TargetGroup) judge(ctx context.Context, t *target, reason string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -79,7 +79,7 @@ func (g *TargetGroup) judge(ctx context.Context, t *target, reason string) {
 		g.move(t, TargetUnused, reason)
 	case reason == "":
 		t.successes, t.failures = t.successes+1, 0
-		if t.state == TargetInitial || t.successes >= check.HealthyThreshold {
+		if t.state == TargetInitial && t.successes >= check.NewThreshold || t.successes >= check.HealthyThreshold {
 			g.move(t, TargetHealthy, "")
 		}
 	default:

@@ -52,8 +52,9 @@ func (i Image) Check() error {
 
 // Images is the registry of published images. The zero value is ready to use.
 type Images struct {
-	mu   sync.RWMutex
-	byID map[string]Image
+	mu      sync.RWMutex
+	byID    map[string]Image
+	serials map[string]int
 }
 
 // Publish adds an image, or replaces the one with its ID: instances that run already keep what they run. An empty ID is
@@ -72,10 +73,20 @@ func (r *Images) Publish(image Image) (Image, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.byID == nil {
-		r.byID = map[string]Image{}
+		r.byID, r.serials = map[string]Image{}, map[string]int{}
+	}
+	if _, known := r.serials[image.ID]; !known {
+		r.serials[image.ID] = len(r.serials) + 1
 	}
 	r.byID[image.ID] = image
 	return image, nil
+}
+
+// Serial orders images by their first publication: the later, the greater. It is 0 for an unknown ID.
+func (r *Images) Serial(id string) int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.serials[id]
 }
 
 // Image returns the image with this ID.

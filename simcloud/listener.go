@@ -128,7 +128,7 @@ func (n *listener) release() {
 	}
 }
 
-// log records the rules whose weights differ between two routings. The lock is held.
+// log records the rules whose weights differ between two routings, but not previews. The lock is held.
 func (n *listener) log(kind Kind, worker int, from, to *routing) {
 	config := n.owner.config
 	event := func(rule string, weights map[string]int) {
@@ -137,15 +137,19 @@ func (n *listener) log(kind Kind, worker int, from, to *routing) {
 			LoadBalancer: config.Name, Worker: worker, Weights: weights,
 		})
 	}
+	told := map[string]bool{}
 	for _, rule := range to.rules {
-		if old, existed := from.weights[rule.ID]; !existed || !maps.Equal(old, to.weights[rule.ID]) {
+		old, existed := from.weights[rule.ID]
+		if !rule.Preview && !told[rule.ID] && (!existed || !maps.Equal(old, to.weights[rule.ID])) {
 			event(rule.ID, to.weights[rule.ID])
 		}
+		told[rule.ID] = true
 	}
 	for _, rule := range from.rules {
-		if _, exists := to.weights[rule.ID]; !exists {
+		if !rule.Preview && !told[rule.ID] {
 			event(rule.ID, map[string]int{})
 		}
+		told[rule.ID] = true
 	}
 }
 
@@ -177,17 +181,20 @@ func (n *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rule := table.match(r)
 	switch {
 	case rule == nil:
-		unavailable(w, http.StatusServiceUnavailable)
+		n.owner.unavailable(w, http.StatusServiceUnavailable)
 	case rule.Fixed != nil:
 		if rule.Fixed.ContentType != "" {
 			w.Header().Set("Content-Type", rule.Fixed.ContentType)
+		}
+		if rule.Fixed.Location != nil {
+			w.Header().Set("Location", rule.Fixed.Location(r))
 		}
 		w.WriteHeader(rule.Fixed.Status)
 		_, _ = w.Write([]byte(rule.Fixed.Body))
 	default:
 		group := rule.choose(n.owner.world.Chance())
 		if group == nil {
-			unavailable(w, http.StatusServiceUnavailable)
+			n.owner.unavailable(w, http.StatusServiceUnavailable)
 			return
 		}
 		n.owner.forward(w, r, group)

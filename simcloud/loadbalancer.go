@@ -23,11 +23,15 @@ type LoadBalancerConfig struct {
 	// Timeout is the real time that a target may take to begin its answer, after which the client gets 504; 60 s
 	// when 0.
 	Timeout time.Duration
+	// Unavailable is what the load balancer answers in place of a target, with a status from 500; a page in the manner of an
+	// Application Load Balancer when nil.
+	Unavailable func(status int) (contentType, body string)
 }
 
 // Rule routes the requests that meet all its conditions.
 type Rule struct {
-	// ID is the cloud's unique name for it: the ARN. It appears as Resource in events.
+	// ID is the cloud's unique name for it: the ARN. It appears as Resource in events. Rules with the same ID are several ways
+	// to the same destinations.
 	ID string
 	// Priority orders rules, lowest first. The rule that applies when no other does has the highest.
 	Priority   int
@@ -35,6 +39,9 @@ type Rule struct {
 	// Forward is where requests go, by weight. All weights 0 means nowhere: 503. Empty when Fixed is set.
 	Forward []Destination
 	Fixed   *FixedResponse
+	// Preview marks a rule that leads to one target group on purpose, such as the URL of a tag of Cloud Run. It divides
+	// nobody's traffic, so its weights are told in no event.
+	Preview bool
 }
 
 // Destination is a share of a rule's requests.
@@ -47,6 +54,8 @@ type Destination struct {
 type FixedResponse struct {
 	Status            int
 	ContentType, Body string
+	// Location, when set, makes the answer a redirect to where it says.
+	Location func(*http.Request) string
 }
 
 // Condition is met when the named part of a request matches one of Values, which may hold the wildcards * and ?.
@@ -55,6 +64,9 @@ type Condition struct {
 	// Name is the header's name for FieldHeader, and the key for FieldQuery, where it may be empty for any key.
 	Name   string
 	Values []string
+	// Test, when set, decides in place of Values. It is given what the request has at this place, none when it has nothing.
+	// Keys of FieldQuery are compared with case then.
+	Test func(values []string) bool
 }
 
 // ConditionField names a part of a request.

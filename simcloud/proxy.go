@@ -27,7 +27,7 @@ func tripOf(ctx context.Context) *trip { return ctx.Value(tripKey{}).(*trip) }
 func (l *LoadBalancer) forward(w http.ResponseWriter, r *http.Request, group *TargetGroup) {
 	chosen := group.pick()
 	if chosen == nil {
-		unavailable(w, http.StatusServiceUnavailable)
+		l.unavailable(w, http.StatusServiceUnavailable)
 		return
 	}
 	defer group.done(chosen)
@@ -64,11 +64,18 @@ func (l *LoadBalancer) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	t.group.unanswered(t.target, strconv.Itoa(status), err.Error())
-	unavailable(w, status)
+	l.unavailable(w, status)
 }
 
-// unavailable answers as an application load balancer does for itself.
-func unavailable(w http.ResponseWriter, status int) {
+// unavailable answers as the load balancer does for itself.
+func (l *LoadBalancer) unavailable(w http.ResponseWriter, status int) {
+	if l.config.Unavailable != nil {
+		contentType, body := l.config.Unavailable(status)
+		w.Header().Set("Content-Type", contentType)
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+		return
+	}
 	text := strconv.Itoa(status) + " " + http.StatusText(status)
 	w.Header().Set("Content-Type", "text/html")
 	w.WriteHeader(status)

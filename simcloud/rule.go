@@ -44,17 +44,16 @@ func (r *Rule) choose(point float64) *TargetGroup {
 }
 
 func (c Condition) matches(r *http.Request) bool {
+	if c.Test != nil {
+		return c.Test(c.part(r))
+	}
 	switch c.Field {
 	case FieldPath:
 		return c.any(r.URL.Path)
 	case FieldMethod:
 		return c.any(r.Method)
 	case FieldHost:
-		host := r.Host
-		if name, _, err := net.SplitHostPort(host); err == nil {
-			host = name
-		}
-		return c.anyFold(host)
+		return c.anyFold(hostOf(r))
 	case FieldHeader:
 		for _, value := range r.Header.Values(c.Name) {
 			if c.anyFold(value) {
@@ -69,6 +68,32 @@ func (c Condition) matches(r *http.Request) bool {
 	default:
 		return false
 	}
+}
+
+// part is what a request has at the place that the condition is about.
+func (c Condition) part(r *http.Request) []string {
+	switch c.Field {
+	case FieldPath:
+		return []string{r.URL.Path}
+	case FieldMethod:
+		return []string{r.Method}
+	case FieldHost:
+		return []string{hostOf(r)}
+	case FieldHeader:
+		return r.Header.Values(c.Name)
+	case FieldQuery:
+		return r.URL.Query()[c.Name]
+	default:
+		return []string{r.RemoteAddr}
+	}
+}
+
+// hostOf is the host that a request asks for, without the port.
+func hostOf(r *http.Request) string {
+	if name, _, err := net.SplitHostPort(r.Host); err == nil {
+		return name
+	}
+	return r.Host
 }
 
 func (c Condition) matchesQuery(r *http.Request) bool {

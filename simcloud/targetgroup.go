@@ -44,8 +44,10 @@ type TargetGroupConfig struct {
 	RegistrationDelay time.Duration
 	// DeregistrationDelay is how long requests in flight may take to finish after deregistration.
 	DeregistrationDelay time.Duration
-	// MinimumHealthy is the number of healthy targets below which requests go to all targets; 1 when 0.
+	// MinimumHealthy is the number of healthy targets below which requests go to all targets; 1 when 0, never when negative.
 	MinimumHealthy int
+	// AlwaysCheck checks targets also while no load balancer uses the group.
+	AlwaysCheck bool
 }
 
 // HealthCheck says how targets are probed, by GET requests. Zero values are those of an Application Load Balancer: path /,
@@ -55,6 +57,8 @@ type HealthCheck struct {
 	Interval, Timeout  time.Duration
 	HealthyThreshold   int
 	UnhealthyThreshold int
+	// NewThreshold is the HealthyThreshold of a target that was never judged; 1 when 0.
+	NewThreshold int
 	// Accept tells whether a status passes; 200 only when nil.
 	Accept func(status int) bool
 }
@@ -105,6 +109,7 @@ func (c TargetGroupConfig) withDefaults() TargetGroupConfig {
 	check.Timeout = cmp.Or(check.Timeout, 5*time.Second)
 	check.HealthyThreshold = cmp.Or(check.HealthyThreshold, 5)
 	check.UnhealthyThreshold = cmp.Or(check.UnhealthyThreshold, 2)
+	check.NewThreshold = cmp.Or(check.NewThreshold, 1)
 	c.MinimumHealthy = cmp.Or(c.MinimumHealthy, 1)
 	return c
 }
@@ -150,7 +155,7 @@ func (g *TargetGroup) Register(instance *Instance) {
 	t := &target{instance: instance}
 	t.life, t.cut = context.WithCancel(g.world.life)
 	g.targets[instance.ID()] = t
-	if len(g.users) == 0 {
+	if len(g.users) == 0 && !g.config.AlwaysCheck {
 		g.move(t, TargetUnused, ReasonNotInUse)
 		return
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -14,56 +15,59 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-cd/slipway/internal/loadgen"
 )
 
-// TestLiveTraffic deploys twelve instances under open-loop load: a good version
-// moves all traffic, one that never becomes healthy is rolled back by itself,
-// and no request fails in either.
+// TestLiveTraffic deploys to twelve instances, or as many shares of the traffic,
+// under open-loop load: a good version moves all traffic, one that never becomes
+// healthy is rolled back by itself, and no request fails in either.
 func TestLiveTraffic(t *testing.T) {
-	t.Parallel()
-	d := simulated(t, "SLIPWAY_SIMULATOR_INSTANCES=12")
-	d.savePipeline("rolling-12", 12, map[string]any{"strategy": "rolling", "maxSurge": 3, "healthTimeoutSec": 30})
+	onEach(t, func(t *testing.T, s site) {
+		d := simulated(t, "SLIPWAY_SIMULATOR_INSTANCES=12")
+		d.savePipeline(s, "rolling-12", 12, map[string]any{"strategy": "rolling", "maxSurge": 3, "healthTimeoutSec": 30})
 
-	load := d.load("us-east-1", 200)
-	good := d.await(d.trigger("rolling-12", map[string]any{"image": "storefront-1.1"}), 5*time.Minute)
-	moved := load.Stop()
-	t.Logf("good version: %s; %s", good.Status, moved)
-	if good.Status != "SUCCEEDED" {
-		t.Errorf("the good version ended %s: %s", good.Status, stageContext(good))
-	}
-	if moved.Failed > 0 {
-		t.Errorf("%d requests failed, the first: %+v", moved.Failed, moved.Failures[0])
-	}
-	if moved.ByVersion["1.0"] == 0 || moved.ByVersion["1.1"] == 0 {
-		t.Errorf("traffic did not move: %v", moved.ByVersion)
-	}
-	var before map[string]groupView
-	d.untilGroups(time.Minute, "the old instances to be gone", func(g map[string]groupView) bool {
-		before = g
-		return g["storefront-prod-v000"].Counts["total"] == 0 && len(g) == 2
+		load := d.load(s, 200)
+		good := d.await(d.trigger("rolling-12", map[string]any{"image": s.good}), 5*time.Minute)
+		moved := load.Stop()
+		t.Logf("good version: %s; %s", good.Status, moved)
+		if good.Status != "SUCCEEDED" {
+			t.Errorf("the good version ended %s: %s", good.Status, stageContext(good))
+		}
+		if moved.Failed > 0 {
+			t.Errorf("%d requests failed, the first: %+v", moved.Failed, moved.Failures[0])
+		}
+		if moved.ByVersion["1.0"] == 0 || moved.ByVersion["1.1"] == 0 {
+			t.Errorf("traffic did not move: %v", moved.ByVersion)
+		}
+		var before map[string]groupView
+		d.untilGroups(s, time.Minute, "the old instances to be gone", func(g map[string]groupView) bool {
+			before = g
+			return len(g) == 2 && (!s.sized || g[s.first()].Counts["total"] == 0)
+		})
+
+		load = d.load(s, 200)
+		bad := d.await(d.trigger("rolling-12", map[string]any{"image": s.bad}), 5*time.Minute)
+		kept := load.Stop()
+		t.Logf("version that is never healthy: %s; %s", bad.Status, kept)
+		if bad.Status != "TERMINAL" {
+			t.Errorf("the bad version ended %s: %s", bad.Status, stageContext(bad))
+		}
+		if kept.Failed > 0 {
+			t.Errorf("%d requests failed, the first: %+v", kept.Failed, kept.Failures[0])
+		}
+		if len(kept.ByVersion) != 1 {
+			t.Errorf("the bad version served: %v", kept.ByVersion)
+		}
+		var after map[string]groupView
+		d.untilGroups(s, time.Minute, "the server groups", func(g map[string]groupView) bool { after = g; return len(g) > 0 })
+		if diff := cmp.Diff(before, after); diff != "" {
+			t.Errorf("server groups after the rollback (-before +after):\n%s", diff)
+		}
+		if violations := d.audit(s, 12, 15); len(violations) > 0 {
+			t.Errorf("the auditor finds: %+v", violations)
+		}
 	})
-
-	load = d.load("us-east-1", 200)
-	bad := d.await(d.trigger("rolling-12", map[string]any{"image": "storefront-2.0-crash"}), 5*time.Minute)
-	kept := load.Stop()
-	t.Logf("version that is never healthy: %s; %s", bad.Status, kept)
-	if bad.Status != "TERMINAL" {
-		t.Errorf("the bad version ended %s: %s", bad.Status, stageContext(bad))
-	}
-	if kept.Failed > 0 {
-		t.Errorf("%d requests failed, the first: %+v", kept.Failed, kept.Failures[0])
-	}
-	if len(kept.ByVersion) != 1 {
-		t.Errorf("the bad version served: %v", kept.ByVersion)
-	}
-	var after map[string]groupView
-	d.untilGroups(time.Minute, "the server groups", func(g map[string]groupView) bool { after = g; return len(g) > 0 })
-	if diff := cmp.Diff(before, after); diff != "" {
-		t.Errorf("server groups after the rollback (-before +after):\n%s", diff)
-	}
-	if violations := d.audit(12, 15); len(violations) > 0 {
-		t.Errorf("the auditor finds: %+v", violations)
-	}
 }
 
 func stageContext(e execution) string {
@@ -76,29 +80,74 @@ func stageContext(e execution) string {
 // killsPerDeploy bounds the kills in one deploy, so that many kills mean many deploys.
 const killsPerDeploy = 4
 
-// TestCrash kills the process with SIGKILL at random points of rolling deploys
-// under load and starts it again. SLIPWAY_KILLS is the number of kills.
-func TestCrash(t *testing.T) {
-	t.Parallel()
-	kills := 3
-	if text := os.Getenv("SLIPWAY_KILLS"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			t.Fatalf("SLIPWAY_KILLS: %v", err)
-		}
-		kills = n
+// kills is how often a test kills the process: SLIPWAY_KILLS, or 3.
+func kills(t *testing.T) int {
+	text := os.Getenv("SLIPWAY_KILLS")
+	if text == "" {
+		return 3
 	}
-	d := simulated(t)
-	d.savePipeline("rolling-3", 3, map[string]any{"strategy": "rolling", "maxSurge": 1, "healthTimeoutSec": 120})
-	load := d.load("us-east-1", 100)
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("SLIPWAY_KILLS: %v", err)
+	}
+	return n
+}
 
-	images := []string{"storefront-1.1", "storefront-1.0"}
+// TestCrash kills the process with SIGKILL at random points of rolling deploys
+// under load and starts it again.
+func TestCrash(t *testing.T) {
+	onEach(t, func(t *testing.T, s site) {
+		d := simulated(t)
+		d.savePipeline(s, "rolling-3", 3, map[string]any{"strategy": "rolling", "maxSurge": 1, "healthTimeoutSec": 120})
+		d.crash(crashes{
+			sites: []site{s}, pipeline: "rolling-3", deployments: 1,
+			parameters: []map[string]any{{"image": s.good}, {"image": s.old}},
+		})
+	})
+}
+
+// TestCrashBothClouds kills the process while deploys to all three target kinds
+// are in flight in two clouds, in both waves of the seeded pipeline.
+func TestCrashBothClouds(t *testing.T) {
+	t.Parallel()
+	asg, mig, run := asgSite(), migSite(), runSite()
+	simulated(t).crash(crashes{
+		sites: sites(), pipeline: "both-clouds", deployments: 6,
+		parameters: []map[string]any{
+			{"image": asg.good, "gceImage": mig.good, "containerImage": run.good},
+			{"image": asg.old, "gceImage": mig.old, "containerImage": run.old},
+		},
+	})
+}
+
+// crashes says what is killed.
+type crashes struct {
+	// sites get load, and are judged.
+	sites    []site
+	pipeline string
+	// parameters alternate from deploy to deploy.
+	parameters []map[string]any
+	// deployments is how many server groups one execution makes.
+	deployments int
+}
+
+// crash deploys again and again until the process was killed often enough. All
+// executions succeed, no request fails, no server group is made twice, and the
+// auditor has nothing to say.
+func (d *daemon) crash(c crashes) {
+	t := d.t
+	t.Helper()
+	wanted := kills(t)
+	loads := make([]*loadgen.Load, len(c.sites))
+	for i, s := range c.sites {
+		loads[i] = d.load(s, 100/len(c.sites))
+	}
 	var executions []string
 	var recoveries []time.Duration
-	for killed := 0; killed < kills; {
-		id := d.trigger("rolling-3", map[string]any{"image": images[len(executions)%2]})
+	for killed := 0; killed < wanted; {
+		id := d.trigger(c.pipeline, c.parameters[len(executions)%len(c.parameters)])
 		executions = append(executions, id)
-		for here := 0; killed < kills && here < killsPerDeploy; here++ {
+		for here := 0; killed < wanted && here < killsPerDeploy; here++ {
 			pause := time.NewTimer(time.Duration(500+rand.IntN(6000)) * time.Millisecond)
 			<-pause.C
 			if e := d.execution(id); e.Status != "RUNNING" && e.Status != "NOT_STARTED" {
@@ -112,19 +161,27 @@ func TestCrash(t *testing.T) {
 			t.Fatalf("execution %s ended %s after %d kills: %s", id, e.Status, killed, stageContext(e))
 		}
 	}
-	result := load.Stop()
-	slices.Sort(recoveries)
-	t.Logf("%d kills in %d deploys; process start to next cloud call: median %s, longest %s; %s",
-		kills, len(executions), recoveries[len(recoveries)/2], recoveries[len(recoveries)-1], result)
-	if result.Failed > 0 {
-		t.Errorf("%d requests failed, the first: %+v", result.Failed, result.Failures[0])
-	}
-	for _, id := range executions {
-		if names := d.created(id); len(names) != 1 {
-			t.Errorf("execution %s made server groups %v, want one", id, names)
+	for i, load := range loads {
+		result := load.Stop()
+		t.Logf("%s: %s", c.sites[i].kind, result)
+		if result.Failed > 0 {
+			t.Errorf("%s: %d requests failed, the first: %+v", c.sites[i].kind, result.Failed, result.Failures[0])
 		}
 	}
-	if violations := d.audit(3, 4); len(violations) > 0 {
+	slices.Sort(recoveries)
+	t.Logf("%d kills in %d executions; process start to next cloud call: median %s, longest %s",
+		wanted, len(executions), recoveries[len(recoveries)/2], recoveries[len(recoveries)-1])
+	for _, id := range executions {
+		if names := d.created(id); len(names) != c.deployments {
+			t.Errorf("execution %s made server groups %v, want %d", id, names, c.deployments)
+		}
+	}
+	floors, ceilings := map[string]int{}, map[string]int{}
+	for _, s := range c.sites {
+		maps.Copy(floors, d.bounds(s, 3))
+		maps.Copy(ceilings, d.bounds(s, 4))
+	}
+	if violations := d.auditBounds(floors, ceilings); len(violations) > 0 {
 		t.Errorf("the auditor finds: %+v", violations)
 	}
 }
@@ -184,53 +241,56 @@ func (d *daemon) created(execution string) []string {
 // answered: the execution is over within 5 s, and once the cloud answers again,
 // traffic and capacity are as before.
 func TestCancelWhileTheCloudHangs(t *testing.T) {
-	t.Parallel()
-	d := simulated(t)
-	var before map[string]groupView
-	d.untilGroups(time.Minute, "the seeded server group", func(g map[string]groupView) bool { before = g; return len(g) == 1 })
-	id := d.trigger("rolling-aws", map[string]any{"image": "storefront-1.1"})
-	d.untilGroups(2*time.Minute, "the new server group", func(g map[string]groupView) bool { return g["storefront-prod-v001"].Counts["up"] > 0 })
+	onEach(t, func(t *testing.T, s site) {
+		d := simulated(t)
+		var before map[string]groupView
+		d.untilGroups(s, time.Minute, "the seeded server group", func(g map[string]groupView) bool { before = g; return len(g) == 1 })
+		d.savePipeline(s, "paused", 3, map[string]any{"strategy": "rolling", "maxSurge": 1, "pauseBetweenBatches": 10})
+		id := d.trigger("paused", map[string]any{"image": s.good})
+		d.untilGroups(s, 2*time.Minute, "the new server group", func(g map[string]groupView) bool { return g[s.next()].Counts["up"] > 0 })
 
-	for _, service := range []string{"autoscaling", "ec2", "elasticloadbalancing"} {
-		if status, raw := d.call(http.MethodPost, d.sim.Control+"/faults", map[string]any{"match": map[string]any{"service": service}, "effect": map[string]any{"kind": "hang"}}, nil); status/100 != 2 {
-			t.Fatalf("inject fault: %d %s", status, raw)
+		for _, service := range s.services {
+			if status, raw := d.call(http.MethodPost, d.sim.Control+"/faults", map[string]any{"match": map[string]any{"service": service}, "effect": map[string]any{"kind": "hang"}}, nil); status/100 != 2 {
+				t.Fatalf("inject fault: %d %s", status, raw)
+			}
 		}
-	}
-	asked := time.Now()
-	if status, raw := d.call(http.MethodPut, d.url+"/pipelines/"+id+"/cancel?reason=test", nil, nil); status != http.StatusOK {
-		t.Fatalf("cancel: %d %s", status, raw)
-	}
-	var e execution
-	d.until(30*time.Second, "the execution to end", func() bool { e = d.execution(id); return e.Status != "RUNNING" })
-	took := time.Since(asked)
-	t.Logf("canceled after %s", took)
-	if e.Status != "CANCELED" || took > 5*time.Second {
-		t.Errorf("execution is %s after %s", e.Status, took)
-	}
-	d.call(http.MethodDelete, d.sim.Control+"/faults", nil, nil)
-	d.untilGroups(3*time.Minute, "the cluster to be as before", func(g map[string]groupView) bool { return cmp.Equal(before, g) })
-	d.tellEnds(id)
-	if violations := d.audit(3, 7); len(violations) > 0 {
-		t.Errorf("the auditor finds: %+v", violations)
-	}
+		asked := time.Now()
+		if status, raw := d.call(http.MethodPut, d.url+"/pipelines/"+id+"/cancel?reason=test", nil, nil); status != http.StatusOK {
+			t.Fatalf("cancel: %d %s", status, raw)
+		}
+		var e execution
+		d.until(30*time.Second, "the execution to end", func() bool { e = d.execution(id); return e.Status != "RUNNING" })
+		took := time.Since(asked)
+		t.Logf("canceled after %s", took)
+		if e.Status != "CANCELED" || took > 5*time.Second {
+			t.Errorf("execution is %s after %s", e.Status, took)
+		}
+		d.call(http.MethodDelete, d.sim.Control+"/faults", nil, nil)
+		d.untilGroups(s, 3*time.Minute, "the cluster to be as before", func(g map[string]groupView) bool { return cmp.Equal(before, g) })
+		d.tellEnds(id)
+		if violations := d.audit(s, 3, 7); len(violations) > 0 {
+			t.Errorf("the auditor finds: %+v", violations)
+		}
+	})
 }
 
 // TestPauseAndResume: a paused deploy makes no write until it is resumed.
 func TestPauseAndResume(t *testing.T) {
-	t.Parallel()
-	d := simulated(t)
-	id := d.trigger("rolling-aws", map[string]any{"image": "storefront-1.1"})
-	d.untilGroups(2*time.Minute, "the new server group", func(g map[string]groupView) bool { _, ok := g["storefront-prod-v001"]; return ok })
-	if status, raw := d.call(http.MethodPut, d.url+"/pipelines/"+id+"/pause", nil, nil); status != http.StatusOK {
-		t.Fatalf("pause: %d %s", status, raw)
-	}
-	d.until(10*time.Second, "the execution to be paused", func() bool { return d.execution(id).Status == "PAUSED" })
-	if status, raw := d.call(http.MethodPut, d.url+"/pipelines/"+id+"/resume", nil, nil); status != http.StatusOK {
-		t.Fatalf("resume: %d %s", status, raw)
-	}
-	if e := d.await(id, 5*time.Minute); e.Status != "SUCCEEDED" {
-		t.Errorf("execution ended %s: %s", e.Status, stageContext(e))
-	}
+	onEach(t, func(t *testing.T, s site) {
+		d := simulated(t)
+		id := d.trigger(s.pipeline, map[string]any{"image": s.good})
+		d.untilGroups(s, 2*time.Minute, "the new server group", func(g map[string]groupView) bool { _, ok := g[s.next()]; return ok })
+		if status, raw := d.call(http.MethodPut, d.url+"/pipelines/"+id+"/pause", nil, nil); status != http.StatusOK {
+			t.Fatalf("pause: %d %s", status, raw)
+		}
+		d.until(10*time.Second, "the execution to be paused", func() bool { return d.execution(id).Status == "PAUSED" })
+		if status, raw := d.call(http.MethodPut, d.url+"/pipelines/"+id+"/resume", nil, nil); status != http.StatusOK {
+			t.Fatalf("resume: %d %s", status, raw)
+		}
+		if e := d.await(id, 5*time.Minute); e.Status != "SUCCEEDED" {
+			t.Errorf("execution ended %s: %s", e.Status, stageContext(e))
+		}
+	})
 }
 
 // TestBadStarts: a process that cannot work says why and ends with the status

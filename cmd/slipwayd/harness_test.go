@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/slipway-cd/slipway/internal/loadgen"
 	"github.com/slipway-cd/slipway/simcloud/simulator"
 )
 
@@ -167,9 +166,9 @@ func (d *daemon) until(limit time.Duration, what string, holds func() bool) {
 
 // untilGroups waits for a condition on the server groups. It looks once a
 // second: each look reads the cloud, whose request limits are as tight as real ones.
-func (d *daemon) untilGroups(limit time.Duration, what string, holds func(map[string]groupView) bool) {
+func (d *daemon) untilGroups(s site, limit time.Duration, what string, holds func(map[string]groupView) bool) {
 	d.t.Helper()
-	d.untilEvery(time.Second, limit, what, func() bool { return holds(d.groups("us-east-1")) })
+	d.untilEvery(time.Second, limit, what, func() bool { return holds(d.groups(s)) })
 }
 
 func (d *daemon) untilEvery(interval, limit time.Duration, what string, holds func() bool) {
@@ -295,43 +294,11 @@ func (d *daemon) tellEnds(id string) {
 	}
 }
 
-// load sends requests through the load balancer of a region.
-func (d *daemon) load(region string, rate int) *loadgen.Load {
-	d.t.Helper()
-	for _, lb := range d.sim.LoadBalancers {
-		if lb.Region == region {
-			load, err := loadgen.Start(d.t.Context(), loadgen.Config{URL: lb.URL, Rate: rate})
-			if err != nil {
-				d.t.Fatal(err)
-			}
-			return load
-		}
-	}
-	d.t.Fatalf("no load balancer in %s", region)
-	return nil
-}
-
 // violation is one finding of the simulator's auditor.
 type violation struct {
 	Invariant string `json:"invariant"`
 	Seq       int64  `json:"seq"`
 	Message   string `json:"message"`
-}
-
-// audit asks the simulator's auditor to judge its log with the given bounds of
-// the cluster storefront-prod.
-func (d *daemon) audit(floor, ceiling int) []violation {
-	d.t.Helper()
-	config := map[string]any{"final": true,
-		"floors":   map[string]int{"aws-sim/us-east-1/storefront-prod": floor},
-		"ceilings": map[string]int{"aws-sim/us-east-1/storefront-prod": ceiling}}
-	var verdict struct {
-		Violations []violation `json:"violations"`
-	}
-	if status, raw := d.call(http.MethodPost, d.sim.Control+"/audit", config, &verdict); status != http.StatusOK {
-		d.t.Fatalf("audit: %d %s", status, raw)
-	}
-	return verdict.Violations
 }
 
 // simulatorEvent is what the tests read of the simulator's log.
@@ -367,14 +334,15 @@ func (d *daemon) events(after int64) []simulatorEvent {
 // groupView is a server group as the API shows it.
 type groupView struct {
 	Name     string         `json:"name"`
+	Account  string         `json:"account"`
 	Region   string         `json:"region"`
 	Capacity map[string]int `json:"capacity"`
 	Disabled bool           `json:"isDisabled"`
 	Counts   map[string]int `json:"instanceCounts"`
 }
 
-// groups returns the server groups of a region, by name.
-func (d *daemon) groups(region string) map[string]groupView {
+// groups returns the server groups of a site's cluster, by name.
+func (d *daemon) groups(s site) map[string]groupView {
 	d.t.Helper()
 	status, raw := d.call(http.MethodGet, d.url+"/applications/storefront/serverGroups", nil, nil)
 	if status == http.StatusTooManyRequests {
@@ -386,28 +354,9 @@ func (d *daemon) groups(region string) map[string]groupView {
 	}
 	out := map[string]groupView{}
 	for _, g := range list {
-		if g.Region == region {
+		if g.Region == s.region && g.Account == s.account && strings.HasPrefix(g.Name, s.cluster+"-v") {
 			out[g.Name] = g
 		}
 	}
 	return out
-}
-
-// savePipeline saves a rolling pipeline of the given size for us-east-1.
-func (d *daemon) savePipeline(name string, size int, strategy map[string]any) {
-	d.t.Helper()
-	cluster := map[string]any{"account": "aws-sim", "application": "storefront", "cloudProvider": "aws", "stack": "prod",
-		"capacity":          map[string]int{"min": size, "max": size, "desired": size},
-		"availabilityZones": map[string][]string{"us-east-1": {"us-east-1a", "us-east-1b"}},
-		"loadBalancers":     []string{"storefront"}, "securityGroups": []string{"storefront"},
-		"instanceType": "m6i.large", "amiName": "${parameters.image}"}
-	for k, v := range strategy {
-		cluster[k] = v
-	}
-	document := map[string]any{"application": "storefront", "name": name,
-		"parameterConfig": []map[string]any{{"name": "image", "required": true}},
-		"stages":          []map[string]any{{"refId": "1", "type": "deploy", "name": "Deploy", "clusters": []any{cluster}}}}
-	if status, raw := d.call(http.MethodPost, d.url+"/pipelines", document, nil); status != http.StatusOK {
-		d.t.Fatalf("save pipeline: %d %s", status, raw)
-	}
 }

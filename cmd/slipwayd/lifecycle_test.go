@@ -18,9 +18,10 @@ import (
 // deploy is open, which the next start carries on.
 func TestOrderlyEnd(t *testing.T) {
 	d := simulated(t, "SLIPWAY_SIMULATOR_INSTANCES=1")
-	d.savePipeline("slow", 1, map[string]any{"strategy": "rolling", "maxSurge": 1})
-	id := d.trigger("slow", map[string]any{"image": "storefront-1.1"})
-	d.until(time.Minute, "the new server group", func() bool { return len(d.groups("us-east-1")) == 2 })
+	s := asgSite()
+	d.savePipeline(s, "slow", 1, map[string]any{"strategy": "rolling", "maxSurge": 1})
+	id := d.trigger("slow", map[string]any{"image": s.good})
+	d.until(time.Minute, "the new server group", func() bool { return len(d.groups(s)) == 2 })
 	clouds := d.sim.PID
 	d.interrupt()
 	d.start()

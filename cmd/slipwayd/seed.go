@@ -23,7 +23,7 @@ func seed(ctx context.Context, records *store.Store) error {
 	if _, err := records.Application(ctx, app); delivery.KindOf(err) == delivery.NotFound {
 		now := time.Now()
 		if err := records.SaveApplication(ctx, delivery.Application{Name: app, CreatedAt: now, UpdatedAt: now, LastModifiedBy: delivery.System.Name,
-			Attributes: json.RawMessage(`{"name":"storefront","email":"storefront@example.com","cloudProviders":"aws","description":"The demo application"}`)}); err != nil {
+			Attributes: json.RawMessage(`{"name":"storefront","email":"storefront@example.com","cloudProviders":"aws,gce,cloudrun","description":"The demo application"}`)}); err != nil {
 			return fmt.Errorf("seed application %s: %w", app, err)
 		}
 	} else if err != nil {

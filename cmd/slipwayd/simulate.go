@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -91,14 +92,14 @@ func startSimulator(ctx context.Context, data string, logger *slog.Logger) (*sim
 
 func simulatorLog(data string) string { return filepath.Join(data, "simulator.log") }
 
-// joinSimulator connects to the simulator and adds its account to the settings.
+// joinSimulator connects to the simulator and adds its accounts to the settings.
 func joinSimulator(ctx context.Context, s *settings, logger *slog.Logger, open *closers) (*simulation, error) {
 	demo, err := startSimulator(ctx, s.Data, logger)
 	if err != nil {
 		return nil, err
 	}
 	background(open, demo.beat)
-	s.Accounts = append(s.Accounts, demo.account())
+	s.Accounts = append(s.Accounts, demo.accounts()...)
 	s.Poll = min(s.Poll, simulatedPoll)
 	return demo, nil
 }
@@ -106,18 +107,25 @@ func joinSimulator(ctx context.Context, s *settings, logger *slog.Logger, open *
 // simulatedPoll suits clouds that do everything within seconds.
 const simulatedPoll = time.Second
 
-// account is the simulated account. The numbers fit the simulator's defaults:
+// accounts are the simulated accounts. The numbers fit the simulator's defaults:
 // a weight reaches every proxy within 2 s.
-func (s *simulation) account() providers.AccountConfig {
-	return providers.AccountConfig{Name: "aws-sim", Provider: "aws", AccountID: "123456789012", Environment: "demo",
-		Regions: []string{"us-east-1", "us-west-2"}, Endpoint: s.file.AWS,
+func (s *simulation) accounts() []providers.AccountConfig {
+	return []providers.AccountConfig{{
+		Name: simulator.Account, Provider: "aws", AccountID: simulator.AccountID, Environment: "demo",
+		Regions: simulator.Regions(), Endpoint: s.file.AWS,
 		AccessKeyID: simulator.AccessKey, SecretAccessKey: "simulated",
-		Settle: 3 * time.Second, DeregistrationDelay: 3 * time.Second, Drain: 3 * time.Second}
+		Settle: 3 * time.Second, DeregistrationDelay: 3 * time.Second, Drain: 3 * time.Second,
+	}, {
+		Name: simulator.GoogleAccount, Provider: "gce", Project: simulator.Project, Environment: "demo",
+		Regions: slices.Sorted(maps.Keys(simulator.GoogleRegions())), Endpoint: s.file.GCP.REST, AccessToken: simulator.GoogleToken,
+		Settle: 3 * time.Second, DrainingTimeout: 3 * time.Second, Drain: 3 * time.Second,
+	}}
 }
 
-func (s *simulation) loadBalancer(region string) string {
+// loadBalancer is the URL of the demo's first load balancer.
+func (s *simulation) loadBalancer() string {
 	for _, lb := range s.file.LoadBalancers {
-		if lb.Region == region {
+		if lb.Region == simulator.Regions()[0] {
 			return lb.URL
 		}
 	}

@@ -146,7 +146,8 @@ func readManifest(o object) manifest {
 	return m
 }
 
-// readContainerImage returns the image of the first container that has one.
+// readContainerImage returns the image of the container that takes requests: the
+// one with ports, else the first.
 func readContainerImage(template object) string {
 	inner, ok := template.child("spec")
 	if !ok {
@@ -154,11 +155,14 @@ func readContainerImage(template object) string {
 		return ""
 	}
 	image, known := "", !inner.dynamic("containers")
-	for _, container := range inner.objects("containers") {
-		image = cmp.Or(image, container.text("image"))
+	containers := inner.objects("containers")
+	for i, container := range containers {
+		if i == 0 || len(container.list("ports")) > 0 {
+			image = container.text("image")
+		}
 		known = known && !container.dynamic("image")
 	}
-	if image == "" && known && len(inner.list("containers")) == len(inner.objects("containers")) {
+	if image == "" && known && len(inner.list("containers")) == len(containers) {
 		inner.refuse("containers", "name no image to deploy")
 	}
 	return image

@@ -133,6 +133,19 @@ func TestParseDeployManifestFindings(t *testing.T) {
 	}
 }
 
+// TestManifestWithASidecar: the image is that of the container that takes requests.
+func TestManifestWithASidecar(t *testing.T) {
+	containers := `[{"image":"host/p/r/proxy:2"},{"image":"host/p/r/storefront:1.1","ports":[{"containerPort":8080}]}]`
+	document := manifestStage(``, strings.Replace(goodManifest, `[{"image":"host/p/r/storefront:1.1"}]`, containers, 1))
+	got, err := ParseDeploy(DeployManifestType, json.RawMessage(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if image := got.Clusters[0].Spec.Image; image != "host/p/r/storefront:1.1" {
+		t.Errorf("image %s", image)
+	}
+}
+
 // TestManifestWithExpressions: what only a run can know is not refused at save time.
 func TestManifestWithExpressions(t *testing.T) {
 	for _, manifests := range []string{`"${outputs.manifests}"`, `["${outputs.manifest}"]`,

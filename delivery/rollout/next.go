@@ -366,11 +366,22 @@ func (s State) tooManyProblems(g *delivery.ServerGroup, now time.Time) *delivery
 			last = p
 		}
 	}
-	if count < max(minProblems, Percentage(10).Up(s.Input.Spec.Capacity.Desired)) {
+	limit := max(minProblems, Percentage(10).Up(s.Input.Spec.Capacity.Desired))
+	if !s.Input.Capabilities.Resize {
+		limit = 1 // what is wrong with a group without a size is wrong with all of it
+	}
+	if count < limit {
 		return nil
 	}
 	return &delivery.Failure{Kind: "unhealthy", Step: s.stepName(),
-		Message: fmt.Sprintf("%d instances of %s failed, the last one: %s", count, g.Name, last.Message)}
+		Message: s.failedInstances(count, g.Name) + last.Message}
+}
+
+func (s State) failedInstances(count int, group string) string {
+	if !s.Input.Capabilities.Resize {
+		return group + " failed: "
+	}
+	return fmt.Sprintf("%d instances of %s failed, the last one: ", count, group)
 }
 
 func problemIDs(g *delivery.ServerGroup) []string {

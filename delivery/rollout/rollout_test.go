@@ -287,6 +287,22 @@ func percentOf(weights []delivery.Weight, group string) int {
 	return (&delivery.Routing{Weights: weights}).Percent(group)
 }
 
+// TestOneProblemFailsAGroupWithoutSize: its one instance stands for all of it.
+func TestOneProblemFailsAGroupWithoutSize(t *testing.T) {
+	config := calm()
+	config.Unsized, config.BadImages = true, []string{"crash"}
+	d := newDrive(rollout.Input{Spec: delivery.GroupSpec{Image: "crash", LoadBalancer: "lb", Capacity: delivery.Pinned(3)},
+		Strategy: strategy(t, `{"strategy":"rolling","healthTimeoutSec":900}`)}, config, v000(3))
+	began := d.now
+	got := d.run(t)
+	if got.Status != delivery.DeploymentRolledBack || got.Failure.Kind != "unhealthy" {
+		t.Errorf("outcome %+v %v", got, got.Failure)
+	}
+	if took := d.now.Sub(began) - time.Hour; took > 5*time.Minute { // run adds an hour at the end
+		t.Errorf("found out after %s", took)
+	}
+}
+
 // TestScaleDownNeedsSize: what a target cannot do is refused before anything is written.
 func TestScaleDownNeedsSize(t *testing.T) {
 	config := calm()

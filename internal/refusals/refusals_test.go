@@ -8,10 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// cluster returns the cluster object of a deploy stage. changes are pairs of a
-// field and its JSON; the JSON "" leaves the field out.
+// cluster returns the cluster object of a deploy stage to AWS.
 func cluster(changes ...string) string {
-	fields := map[string]json.RawMessage{
+	return changed(map[string]json.RawMessage{
 		"account": json.RawMessage(`"aws-sim"`), "application": json.RawMessage(`"storefront"`),
 		"cloudProvider": json.RawMessage(`"aws"`), "stack": json.RawMessage(`"prod"`),
 		"strategy": json.RawMessage(`"rolling"`), "maxSurge": json.RawMessage(`1`),
@@ -19,7 +18,12 @@ func cluster(changes ...string) string {
 		"availabilityZones": json.RawMessage(`{"us-east-1":["us-east-1a","us-east-1b"]}`),
 		"loadBalancers":     json.RawMessage(`["storefront"]`), "securityGroups": json.RawMessage(`["storefront"]`),
 		"instanceType": json.RawMessage(`"m6i.large"`), "amiName": json.RawMessage(`"storefront-1.1"`),
-	}
+	}, changes...)
+}
+
+// changed returns an object with changes: pairs of a field and its JSON; the JSON
+// "" leaves the field out.
+func changed(fields map[string]json.RawMessage, changes ...string) string {
 	for i := 0; i+1 < len(changes); i += 2 {
 		if changes[i+1] == "" {
 			delete(fields, changes[i])
@@ -83,6 +87,12 @@ func TestBadPipelinesAreNotSaved(t *testing.T) {
 		{"a surge in words", one("maxSurge", `"some"`), "/stages/0/clusters/0/maxSurge"},
 		{"nothing may move", one("maxSurge", `0`, "maxUnavailable", `0`), "/stages/0/clusters/0/maxSurge"},
 		{"a pause in words", one("pauseBetweenBatches", `"long"`), "/stages/0/clusters/0/pauseBetweenBatches"},
+		{"no image for Compute Engine", document("p", stage("1", "[]", instanceGroup("image", ""))), "/stages/0/clusters/0/image"},
+		{"no size of an instance group", document("p", stage("1", "[]", instanceGroup("capacity", ""))), "/stages/0/clusters/0/capacity"},
+		{"a targetSize in words", document("p", stage("1", "[]", instanceGroup("capacity", "", "targetSize", `"three"`))), "/stages/0/clusters/0/targetSize"},
+		{"no image for Cloud Run", document("p", stage("1", "[]", service("image", ""))), "/stages/0/clusters/0/image"},
+		{"a manifest of another kind", document("p", stage("1", "[]", service("image", "", "manifest", `{"kind":"Job"}`))), "/stages/0/clusters/0/manifest/kind"},
+		{"a manifest stage without manifests", document("p", `{"refId":"1","type":"deployCloudrunManifest","account":"gcp-sim","region":"us-central1"}`), "/stages/0/manifests"},
 		{"an expression that does not end", one("amiName", `"${parameters.image"`), "/stages/0/clusters/0/amiName"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -98,14 +108,20 @@ func TestBadPipelinesAreNotSaved(t *testing.T) {
 	}
 }
 
+// badStart is a cluster object that can be saved, and a trigger; one of them is wrong.
+type badStart struct{ name, cluster, body, pointer string }
+
+const (
+	nothing = `{}`
+	at      = "/stages/0/clusters/0"
+)
+
 // TestBadStartsAreRefused: what only the configuration and the cloud can tell is
 // refused when the pipeline is started, before the execution is recorded.
 func TestBadStartsAreRefused(t *testing.T) {
 	w := newWorld(t)
 	w.application(t)
-	const nothing = `{}`
-	const at = "/stages/0/clusters/0"
-	for i, test := range []struct{ name, cluster, body, pointer string }{
+	for i, test := range append(badGoogleStarts(), []badStart{
 		{"an unknown account", cluster("account", `"aws-prod"`), nothing, at + "/account"},
 		{"another provider", cluster("cloudProvider", `"gce"`), nothing, at + "/cloudProvider"},
 		{"an unknown region", cluster("availabilityZones", `{"eu-north-1":["eu-north-1a"]}`), nothing, at + "/availabilityZones/eu-north-1"},
@@ -127,7 +143,7 @@ func TestBadStartsAreRefused(t *testing.T) {
 		{"parameters of the wrong type", cluster(), `{"parameters":["storefront-1.1"]}`, "/parameters"},
 		{"a trigger of the wrong type", cluster(), `{"type":7}`, "/type"},
 		{"a list for a trigger", cluster(), `[]`, ""},
-	} {
+	}...) {
 		t.Run(test.name, func(t *testing.T) {
 			name := fmt.Sprintf("start-%d", i)
 			if status, p := w.post(t, "/pipelines", document(name, stage("1", "[]", test.cluster))); status != 200 {

@@ -39,6 +39,9 @@ func newWorld(t *testing.T) *world {
 	registry, err := providers.Open(t.Context(), []providers.AccountConfig{{
 		Name: simulator.Account, Provider: "aws", AccountID: simulator.AccountID, Regions: simulator.Regions(),
 		Endpoint: sim.Endpoints().AWS, AccessKeyID: simulator.AccessKey, SecretAccessKey: "simulated", CallsPerSecond: 500, Burst: 500,
+	}, {
+		Name: simulator.GoogleAccount, Provider: "gce", Project: simulator.Project, Regions: []string{"us-central1"},
+		Endpoint: sim.Endpoints().GCP.REST, AccessToken: simulator.GoogleToken, CallsPerSecond: 500, Burst: 500,
 	}})
 	if err != nil {
 		t.Fatal(err)

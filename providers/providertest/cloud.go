@@ -21,8 +21,8 @@ type Cloud interface {
 	Spec(image string, size int, behindLoadBalancer bool) delivery.GroupSpec
 	// Images returns the name of an image that becomes healthy and of one that never does.
 	Images() (good, sick string)
-	// Writes counts the calls that changed something so far, without those whose
-	// answer got lost: the SDK repeats them by itself.
+	// Writes counts the calls that changed something so far. Where the SDK repeats a
+	// write whose answer got lost by itself, the lost one does not count.
 	Writes() int
 	// LoseAnswer makes the nth write from now take effect and its answer get lost.
 	LoseAnswer(nth int)

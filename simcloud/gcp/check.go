@@ -18,16 +18,37 @@ func (r *request) check() *apiError {
 	for i := range fields.Len() {
 		field := fields.Get(i)
 		if required(field) && !message.Has(field) && !r.given[string(field.Name())] {
-			return r.missing(field.JSONName())
+			return r.missing(pathTo(field))
 		}
-		// An update names the part of the resource that it changes: the rest may be left out.
-		if field.Message() != nil && !field.IsList() && !field.IsMap() && message.Has(field) {
-			if refusal := r.checkInside(message.Get(field).Message(), field.JSONName(), !r.partial()); refusal != nil {
-				return refusal
-			}
+		if !message.Has(field) {
+			continue
+		}
+		if refusal := r.checkTop(message, field); refusal != nil {
+			return refusal
 		}
 	}
 	return r.checkRequestID()
+}
+
+// maxResults is the largest page that may be asked for: "Acceptable values are 0 to 500, inclusive" (discovery document).
+const maxResults = 500
+
+func (r *request) checkTop(message protoreflect.Message, field protoreflect.FieldDescriptor) *apiError {
+	if field.Message() != nil && !field.IsList() && !field.IsMap() {
+		return r.checkInside(message.Get(field).Message(), pathTo(field), true)
+	}
+	if r.method.service == serviceCompute && field.Name() == "max_results" && message.Get(field).Uint() > maxResults {
+		return invalidValue("maxResults", message.Get(field).String(), "Values must be within the range: [0, 500]")
+	}
+	return r.checkField(message, field, field.JSONName())
+}
+
+// pathTo is what refusals call a field of the input. Compute calls the body "resource", whatever the message's field is.
+func pathTo(field protoreflect.FieldDescriptor) string {
+	if strings.HasSuffix(string(field.Name()), "_resource") {
+		return "resource"
+	}
+	return field.JSONName()
 }
 
 // partial tells whether the body is a part of a resource.
@@ -36,15 +57,16 @@ func (r *request) partial() bool {
 	return strings.HasPrefix(string(name), "Patch") || strings.HasPrefix(string(name), "Update")
 }
 
-// checkInside checks a message of the body; top tells whether the message's own required fields must be there.
+// checkInside checks a message of the body; top is true for the body itself. What only the API fills in has no enum and
+// nothing required: a client may send back what it read.
 func (r *request) checkInside(message protoreflect.Message, at string, top bool) *apiError {
 	fields := message.Descriptor().Fields()
 	for i := range fields.Len() {
 		field := fields.Get(i)
 		path := at + "." + field.JSONName()
 		if !message.Has(field) {
-			// Names are filled in from the path.
-			if top && required(field) && field.Name() != "name" {
+			// An update names the part of the resource that it changes: the rest may be left out.
+			if required(field) && !(top && r.partial()) {
 				return r.missing(path)
 			}
 			continue
@@ -60,7 +82,7 @@ func (r *request) checkField(message protoreflect.Message, field protoreflect.Fi
 	value := message.Get(field)
 	switch {
 	case field.IsMap():
-		return nil
+		return r.checkMap(field, value.Map(), path)
 	case field.IsList():
 		for i := range value.List().Len() {
 			if refusal := r.checkValue(field, value.List().Get(i), path); refusal != nil {
@@ -73,9 +95,20 @@ func (r *request) checkField(message protoreflect.Message, field protoreflect.Fi
 	}
 }
 
+func (r *request) checkMap(field protoreflect.FieldDescriptor, values protoreflect.Map, path string) *apiError {
+	var refusal *apiError
+	if field.MapValue().Message() != nil {
+		values.Range(func(key protoreflect.MapKey, value protoreflect.Value) bool {
+			refusal = r.checkInside(value.Message(), path+"."+key.String(), false)
+			return refusal == nil
+		})
+	}
+	return refusal
+}
+
 func (r *request) checkValue(field protoreflect.FieldDescriptor, value protoreflect.Value, path string) *apiError {
 	if field.Message() != nil {
-		return r.checkInside(value.Message(), path, true)
+		return r.checkInside(value.Message(), path, false)
 	}
 	allowed := enumOf(field)
 	if field.Kind() == protoreflect.StringKind && len(allowed) > 0 && !slices.Contains(allowed, value.String()) {
@@ -85,13 +118,17 @@ func (r *request) checkValue(field protoreflect.FieldDescriptor, value protorefl
 }
 
 func required(field protoreflect.FieldDescriptor) bool {
+	return behaves(field, annotations.FieldBehavior_REQUIRED)
+}
+
+func behaves(field protoreflect.FieldDescriptor, behavior annotations.FieldBehavior) bool {
 	behaviors, _ := proto.GetExtension(field.Options(), annotations.E_FieldBehavior).([]annotations.FieldBehavior)
-	return slices.Contains(behaviors, annotations.FieldBehavior_REQUIRED)
+	return slices.Contains(behaviors, behavior)
 }
 
 func (r *request) missing(path string) *apiError {
 	if r.method.service == serviceCompute {
-		return &apiError{status: 400, reason: "required", message: "Required field '" + strings.TrimPrefix(path, "resource.") + "' not specified"}
+		return &apiError{status: 400, reason: "required", message: "Required field '" + path + "' not specified"}
 	}
 	return &apiError{status: 400, grpc: "INVALID_ARGUMENT", message: path + ": Required field is missing."}
 }

@@ -22,12 +22,18 @@ type Options struct {
 	// Limits are the requests that a project may make in a minute of the clock, by bucket; see DefaultLimits for what is
 	// not named.
 	Limits map[string]int
+	// Quotas are how many resources of a kind a project may have, by the metric's name, such as "INSTANCES" or
+	// "BACKEND_SERVICES"; without limit when not named.
+	Quotas map[string]int
 	// TickInterval is the simulated time between two looks of the groups at their instances; 1 s when 0.
 	TickInterval time.Duration
 	// OperationTime bounds how long the short operations take, in simulated time: between a third of it and all; 3 s when 0.
 	OperationTime time.Duration
 	// Latency is the real time that passes between a request and its answer at the least; 2 ms when 0, none when negative.
 	Latency time.Duration
+	// MetricDelay is the simulated time that passes from the end of a minute until its metrics of the services can be
+	// read; for each metric what its description says when 0, none when negative.
+	MetricDelay time.Duration
 	// Logger receives what goes wrong inside the simulator itself; slog.Default() when nil.
 	Logger *slog.Logger
 }
@@ -69,6 +75,8 @@ type project struct {
 	written, refreshed time.Time
 	pending            []*pending
 	limits             map[string]*window
+	sizes              []sizes                  // of the latest minutes, oldest first
+	custom             map[string]*customMetric // by type
 	compute            *computePlane
 	run                *runPlane
 }
@@ -91,7 +99,7 @@ func New(world *simcloud.World, options Options) *Cloud {
 		options.Logger = slog.Default()
 	}
 	c := &Cloud{
-		world: world, options: options, router: newRouter(), started: world.Clock.Now(),
+		world: world, options: options, router: sharedRouter(), started: world.Clock.Now(),
 		projects: map[string]*project{}, tokens: map[string]principal{}, serviceAccounts: map[string]*project{},
 	}
 	c.handlers = newHandlers()
@@ -126,6 +134,7 @@ func (p *project) reconcile(now time.Time) {
 	p.finishOperations(now)
 	p.compute.reconcile(now)
 	p.run.reconcile(now)
+	p.recordSizes(now)
 	if now.Sub(p.refreshed) >= refreshEvery {
 		p.recent, p.refreshed = p.data.copy(), now
 	}
@@ -179,7 +188,7 @@ func (c *Cloud) SeedProject(seed SeedProject) {
 	if p == nil {
 		p = &project{
 			cloud: c, id: seed.Project, account: seed.Account, regions: map[string][]string{},
-			data: newData(), before: newData(), recent: newData(), limits: map[string]*window{},
+			data: newData(), before: newData(), limits: map[string]*window{}, custom: map[string]*customMetric{},
 		}
 		p.compute, p.run = newComputePlane(p), newRunPlane(p)
 		c.projects[p.id] = p
@@ -193,6 +202,7 @@ func (c *Cloud) SeedProject(seed SeedProject) {
 		p.regions[region] = zones
 		p.compute.seedRegion(region)
 	}
+	p.recent = p.data.copy()
 	if seed.Token != "" {
 		c.tokens[seed.Token] = principal{project: p, email: "user@" + p.id + ".iam.gserviceaccount.com"}
 	}

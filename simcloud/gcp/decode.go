@@ -1,20 +1,23 @@
 package gcp
 
 import (
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/emptypb"
 )
 
-// bodyLimit bounds the bodies that are read; Compute's largest resources are far below.
+// bodyLimit bounds the bodies that are read: assumption, Compute's largest resources are far below.
 const bodyLimit = 4 << 20
 
 // request is a decoded call of a method.
@@ -44,25 +47,26 @@ func (r *route) decode(req *http.Request, variables []string) (*request, *apiErr
 		}
 		out.given[strings.Split(field, ".")[0]] = true
 	}
-	return out, out.decodeQuery(req.URL.Query(), r.body)
+	return out, out.decodeQuery(req.URL.RawQuery, r)
 }
 
 func (r *route) decodeBody(req *http.Request, message protoreflect.Message, given map[string]bool) *apiError {
-	data, err := io.ReadAll(io.LimitReader(req.Body, bodyLimit))
+	data, err := io.ReadAll(io.LimitReader(req.Body, bodyLimit+1))
 	if err != nil {
 		return badRequest("The request's body could not be read: %v", err)
 	}
-	if r.body == "" {
-		if len(strings.TrimSpace(string(data))) > 0 && req.Method == http.MethodGet {
-			return badRequest("Invalid JSON payload received. Unexpected body of a GET request.")
-		}
-		return nil
+	if len(data) > bodyLimit {
+		return badRequest("Request payload size exceeds the limit: %d bytes.", bodyLimit)
 	}
 	if len(strings.TrimSpace(string(data))) == 0 {
 		return nil // whether it is required is checked later
 	}
 	target := message
-	if r.body != "*" {
+	switch r.body {
+	case "*":
+	case "":
+		target = (&emptypb.Empty{}).ProtoReflect() // a body without fields, at the most
+	default:
 		field := message.Descriptor().Fields().ByName(protoreflect.Name(r.body))
 		target = message.Mutable(field).Message()
 		given[r.body] = true
@@ -91,21 +95,30 @@ func badJSON(err error) *apiError {
 	return badRequest("Invalid JSON payload received. %s", text)
 }
 
-// system are query parameters that every Google API takes (cloud.google.com/apis/docs/system-parameters).
+// system are the query parameters that every Google API takes: those of the discovery documents, and their other spelling
+// (cloud.google.com/apis/docs/system-parameters). Those beside alt have no effect.
 var system = map[string]bool{
-	"$alt": true, "alt": true, "$fields": true, "fields": true, "$prettyPrint": true, "prettyPrint": true, "key": true, "$.xgafv": true,
-	"quotaUser": true, "userProject": true,
+	"$alt": true, "alt": true, "$fields": true, "fields": true, "$prettyPrint": true, "prettyPrint": true, "$key": true, "key": true,
+	"$.xgafv": true, "quotaUser": true, "$userProject": true, "userProject": true, "userIp": true, "access_token": true,
+	"oauth_token": true, "$callback": true, "callback": true, "uploadType": true, "upload_protocol": true,
 }
 
-func (r *request) decodeQuery(query url.Values, body string) *apiError {
+func (r *request) decodeQuery(raw string, route *route) *apiError {
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return badRequest("Invalid query: %v", err)
+	}
 	for name, values := range query {
 		if system[name] {
 			r.numbers = r.numbers || strings.Contains(strings.Join(values, ";"), "enum-encoding=int")
 			continue
 		}
-		path, err := fieldPath(r.input.ProtoReflect().Descriptor(), name)
-		if err != nil || path[0] == body {
+		path, last := fieldPath(r.input.ProtoReflect().Descriptor(), name)
+		switch {
+		case path == nil || !route.takesQuery(path):
 			return badRequest("Invalid JSON payload received. Unknown name %q: Cannot bind query parameter. Field %q could not be found in request message.", name, name)
+		case len(values) > 1 && !last.IsList():
+			return badRequest("Invalid JSON payload received. Unknown name %q: Proto field is not repeating, cannot start list.", name)
 		}
 		for _, value := range values {
 			if err := setText(r.input.ProtoReflect(), path, value); err != nil {
@@ -117,23 +130,35 @@ func (r *request) decodeQuery(query url.Values, body string) *apiError {
 	return nil
 }
 
-// fieldPath resolves a dotted path of JSON names, or of proto names.
-func fieldPath(message protoreflect.MessageDescriptor, name string) ([]string, error) {
+// takesQuery tells whether a field may stand in the query: one that neither the body nor the path fills (google.api.http).
+func (r *route) takesQuery(path []string) bool {
+	return r.body != "*" && path[0] != r.body && !slices.Contains(r.fields, strings.Join(path, "."))
+}
+
+// fieldPath resolves a dotted path of JSON names, or of proto names, to proto names and the last field; nil when there is
+// no such field, or it has no form of text.
+func fieldPath(message protoreflect.MessageDescriptor, name string) ([]string, protoreflect.FieldDescriptor) {
 	var out []string
+	var field protoreflect.FieldDescriptor
 	for _, part := range strings.Split(name, ".") {
-		if message == nil {
-			return nil, fmt.Errorf("%s has no fields", out[len(out)-1])
+		if field != nil && (field.Message() == nil || field.IsList()) {
+			return nil, nil
 		}
-		field := message.Fields().ByJSONName(part)
-		if field == nil {
+		if field != nil {
+			message = field.Message()
+		}
+		if field = message.Fields().ByJSONName(part); field == nil {
 			field = message.Fields().ByName(protoreflect.Name(part))
 		}
-		if field == nil {
-			return nil, fmt.Errorf("no field %s", part)
+		if field == nil || field.IsMap() {
+			return nil, nil
 		}
-		out, message = append(out, string(field.Name())), field.Message()
+		out = append(out, string(field.Name()))
 	}
-	return out, nil
+	if field.IsList() && field.Message() != nil {
+		return nil, nil
+	}
+	return out, field
 }
 
 // setText sets a field to a value that came as text.
@@ -165,8 +190,16 @@ func scalar(field protoreflect.FieldDescriptor, text string) (protoreflect.Value
 	case protoreflect.StringKind:
 		return protoreflect.ValueOfString(text), nil
 	case protoreflect.BoolKind:
-		b, err := strconv.ParseBool(text)
-		return protoreflect.ValueOfBool(b), err
+		if text != "true" && text != "false" {
+			return protoreflect.Value{}, fmt.Errorf("%q is no boolean", text)
+		}
+		return protoreflect.ValueOfBool(text == "true"), nil
+	case protoreflect.FloatKind:
+		f, err := strconv.ParseFloat(text, 32)
+		return protoreflect.ValueOfFloat32(float32(f)), err
+	case protoreflect.DoubleKind:
+		f, err := strconv.ParseFloat(text, 64)
+		return protoreflect.ValueOfFloat64(f), err
 	case protoreflect.Int32Kind:
 		n, err := strconv.ParseInt(text, 10, 32)
 		return protoreflect.ValueOfInt32(int32(n)), err
@@ -179,6 +212,9 @@ func scalar(field protoreflect.FieldDescriptor, text string) (protoreflect.Value
 	case protoreflect.Uint64Kind:
 		n, err := strconv.ParseUint(text, 10, 64)
 		return protoreflect.ValueOfUint64(n), err
+	case protoreflect.BytesKind:
+		data, err := base64.StdEncoding.DecodeString(text)
+		return protoreflect.ValueOfBytes(data), err
 	case protoreflect.EnumKind:
 		if v := field.Enum().Values().ByName(protoreflect.Name(text)); v != nil {
 			return protoreflect.ValueOfEnum(v.Number()), nil

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+
+	"google.golang.org/genproto/googleapis/rpc/code"
 )
 
 // apiError is an answer that is none: what Google's APIs send in place of a result.
@@ -23,9 +25,9 @@ type apiError struct {
 
 func (e *apiError) Error() string { return e.message }
 
-// code is what events call the error.
-func (e *apiError) code() string {
-	if e.reason != "" {
+// name is what events call the error: Compute's reason, the code of the newer APIs.
+func (e *apiError) name(service string) string {
+	if e.reason != "" && service == serviceCompute {
 		return e.reason
 	}
 	return e.canonical()
@@ -54,9 +56,17 @@ func (e *apiError) canonical() string {
 		return "UNIMPLEMENTED"
 	case http.StatusServiceUnavailable:
 		return "UNAVAILABLE"
+	case http.StatusGatewayTimeout:
+		return "DEADLINE_EXCEEDED"
 	default:
 		return "INTERNAL"
 	}
+}
+
+// isCanonical tells whether a text is the name of a canonical code (google.rpc.Code).
+func isCanonical(text string) bool {
+	_, ok := code.Code_value[text]
+	return ok
 }
 
 func badRequest(format string, args ...any) *apiError {
@@ -87,7 +97,8 @@ func asAPIError(err error) *apiError {
 }
 
 // Bodies of errors: Compute lists errors with reason and domain, newer APIs have a status and typed details
-// (cloud.google.com/apis/design/errors).
+// (cloud.google.com/apis/design/errors). What Compute's front end refuses has all of them (recorded in trailofbits/algo issue
+// 14854).
 type errorBody struct {
 	Error errorValue `json:"error"`
 }
@@ -123,7 +134,8 @@ func writeError(w http.ResponseWriter, service string, e *apiError) error {
 			reason = "backendError"
 		}
 		body.Error.Errors = []errorItem{{e.message, domain, reason}}
-	} else {
+	}
+	if service != serviceCompute || e.errorInfo != "" {
 		body.Error.Status = e.canonical()
 	}
 	if e.errorInfo != "" {

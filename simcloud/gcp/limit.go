@@ -1,6 +1,7 @@
 package gcp
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"time"
@@ -38,11 +39,14 @@ func bucketOf(m *method) string {
 }
 
 // take counts a request and reports whether the project may make it.
-func (p *project) take(m *method, now time.Time) bool {
+func (p *project) take(m *method, region string, now time.Time) bool {
 	name := bucketOf(m)
 	limit, ok := p.cloud.options.Limits[name]
 	if !ok {
 		limit = DefaultLimits()[name]
+	}
+	if m.service == serviceRun {
+		name += ":" + region // each region has its own
 	}
 	w := p.limits[name]
 	if minute := now.Truncate(time.Minute); w == nil || !w.minute.Equal(minute) {
@@ -64,8 +68,8 @@ func tooFast(service, code string) *apiError {
 			code = "rateLimitExceeded"
 		}
 		return &apiError{status: http.StatusForbidden, reason: code, domain: "usageLimits", grpc: "PERMISSION_DENIED",
-			message: "Quota exceeded for quota group 'default' and limit 'Queries per minute' of service 'compute.googleapis.com'."}
+			errorInfo: "RATE_LIMIT_EXCEEDED", message: "Quota exceeded for quota metric 'Queries' and limit 'Queries per minute' of service 'compute.googleapis.com'."}
 	}
-	return &apiError{status: http.StatusTooManyRequests, grpc: "RESOURCE_EXHAUSTED", errorInfo: "RATE_LIMIT_EXCEEDED",
+	return &apiError{status: http.StatusTooManyRequests, grpc: "RESOURCE_EXHAUSTED", errorInfo: cmp.Or(code, "RATE_LIMIT_EXCEEDED"),
 		message: "Quota exceeded for quota metric 'Write requests' and limit 'Write requests per minute' of service '" + service + ".googleapis.com'."}
 }

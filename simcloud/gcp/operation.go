@@ -1,7 +1,10 @@
 package gcp
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -30,12 +33,19 @@ type operationSpec struct {
 	finish func(now time.Time) []*computepb.Errors
 	// user is who began it; empty for the caller.
 	user string
+	// message is its statusMessage; none when empty.
+	message string
+	// prefix begins its name; "operation" when empty.
+	prefix string
 }
 
 // begin begins an operation in the name of the caller.
 func (c *call) begin(spec operationSpec) *computepb.Operation {
 	if spec.user == "" {
 		spec.user = c.principal.email
+	}
+	if c.seeding {
+		spec.takes = time.Nanosecond
 	}
 	op := c.project.begin(spec, c.now)
 	if id := c.request.requestID(); id != "" {
@@ -44,18 +54,34 @@ func (c *call) begin(spec operationSpec) *computepb.Operation {
 	return op
 }
 
+// untilEnded is the time of an operation that something else than the clock ends; see [project.endOperation].
+const untilEnded = 365 * 24 * time.Hour
+
+// endOperation ends an operation that runs.
+func (p *project) endOperation(path string, now time.Time) {
+	for _, due := range p.pending {
+		if due.path == path {
+			due.at = now
+		}
+	}
+	p.finishOperations(now)
+}
+
 // begin begins an operation. Its message is the one that is stored: it changes when the operation ends.
 func (p *project) begin(spec operationSpec, now time.Time) *computepb.Operation {
 	if spec.takes == 0 {
 		spec.takes = p.cloud.world.Between(p.cloud.options.OperationTime/3, p.cloud.options.OperationTime)
 	}
 	id := p.cloud.newID()
-	name := fmt.Sprintf("operation-%d-%x", now.UnixMilli(), id)
+	name := fmt.Sprintf("%s-%d-%x", cmp.Or(spec.prefix, "operation"), now.UnixMilli(), id)
 	path := spec.scope + "/operations/" + name
 	op := &computepb.Operation{
 		Id: proto.Uint64(id), Name: proto.String(name), Kind: proto.String("compute#operation"), OperationType: proto.String(spec.kind),
 		TargetLink: proto.String(selfLink(spec.target)), SelfLink: proto.String(selfLink(path)), User: proto.String(spec.user),
 		Status: computepb.Operation_RUNNING.Enum(), Progress: proto.Int32(0), InsertTime: proto.String(stamp(now)), StartTime: proto.String(stamp(now)),
+	}
+	if spec.message != "" {
+		op.StatusMessage = proto.String(spec.message)
 	}
 	if r := p.data.resources[spec.target]; r != nil {
 		op.TargetId = proto.Uint64(idOf(r.message))
@@ -88,10 +114,24 @@ func (p *project) finishOperations(now time.Time) {
 		op.Status, op.Progress, op.EndTime = computepb.Operation_DONE.Enum(), proto.Int32(100), proto.String(stamp(due.at))
 		if len(failed) > 0 {
 			op.Error = &computepb.Error{Errors: failed}
-			op.HttpErrorStatusCode, op.HttpErrorMessage = proto.Int32(400), proto.String("BAD REQUEST")
+			status := errorStatus(failed[0].GetCode())
+			op.HttpErrorStatusCode, op.HttpErrorMessage = proto.Int32(int32(status)), proto.String(strings.ToUpper(http.StatusText(status)))
 		}
 	}
 	p.forgetOperations(now)
+}
+
+// errorStatus is the HTTP status that an operation tells with its error: that of a quota as in GoogleCloudPlatform/ai-on-gke
+// issue 849, that of a stockout as in scylladb/scylla-cluster-tests issue 12477; of others: assumption.
+func errorStatus(code string) int {
+	switch {
+	case strings.HasPrefix(code, "QUOTA_EXCEEDED"):
+		return http.StatusForbidden
+	case strings.HasPrefix(code, "ZONE_RESOURCE_POOL_EXHAUSTED"):
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusBadRequest
+	}
 }
 
 // operationsKept is how long a finished operation stays listed: assumption, Compute Engine keeps them for 14 days at the
@@ -102,11 +142,14 @@ func (p *project) forgetOperations(now time.Time) {
 	if now.Sub(p.refreshed) < refreshEvery {
 		return // often enough
 	}
+	forgotten := map[string]bool{}
 	for _, r := range all[*computepb.Operation](p.data) {
 		if now.Sub(r.created) > operationsKept && r.message.(*computepb.Operation).GetStatus() == computepb.Operation_DONE {
 			delete(p.data.resources, r.path)
+			forgotten[r.path] = true
 		}
 	}
+	maps.DeleteFunc(p.data.requests, func(_ string, first replay) bool { return forgotten[first.operation] })
 }
 
 // replayed answers a request whose id was used before with its first operation, which has no second effect ("the server

@@ -2,11 +2,14 @@ package gcp
 
 import (
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"cloud.google.com/go/iam/credentials/apiv1/credentialspb"
 	"cloud.google.com/go/longrunning/autogen/longrunningpb"
+	"cloud.google.com/go/monitoring/apiv3/v2/monitoringpb"
 	"cloud.google.com/go/run/apiv2/runpb"
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/proto"
@@ -62,6 +65,9 @@ type router struct {
 	methods map[string]*method // by service and name
 }
 
+// sharedRouter is the router of all clouds: nothing changes it once it is made.
+var sharedRouter = sync.OnceValue(newRouter)
+
 // newRouter reads the descriptors of all APIs that are spoken over REST.
 func newRouter() *router {
 	r := &router{routes: map[routeKey][]*route{}, methods: map[string]*method{}}
@@ -79,7 +85,25 @@ func newRouter() *router {
 		}
 	}
 	r.addRunOperations()
+	r.addMonitoring()
+	for _, candidates := range r.routes {
+		slices.SortStableFunc(candidates, literalsFirst)
+	}
 	return r
+}
+
+// literalsFirst orders routes so that ".../urlMaps/listUsable" is no URL map of that name.
+func literalsFirst(a, b *route) int {
+	return slices.CompareFunc(a.segments, b.segments, func(x, y segment) int {
+		switch {
+		case x.literal != "" && y.literal == "":
+			return -1
+		case x.literal == "" && y.literal != "":
+			return 1
+		default:
+			return 0
+		}
+	})
 }
 
 func (r *router) addService(service string, s protoreflect.ServiceDescriptor) {
@@ -89,7 +113,7 @@ func (r *router) addService(service string, s protoreflect.ServiceDescriptor) {
 		if rule == nil {
 			continue
 		}
-		m := r.addMethod(service, d)
+		m := r.addMethod(service, d, rule)
 		r.addRule(m, rule)
 		for _, more := range rule.AdditionalBindings {
 			r.addRule(m, more)
@@ -102,7 +126,17 @@ func (r *router) addService(service string, s protoreflect.ServiceDescriptor) {
 func (r *router) addRunOperations() {
 	s := longrunningpb.File_google_longrunning_operations_proto.Services().ByName("Operations")
 	for name, rule := range runOperations() {
-		r.addRule(r.addMethod(serviceRun, s.Methods().ByName(protoreflect.Name(name))), rule)
+		r.addRule(r.addMethod(serviceRun, s.Methods().ByName(protoreflect.Name(name)), rule), rule)
+	}
+}
+
+// addMonitoring makes the methods of Monitoring known. They have no routes: its clients speak gRPC.
+func (r *router) addMonitoring() {
+	s := monitoringpb.File_google_monitoring_v3_metric_service_proto.Services().ByName("MetricService")
+	for i := range s.Methods().Len() {
+		d := s.Methods().Get(i)
+		rule, _ := proto.GetExtension(d.Options(), annotations.E_Http).(*annotations.HttpRule)
+		r.addMethod(serviceMonitoring, d, rule)
 	}
 }
 
@@ -116,23 +150,30 @@ func runOperations() map[string]*annotations.HttpRule {
 	}
 }
 
-func (r *router) addMethod(service string, d protoreflect.MethodDescriptor) *method {
+func (r *router) addMethod(service string, d protoreflect.MethodDescriptor, rule *annotations.HttpRule) *method {
 	input, err := protoregistry.GlobalTypes.FindMessageByName(d.Input().FullName())
 	if err != nil {
 		panic(err) // generated packages register their types
 	}
 	m := &method{
-		name: string(d.Parent().Name()) + "." + string(d.Name()), service: service, descriptor: d, input: input, write: writes(d),
+		name: string(d.Parent().Name()) + "." + string(d.Name()), service: service, descriptor: d, input: input, write: writes(d, rule),
 	}
 	r.methods[service+"/"+m.name] = m
 	return m
 }
 
 // writes tells whether a method changes anything. Some methods that only read are POSTs: their bodies would not fit
-// into a URL.
-func writes(d protoreflect.MethodDescriptor) bool {
-	for _, prefix := range []string{"Get", "List", "AggregatedList", "Validate", "TestIamPermissions", "Wait", "Query", "Preview"} {
-		if strings.HasPrefix(string(d.Name()), prefix) {
+// into a URL. Giving out a token changes nothing that anybody could read.
+func writes(d protoreflect.MethodDescriptor, rule *annotations.HttpRule) bool {
+	name := string(d.Name())
+	switch {
+	case rule.GetGet() != "" || strings.HasPrefix(name, "Wait"):
+		return false
+	case d.Output().Name() == "Operation":
+		return true
+	}
+	for _, prefix := range []string{"Get", "List", "Validate", "TestIamPermissions", "Preview", "CalendarMode", "Capacity", "Generate", "Sign"} {
+		if strings.HasPrefix(name, prefix) {
 			return false
 		}
 	}
@@ -212,19 +253,18 @@ func splitTemplate(path string) []string {
 	return append(out, path[start:])
 }
 
-// find returns the route of a request and the values of its variables, nil when no API has it.
+// find returns the route of a request and the values of its variables, nil when no API has it. A custom verb goes before
+// a name with a colon in it.
 func (r *router) find(verb, path string) (*route, []string) {
 	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
-	if found, values := r.match(routeKey{verb, len(parts), ""}, parts); found != nil {
-		return found, values
-	}
 	last := parts[len(parts)-1]
-	colon := strings.LastIndex(last, ":")
-	if colon < 0 {
-		return nil, nil
+	if colon := strings.LastIndex(last, ":"); colon >= 0 {
+		short := append(slices.Clone(parts[:len(parts)-1]), last[:colon])
+		if found, values := r.match(routeKey{verb, len(parts), last[colon+1:]}, short); found != nil {
+			return found, values
+		}
 	}
-	parts[len(parts)-1] = last[:colon]
-	return r.match(routeKey{verb, len(parts), last[colon+1:]}, parts)
+	return r.match(routeKey{verb, len(parts), ""}, parts)
 }
 
 func (r *router) match(key routeKey, parts []string) (*route, []string) {

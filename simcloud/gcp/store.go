@@ -26,6 +26,8 @@ type resource struct {
 	// tags are the ownership tags that events tell.
 	tags  map[string]string
 	extra extra
+	// doomed tells that the operation that makes it is going to fail.
+	doomed bool
 }
 
 // extra is what a kind of resource remembers beside its message.
@@ -100,7 +102,8 @@ func tagsIn(description string) map[string]string {
 	return tags
 }
 
-// page cuts one page out of a list. Tokens are positions; a token that was never given is refused.
+// page cuts one page out of a list. Tokens are positions; one behind the end of a list that has become shorter gives an
+// empty page.
 func page[T any](all []T, token string, asked, limit int) (part []T, next string, refusal *apiError) {
 	size := limit
 	if asked > 0 {
@@ -109,10 +112,10 @@ func page[T any](all []T, token string, asked, limit int) (part []T, next string
 	at := 0
 	if token != "" {
 		n, err := strconv.Atoi(strings.TrimPrefix(token, "page-"))
-		if err != nil || n < 0 || n > len(all) {
+		if err != nil || n < 0 {
 			return nil, "", invalidValue("pageToken", token, "Invalid page token.")
 		}
-		at = n
+		at = min(n, len(all))
 	}
 	end := min(at+size, len(all))
 	if end < len(all) {

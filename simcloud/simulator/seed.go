@@ -3,6 +3,8 @@ package simulator
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/slipway-cd/slipway/simcloud"
@@ -28,7 +30,13 @@ const (
 	securityGroup = "storefront"
 )
 
-// Regions returns the names of the seeded regions.
+// Names of the clouds in [Options].Clouds.
+const (
+	cloudAWS    = "aws"
+	cloudGoogle = "gcp"
+)
+
+// Regions returns the names of the seeded regions of AWS.
 func Regions() []string { return []string{"us-east-1", "us-west-2"} }
 
 // slowLatency is what storefront-2.0-slow adds to each request, in real time: slow enough to see, fast enough to answer.
@@ -37,8 +45,30 @@ const slowLatency = 400 * time.Millisecond
 // brokenShare is the share of requests that storefront-2.0-broken fails.
 const brokenShare = 0.1
 
-// images returns the programs of the demo: one that runs, a good new one, and three that go wrong in different ways.
-func images(o Options) []simcloud.Image {
+// seed makes what exists in the clouds that are wanted.
+func (s *Simulator) seed() error {
+	if slices.Contains(s.options.Clouds, cloudAWS) {
+		if err := seedAWS(s.AWS, s.options); err != nil {
+			return err
+		}
+	}
+	if slices.Contains(s.options.Clouds, cloudGoogle) {
+		return seedGoogle(s.World, s.Google, s.options)
+	}
+	return nil
+}
+
+// seededSize is how many instances of a target group are healthy when the seed has settled.
+func (s *Simulator) seededSize(group simcloud.TargetGroupConfig) int {
+	if strings.Contains(group.ID, "/services/") {
+		return 1 // a Cloud Run revision: its instances follow the traffic
+	}
+	return s.options.Capacity
+}
+
+// images returns the programs of the demo in an account: one that runs, a good new one, and three that go wrong in
+// different ways.
+func images(o Options, account string) []simcloud.Image {
 	list := []simcloud.Image{
 		{Name: Image},
 		{Name: "storefront-1.1"},
@@ -47,20 +77,20 @@ func images(o Options) []simcloud.Image {
 		{Name: "storefront-2.0-crash", NeverHealthy: true},
 	}
 	for i := range list {
-		list[i].Account, list[i].Version = Account, list[i].Name[len("storefront-"):]
+		list[i].Account, list[i].Version = account, list[i].Name[len("storefront-"):]
 		list[i].BootDelay, list[i].BootJitter = o.BootDelay, o.BootJitter
 	}
 	return list
 }
 
-func seed(cloud *aws.Cloud, o Options) error {
+func seedAWS(cloud *aws.Cloud, o Options) error {
 	for _, region := range Regions() {
 		cloud.SeedRegion(aws.SeedRegion{
 			Account: Account, AccountID: AccountID, AccessKey: AccessKey, Region: region,
 			Zones: []string{region + "a", region + "b"}, SecurityGroups: []string{securityGroup},
 		})
 		ids := map[string]string{}
-		for _, image := range images(o) {
+		for _, image := range images(o, Account) {
 			image.Region = region
 			published, err := cloud.SeedImage(image)
 			if err != nil {

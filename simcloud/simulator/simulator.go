@@ -11,12 +11,16 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"github.com/slipway-cd/slipway/simcloud"
 	"github.com/slipway-cd/slipway/simcloud/aws"
+	"github.com/slipway-cd/slipway/simcloud/gcp"
 )
 
 // Options shape a simulator. The zero value is the demo: it runs in real time, and a rolling deploy of three instances
@@ -38,8 +42,12 @@ type Options struct {
 	PropagationMax time.Duration
 	// Drain is the deregistration delay of the seeded target groups, in whole simulated seconds; 10 s when 0.
 	Drain time.Duration
-	// Cloud are the options of the AWS endpoint, such as its page size and its request limits.
-	Cloud aws.Options
+	// Cloud are the options of the AWS endpoint, Google those of the Google Cloud endpoint, such as their page sizes and
+	// their request limits.
+	Cloud  aws.Options
+	Google gcp.Options
+	// Clouds are the clouds that are seeded, of "aws" and "gcp"; both when nil.
+	Clouds []string
 	// Audit is what GET /audit judges by. Its After is set to the end of the seed.
 	Audit simcloud.AuditConfig
 	// IdleTimeout is the real time after which [Run] ends without a heartbeat; 10 minutes when 0.
@@ -64,6 +72,9 @@ func (o Options) withDefaults() Options {
 	if o.Drain == 0 {
 		o.Drain = 10 * time.Second
 	}
+	if o.Clouds == nil {
+		o.Clouds = []string{cloudAWS, cloudGoogle}
+	}
 	if o.IdleTimeout == 0 {
 		o.IdleTimeout = 10 * time.Minute
 	}
@@ -80,8 +91,29 @@ type Endpoints struct {
 	AWS string `json:"aws"`
 	// Control is the control API.
 	Control string `json:"control"`
-	// LoadBalancers are where traffic goes in.
-	LoadBalancers []aws.LoadBalancerInfo `json:"loadBalancers"`
+	// LoadBalancers are where traffic of AWS goes in.
+	LoadBalancers []Entrance `json:"loadBalancers"`
+	// GCP is the other half.
+	GCP GoogleEndpoints `json:"gcp"`
+}
+
+// GoogleEndpoints is what simulator.json tells of Google Cloud.
+type GoogleEndpoints struct {
+	// REST is the endpoint of Compute Engine, Cloud Run and the IAM credentials, for all projects.
+	REST string `json:"rest"`
+	// GRPC is the host and port of Monitoring.
+	GRPC string `json:"grpc"`
+	// LoadBalancers are where traffic goes in: URL maps and Cloud Run services.
+	LoadBalancers []Entrance `json:"loadBalancers"`
+}
+
+// Entrance is where the traffic of a load balancer goes in.
+type Entrance struct {
+	Name    string `json:"name"`
+	Account string `json:"account"`
+	Region  string `json:"region"`
+	// URL is a loopback URL.
+	URL string `json:"url"`
 }
 
 // EndpointsFile is the name of the file in [Options].Dir that holds [Endpoints].
@@ -89,17 +121,19 @@ const EndpointsFile = "simulator.json"
 
 // Simulator is a running simulation.
 type Simulator struct {
-	World *simcloud.World
-	AWS   *aws.Cloud
+	World  *simcloud.World
+	AWS    *aws.Cloud
+	Google *gcp.Cloud
 
-	options   Options
-	endpoints Endpoints
-	servers   []*http.Server
-	seeded    int64        // Seq of the last event of the seed
-	beat      atomic.Int64 // real time of the last heartbeat in nanoseconds since 1970
-	stop      chan struct{}
-	stopOnce  sync.Once
-	closeOnce sync.Once
+	options    Options
+	endpoints  Endpoints
+	servers    []*http.Server
+	monitoring *grpc.Server
+	seeded     int64        // Seq of the last event of the seed
+	beat       atomic.Int64 // real time of the last heartbeat in nanoseconds since 1970
+	stop       chan struct{}
+	stopOnce   sync.Once
+	closeOnce  sync.Once
 }
 
 // Start seeds a world, waits until its instances are healthy (in simulated time, which it moves forward for that), and
@@ -109,7 +143,7 @@ func Start(ctx context.Context, options Options) (*Simulator, error) {
 	world := simcloud.NewWorld(simcloud.WorldOptions{
 		Scale: options.Scale, Seed: options.Seed, PropagationMax: options.PropagationMax, Logger: options.Logger,
 	})
-	s := &Simulator{World: world, AWS: aws.New(world, options.Cloud), options: options, stop: make(chan struct{})}
+	s := &Simulator{World: world, AWS: aws.New(world, options.Cloud), Google: gcp.New(world, options.Google), options: options, stop: make(chan struct{})}
 	s.beat.Store(time.Now().UnixNano())
 	if err := s.open(ctx); err != nil {
 		s.Close()
@@ -119,7 +153,7 @@ func Start(ctx context.Context, options Options) (*Simulator, error) {
 }
 
 func (s *Simulator) open(ctx context.Context) error {
-	if err := seed(s.AWS, s.options); err != nil {
+	if err := s.seed(); err != nil {
 		return err
 	}
 	if err := s.settle(ctx); err != nil {
@@ -134,8 +168,20 @@ func (s *Simulator) open(ctx context.Context) error {
 		Stop:      func() { s.stopOnce.Do(func() { close(s.stop) }) },
 	})
 	var err error
-	s.endpoints = Endpoints{PID: os.Getpid(), LoadBalancers: s.AWS.LoadBalancers()}
+	s.endpoints = Endpoints{PID: os.Getpid(), LoadBalancers: []Entrance{}, GCP: GoogleEndpoints{LoadBalancers: []Entrance{}}}
+	for _, lb := range s.AWS.LoadBalancers() {
+		s.endpoints.LoadBalancers = append(s.endpoints.LoadBalancers, Entrance(lb))
+	}
+	for _, lb := range slices.Concat(s.Google.LoadBalancers(), s.Google.RunServices()) {
+		s.endpoints.GCP.LoadBalancers = append(s.endpoints.GCP.LoadBalancers, Entrance(lb))
+	}
 	if s.endpoints.AWS, err = s.serve(s.AWS); err != nil {
+		return err
+	}
+	if s.endpoints.GCP.REST, err = s.serve(s.Google); err != nil {
+		return err
+	}
+	if s.endpoints.GCP.GRPC, err = s.serveMonitoring(); err != nil {
 		return err
 	}
 	if s.endpoints.Control, err = s.serve(control); err != nil {
@@ -170,15 +216,14 @@ func (s *Simulator) settle(ctx context.Context) error {
 }
 
 func (s *Simulator) healthy() bool {
-	groups := s.World.TargetGroups()
-	for _, group := range groups {
+	for _, group := range s.World.TargetGroups() {
 		ready := 0
 		for _, target := range group.Health() {
 			if target.State == simcloud.TargetHealthy {
 				ready++
 			}
 		}
-		if ready < s.options.Capacity {
+		if ready < s.seededSize(group.Config()) {
 			return false
 		}
 	}
@@ -201,16 +246,40 @@ func (s *Simulator) serve(handler http.Handler) (string, error) {
 	return "http://" + listener.Addr().String(), nil
 }
 
+// serveMonitoring answers on a free loopback port and returns its host and port.
+func (s *Simulator) serveMonitoring() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("listen: %w", err)
+	}
+	s.monitoring = s.Google.Monitoring()
+	s.World.Go(func(context.Context) {
+		if err := s.monitoring.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+			s.options.Logger.Error("serve Monitoring", "error", err)
+		}
+	})
+	return listener.Addr().String(), nil
+}
+
 // Endpoints tells where the simulator can be reached.
 func (s *Simulator) Endpoints() Endpoints { return s.endpoints }
 
 // Seeded is the Seq of the last event of the seed: the After of an audit of what came later.
 func (s *Simulator) Seeded() int64 { return s.seeded }
 
-// LoadBalancer returns the URL of the load balancer of a seeded region, empty for any other.
+// LoadBalancer returns the URL of the load balancer of a seeded region of AWS, empty for any other.
 func (s *Simulator) LoadBalancer(region string) string {
-	for _, lb := range s.endpoints.LoadBalancers {
-		if lb.Region == region {
+	return entrance(s.endpoints.LoadBalancers, LoadBalancer, region)
+}
+
+// GoogleLoadBalancer returns the URL of a URL map or Cloud Run service of a seeded region, empty for any other.
+func (s *Simulator) GoogleLoadBalancer(name, region string) string {
+	return entrance(s.endpoints.GCP.LoadBalancers, name, region)
+}
+
+func entrance(all []Entrance, name, region string) string {
+	for _, lb := range all {
+		if lb.Name == name && lb.Region == region {
 			return lb.URL
 		}
 	}
@@ -233,6 +302,9 @@ func (s *Simulator) Close() {
 		for _, server := range s.servers {
 			_ = server.Shutdown(grace)
 			_ = server.Close()
+		}
+		if s.monitoring != nil {
+			s.monitoring.Stop()
 		}
 		s.World.Close()
 	})

@@ -76,6 +76,18 @@ func TestSeedServesInBothRegions(t *testing.T) {
 	if told.PID != os.Getpid() || told.AWS == "" || len(told.LoadBalancers) != 2 {
 		t.Errorf("simulator.json = %+v, want this process, an endpoint and two load balancers", told)
 	}
+	if told.GCP.REST == "" || told.GCP.GRPC == "" || len(told.GCP.LoadBalancers) != 4 {
+		t.Errorf("simulator.json tells of Google Cloud %+v, want two endpoints and four load balancers", told.GCP)
+	}
+	for region := range simulator.GoogleRegions() {
+		for _, name := range []string{simulator.LoadBalancer, simulator.Service} {
+			var said struct{ Version, Instance, Image string }
+			send(t, http.MethodGet, s.GoogleLoadBalancer(name, region), "", http.StatusOK, &said)
+			if said.Version != "1.0" || said.Image != simulator.Image {
+				t.Errorf("%s in %s answers %+v, want version 1.0", name, region, said)
+			}
+		}
+	}
 	for _, region := range simulator.Regions() {
 		instances := map[string]bool{}
 		for range 10 {
@@ -102,7 +114,7 @@ func TestSeedServesInBothRegions(t *testing.T) {
 }
 
 func TestKilledInstanceIsReplaced(t *testing.T) {
-	s := start(t, simulator.Options{Scale: 100, Capacity: 2})
+	s := start(t, simulator.Options{Scale: 100, Capacity: 2, Clouds: []string{"aws"}})
 	control := s.Endpoints().Control
 	var instances []struct{ ID, Region, State string }
 	send(t, http.MethodGet, control+"/instances", "", http.StatusOK, &instances)
@@ -148,8 +160,12 @@ func TestControlAPI(t *testing.T) {
 
 	var published []struct{ ID, Region string }
 	send(t, http.MethodPost, control+"/images", `{"name":"storefront-3.0","bootDelay":"1s","errorRate":0.5}`, http.StatusCreated, &published)
-	if len(published) != 2 || published[0].ID == published[1].ID {
-		t.Errorf("published = %+v, want one for each region with its own id", published)
+	ids := map[string]bool{}
+	for _, image := range published {
+		ids[image.ID] = true
+	}
+	if len(published) != 3 || len(ids) != 3 {
+		t.Errorf("published = %+v, want one for each region of AWS and one for Google Cloud, each with its own id", published)
 	}
 
 	send(t, http.MethodPost, control+"/audit/terminal", `{"deployment":"d1","state":"SUCCEEDED"}`, http.StatusCreated, nil)
@@ -168,8 +184,8 @@ func TestControlAPI(t *testing.T) {
 		TargetGroups  []struct{ Targets []simcloud.TargetHealth }
 	}
 	send(t, http.MethodGet, control+"/state", "", http.StatusOK, &state)
-	if len(state.LoadBalancers) != 2 || len(state.TargetGroups) != 2 || len(state.LoadBalancers[0].Listeners[0].Effective) != 4 {
-		t.Errorf("state = %+v, want two load balancers with four workers and two target groups", state)
+	if len(state.LoadBalancers) != 6 || len(state.TargetGroups) != 6 || len(state.LoadBalancers[0].Listeners[0].Effective) != 4 {
+		t.Errorf("state = %+v, want six load balancers with four workers and six target groups", state)
 	}
 	send(t, http.MethodPost, control+"/heartbeat", "", http.StatusNoContent, nil)
 }

@@ -1,0 +1,296 @@
+package gcp
+
+import (
+	"bytes"
+	"fmt"
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/slipway-cd/slipway/internal/golden"
+)
+
+// behaviours are what the wire and Monitoring do beyond storing and returning, each with its source. Those of the services
+// stand in docs/simulator-gcp.md.
+var behaviours = [][2]string{
+	{"Paths, verbs, bodies, fields and required fields are those of the protobuf descriptors; the values of Compute's enums and what is output only those of its discovery document", "google.api.http, google.api.field_behavior; compute-api.json"},
+	{"An unknown field or parameter, one that the path fills, a body where none belongs and a repeated parameter that is no list are `400`", "google.api.http; texts of Google's front end"},
+	{"What only the API fills in is ignored in a body: a client may send back what it read", "google.api.field_behavior, `OUTPUT_ONLY`; discovery document, `[Output Only]`"},
+	{"A body larger than 4 MiB is refused", "assumption"},
+	{"A page has 5 values at most, whatever the client asks for; more than 500 are refused by Compute", "deliberate: a client must follow tokens; discovery document, `maxResults`"},
+	{"A used `requestId` is answered with the first operation and has no second effect; for another request it is refused; the zero UUID is refused", "discovery document, `requestId`; the second part: assumption"},
+	{"Errors of Compute list a reason and a domain; those of the newer APIs have a status and details. What Compute's front end refuses has all", "cloud.google.com/apis/design/errors; trailofbits/algo issue 14854; hashicorp/terraform-provider-google issue 8360"},
+	{"Requests are counted by clock minute, project and kind of call, at Cloud Run by region too. Too many are `403 rateLimitExceeded` at Compute, `429` elsewhere", "\"API rate quotas\" of Compute Engine; \"Cloud Run quotas and limits\""},
+	{"A bearer token names a project's user or a service account; permissions are not looked at. Another project is `403`", "simulator's limit"},
+	{"A service account's token ends in real time, everything else happens in simulated time", "clients compare the end with their own clock"},
+	{"Instances' templates, groups and backend services whose description is a JSON object of strings show it as ownership tags in events", "simulator's own"},
+	{"The partial response of `fields` and `$fields` is accepted and not cut", "simulator's limit"},
+	{"`RegionInstanceGroups.ListInstances` refuses what the Go client (v1.74.0) sends: its whole input as the body", "the client's source; that the real API refuses it too: assumption"},
+	{"Monitoring: a minute of a service's metric can be read after the delay of its description (90 s, 210 s, 180 s); a minute without requests has no point", "\"Retention and latency of metric data\"; list of Google Cloud metrics; no point: assumption"},
+	{"Monitoring: filters are comparisons with `=`, or `starts_with`, joined by AND; one metric type is required", "`ListTimeSeriesRequest.filter`; the rest of the language: simulator's limit"},
+	{"Monitoring: aligners DELTA, RATE, SUM, MEAN, MIN, MAX, COUNT, PERCENTILE_50, _95, _99; reducers SUM, MEAN, MIN, MAX, COUNT, PERCENTILE_50, _95, _99; on the kinds and types that they are valid for", "comments of `google.monitoring.v3.Aggregation`"},
+	{"Monitoring: alignment periods end with the interval; one without points has none", "assumption"},
+	{"Monitoring: percentiles of distributions are estimated within a bucket; buckets grow by 1.4 from 1 ms", "\"Percentiles for distribution-valued metrics\"; the buckets: assumption"},
+	{"Monitoring: the class of an answer is `200` ... `500` at load balancers, `2xx` ... `5xx` at Cloud Run; single codes are not known, nor the class of a latency", "list of Google Cloud metrics; the second part: simulator's limit"},
+	{"Monitoring: series of load balancers name the backend service and its backend, not the URL map and what leads to it", "list of monitored resource types; the second part: simulator's limit"},
+	{"Monitoring: clients write gauges of numbers under `custom.googleapis.com/`, in order, from 25 h ago to 5 min ahead; a request is written whole or not at all", "\"User-defined metrics\"; the last part: simulator's limit"},
+}
+
+// TestSupportMatrix compares the document with what the code answers; -update writes it.
+func TestSupportMatrix(t *testing.T) {
+	golden.Compare(t, "../../docs/simulator-support-gcp.md", []byte(supportMatrix(t)))
+}
+
+func supportMatrix(t *testing.T) string {
+	u := &uses{t: t, read: fieldsRead(t), output: outputOnly(t), bodies: map[string]protoreflect.MessageDescriptor{}}
+	var b strings.Builder
+	b.WriteString("# What the Google Cloud simulator answers\n\n" +
+		"Generated by `go test ./simcloud/gcp -run SupportMatrix -update`; do not edit.\n\n" +
+		"Every other method of these APIs is answered with `501` (`UNIMPLEMENTED`). Every field that a client can send is known. " +
+		"Fields *without effect* are those that no code of the simulator names.\n")
+	for _, api := range [][2]string{
+		{serviceCompute, "Compute Engine (v1, REST)"}, {serviceRun, "Cloud Run (v2, REST)"}, {serviceIAM, "IAM Service Account Credentials (v1, REST)"},
+		{serviceMonitoring, "Cloud Monitoring (v3, gRPC)"},
+	} {
+		fmt.Fprintf(&b, "\n## %s\n\n| method | required | without effect |\n|---|---|---|\n", api[1])
+		for _, name := range slices.Sorted(maps.Keys(newHandlers())) {
+			if method, found := strings.CutPrefix(name, api[0]+"/"); found {
+				m := sharedRouter().methods[name]
+				fmt.Fprintf(&b, "| %s | %s | %s |\n", method, strings.Join(requiredOf(m), ", "), strings.Join(u.parameters(m), ", "))
+			}
+		}
+	}
+	b.WriteString("\n## Fields of bodies without effect\n\nThose of resources are stored and returned as they came, those of requests ignored. What only the API fills in is left out, and what lies in a field without effect.\n\n| message | fields |\n|---|---|\n")
+	for _, name := range slices.Sorted(maps.Keys(u.bodies)) {
+		if fields := u.idle(u.bodies[name]); len(fields) > 0 {
+			fmt.Fprintf(&b, "| %s | %s |\n", name, strings.Join(fields, ", "))
+		}
+	}
+	b.WriteString("\n## Behaviour of the wire and of Monitoring\n\n| behaviour | source |\n|---|---|\n")
+	for _, row := range behaviours {
+		fmt.Fprintf(&b, "| %s | %s |\n", row[0], row[1])
+	}
+	return b.String()
+}
+
+// requiredOf lists the required fields of a method's input, and those inside it.
+func requiredOf(m *method) []string {
+	var out []string
+	for _, field := range fieldsOf(m.descriptor.Input()) {
+		if !required(field) {
+			continue
+		}
+		out = append(out, field.JSONName())
+		partial := (&request{method: m}).partial()
+		if partial || field.Message() == nil || strings.HasPrefix(string(field.Message().FullName()), "google.protobuf.") {
+			continue
+		}
+		for _, inner := range fieldsOf(field.Message()) {
+			if required(inner) {
+				out = append(out, field.JSONName()+"."+inner.JSONName())
+			}
+		}
+	}
+	return out
+}
+
+// uses tells which fields of the messages the simulator's code names.
+type uses struct {
+	t *testing.T
+	// read has "Message.GoName" of each field that the code names, and ".GoName" of those named through an interface.
+	read map[string]bool
+	// output has "Message.jsonName" of Compute's fields that only the API fills in.
+	output map[string]bool
+	// bodies are the messages that methods take as bodies, by name.
+	bodies map[string]protoreflect.MessageDescriptor
+}
+
+// parameters lists the fields of an input that the code does not name, and notes its body.
+func (u *uses) parameters(m *method) []string {
+	var out []string
+	for _, field := range fieldsOf(m.descriptor.Input()) {
+		switch {
+		case u.named(field) || field.Name() == "request_id": // the kernel knows it by its descriptor
+			if m.service != serviceMonitoring {
+				u.addBody(field)
+			}
+		case required(field) && field.Kind() == protoreflect.StringKind: // in the path
+		default:
+			out = append(out, field.JSONName())
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// addBody notes a message that comes with a request, and those inside it that the code looks into.
+func (u *uses) addBody(field protoreflect.FieldDescriptor) {
+	message := field.Message()
+	if message == nil || field.IsMap() || strings.HasPrefix(string(message.FullName()), "google.protobuf.") || u.bodies[string(message.Name())] != nil {
+		return
+	}
+	u.bodies[string(message.Name())] = message
+	for _, inner := range fieldsOf(message) {
+		if !u.filledIn(inner) && u.named(inner) {
+			u.addBody(inner)
+		}
+	}
+}
+
+// filledIn tells whether a field comes from the API alone.
+func (u *uses) filledIn(field protoreflect.FieldDescriptor) bool {
+	return behaves(field, annotations.FieldBehavior_OUTPUT_ONLY) || u.output[string(field.Parent().Name())+"."+field.JSONName()]
+}
+
+// idle lists the fields of a message that the code does not name.
+func (u *uses) idle(d protoreflect.MessageDescriptor) []string {
+	var out []string
+	for _, field := range fieldsOf(d) {
+		if !u.filledIn(field) && !u.named(field) {
+			out = append(out, field.JSONName())
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (u *uses) named(field protoreflect.FieldDescriptor) bool {
+	message := field.Parent().(protoreflect.MessageDescriptor)
+	goName := goNameOf(u.t, message, field)
+	return u.read[string(message.Name())+"."+goName] || u.read["."+goName]
+}
+
+// goNameOf is what the field is called in Go. A oneof's field is asked for by its getter.
+func goNameOf(t *testing.T, message protoreflect.MessageDescriptor, field protoreflect.FieldDescriptor) string {
+	t.Helper()
+	typ, err := protoregistry.GlobalTypes.FindMessageByName(message.FullName())
+	if err != nil {
+		t.Fatal(err)
+	}
+	structs := []reflect.Type{reflect.TypeOf(typ.New().Interface()).Elem()}
+	if wrappers, ok := reflect.New(structs[0]).Interface().(interface{ XXX_OneofWrappers() []any }); ok {
+		for _, w := range wrappers.XXX_OneofWrappers() {
+			structs = append(structs, reflect.TypeOf(w).Elem())
+		}
+	}
+	for _, s := range structs {
+		for i := range s.NumField() {
+			if slices.Contains(strings.Split(s.Field(i).Tag.Get("protobuf"), ","), "name="+string(field.Name())) {
+				return s.Field(i).Name
+			}
+		}
+	}
+	// A wrapper of a oneof that is not listed has the field's name in camel case.
+	var name strings.Builder
+	for _, part := range strings.Split(string(field.Name()), "_") {
+		name.WriteString(strings.ToUpper(part[:1]) + part[1:])
+	}
+	return name.String()
+}
+
+// fieldsRead type-checks this package's source and returns the fields of messages that it names, be it by a getter.
+func fieldsRead(t *testing.T) map[string]bool {
+	t.Helper()
+	fset := token.NewFileSet()
+	sources, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []*ast.File
+	for _, name := range sources {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(fset, name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file)
+	}
+	info := &types.Info{Selections: map[*ast.SelectorExpr]*types.Selection{}}
+	config := types.Config{Importer: importer.ForCompiler(fset, "gc", exported(t))}
+	if _, err := config.Check("github.com/slipway-cd/slipway/simcloud/gcp", fset, files, info); err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]bool{}
+	for _, file := range files {
+		ast.Inspect(file, func(n ast.Node) bool {
+			// A field of a oneof is named by the type that wraps it: pb.TypedValue_Int64Value.
+			if s, ok := n.(*ast.SelectorExpr); ok {
+				out[strings.Replace(s.Sel.Name, "_", ".", 1)] = true
+			}
+			return true
+		})
+	}
+	for expression, selection := range info.Selections {
+		name := strings.TrimPrefix(expression.Sel.Name, "Get")
+		receiver := selection.Recv()
+		if pointer, ok := receiver.(*types.Pointer); ok {
+			receiver = pointer.Elem()
+		}
+		if named, ok := receiver.(*types.Named); ok && !types.IsInterface(named) {
+			out[named.Obj().Name()+"."+name] = true
+		} else if name != expression.Sel.Name {
+			out["."+name] = true
+		}
+	}
+	return out
+}
+
+// exported finds the compiled form of the packages that this one imports.
+func exported(t *testing.T) importer.Lookup {
+	t.Helper()
+	list, err := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}}={{.Export}}", ".").Output()
+	if err != nil {
+		t.Fatalf("list the packages: %v", err)
+	}
+	paths := map[string]string{}
+	for line := range strings.SplitSeq(string(bytes.TrimSpace(list)), "\n") {
+		name, file, _ := strings.Cut(line, "=")
+		paths[name] = file
+	}
+	return func(path string) (io.ReadCloser, error) { return os.Open(paths[path]) }
+}
+
+// outputOnly reads from the discovery document which fields only the API fills in.
+func outputOnly(t *testing.T) map[string]bool {
+	t.Helper()
+	out := map[string]bool{}
+	for name, s := range discovery(t, "compute/v1/compute-api.json").Schemas {
+		for field, property := range s.Properties {
+			if property.ReadOnly || strings.Contains(property.Description, "[Output Only]") {
+				out[name+"."+field] = true
+			}
+		}
+	}
+	return out
+}
+
+// TestEveryHandlerHasAMethod keeps the table free of methods that Google does not have.
+func TestEveryHandlerHasAMethod(t *testing.T) {
+	for name := range newHandlers() {
+		m := sharedRouter().methods[name]
+		if m == nil {
+			t.Errorf("there is no method %s", name)
+			continue
+		}
+		if m.service != serviceMonitoring {
+			sampleOf(t, m, rulesOf(m)[0])
+		}
+	}
+}
