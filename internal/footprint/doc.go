@@ -14,7 +14,8 @@
 //	worker       workflows, store and every cloud; no API, no Temporal server
 //	api          API, store and the workflows' client; no cloud, no Temporal server
 //	server       the Temporal server, and a relay that lets the others in
-//	workeraws    the worker with one cloud alone
+//	workeraws    the worker with AWS alone
+//	workergcp    the worker with Google Cloud alone
 //	workerbare   the worker with none
 //	process      what these have in common
 //	role         how they are wired

@@ -90,7 +90,7 @@ func TestSteady(t *testing.T) {
 func TestChoose(t *testing.T) {
 	all := subjects()
 	for _, row := range []struct{ names, want string }{
-		{"", "slipwayd worker api server workeraws workerbare"},
+		{"", "slipwayd worker api server workeraws workergcp workerbare"},
 		{"api", "slipwayd api server"},
 		{"worker,api", "slipwayd worker api server"},
 		{"slipwayd", "slipwayd server"},

@@ -22,14 +22,16 @@ func TestAPIRoleLinksNoCloud(t *testing.T) {
 }
 
 func TestWorkersLinkTheirClouds(t *testing.T) {
-	ec2 := []string{"github.com/aws/aws-sdk-go-v2/service/ec2"}
+	aws := []string{"github.com/aws/aws-sdk-go-v2/service/ec2"}
+	google := []string{"cloud.google.com/go/compute/apiv1", "cloud.google.com/go/run/apiv2", "google.golang.org/api"}
 	for _, row := range []struct {
 		folder   string
 		links    []string
 		linksNot [][]string
 	}{
-		{"./worker", ec2, nil},
-		{"./workeraws", ec2, [][]string{{"cloud.google.com/go/compute/apiv1", "cloud.google.com/go/run", "google.golang.org/api"}}},
+		{"./worker", slices.Concat(aws, google), nil},
+		{"./workeraws", aws, [][]string{google}},
+		{"./workergcp", google, [][]string{{"github.com/aws"}}},
 		{"./workerbare", nil, [][]string{clouds}},
 	} {
 		t.Run(row.folder, func(t *testing.T) {

@@ -33,6 +33,7 @@ func subjects() []subject {
 		{"api", "./internal/footprint/api", "the API role", true},
 		{engine, "./internal/footprint/server", "the Temporal server alone", false},
 		{"workeraws", "./internal/footprint/workeraws", "the worker role, AWS alone", false},
+		{"workergcp", "./internal/footprint/workergcp", "the worker role, Google Cloud alone", false},
 		{"workerbare", "./internal/footprint/workerbare", "the worker role, no cloud", false},
 	}
 }
@@ -62,6 +63,12 @@ const accounts = `accounts:
     endpoint: http://127.0.0.1:9
     accessKeyId: measured
     secretAccessKey: measured
+  - name: gcp-measured
+    provider: gce
+    project: measured
+    regions: [us-central1, europe-west1]
+    endpoint: http://127.0.0.1:9
+    accessToken: measured
 `
 
 // place is where the binaries and the files of a run lie.

@@ -1,6 +1,7 @@
 package role
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -15,6 +16,7 @@ type Account struct {
 	Name        string   `yaml:"name"`
 	Provider    string   `yaml:"provider"`
 	AccountID   string   `yaml:"accountId"`
+	Project     string   `yaml:"project"`
 	Environment string   `yaml:"environment"`
 	Regions     []string `yaml:"regions"`
 	Endpoint    string   `yaml:"endpoint"`
@@ -42,7 +44,7 @@ func (t *Targets) Add(a Account, open map[string]Opener) error {
 	if t.targets == nil {
 		t.targets = map[site]delivery.Target{}
 	}
-	account := delivery.Account{Name: a.Name, Provider: a.Provider, AccountID: a.AccountID, Environment: a.Environment, Regions: a.Regions}
+	account := delivery.Account{Name: a.Name, Provider: a.Provider, AccountID: cmp.Or(a.AccountID, a.Project), Environment: a.Environment, Regions: a.Regions}
 	for _, provider := range slices.Sorted(maps.Keys(open)) {
 		account.Serves = append(account.Serves, provider)
 		for _, region := range a.Regions {
