@@ -146,7 +146,7 @@ func TestDominant(t *testing.T) {
 func TestOperations(t *testing.T) {
 	const client = "a.org/sdk.(*Client)"
 	var functions []function
-	for _, name := range []string{client + ".Read", client + ".Write", client + ".Write.func1", client + ".invoke", client + "Pool.Get", "a.org/sdk.New"} {
+	for _, name := range []string{client + ".Read", client + ".Write", client + ".Write.func1", client + ".Write-fm", client + ".invoke", client + "Pool.Get", "a.org/sdk.New"} {
 		functions = append(functions, function{name: name})
 	}
 	if got := operations(functions, client); got != 2 {

@@ -142,8 +142,8 @@ func dominant(parts []part, n int) (named, rest []part) {
 func operations(functions []function, client string) int {
 	n := 0
 	for _, f := range functions {
-		method, ok := strings.CutPrefix(f.name, client+".")
-		if ok && method != "" && method[0] >= 'A' && method[0] <= 'Z' && !strings.Contains(method, ".") {
+		method, ok := strings.CutPrefix(f.name, client+".") // "Read.func1" and "Read-fm" are parts of Read
+		if ok && method != "" && method[0] >= 'A' && method[0] <= 'Z' && !strings.ContainsAny(method, ".-") {
 			n++
 		}
 	}
