@@ -59,10 +59,10 @@ crash: ## kill the real process 25 times in the middle of rolling deploys under 
 	SLIPWAY_KILLS=25 go test -count=1 -v -timeout 60m -run 'TestCrash' ./cmd/slipwayd
 
 .PHONY: faults
-faults: ## 1,000 random fault schedules of the workflow and 10,000 of the decisions in virtual time, 100 over the wire
+faults: ## 1,000 random fault schedules of the workflow and 10,000 of the decisions in virtual time, 100 of the three target kinds over the wire
 	go test -count=1 -v -timeout 30m ./delivery/rollout -run 'TestInvariantsUnderFaults' -rapid.checks=10000
 	go test -count=1 -v -timeout 30m ./workflows -run 'Fault' -rapid.checks=100
-	go test -count=1 -v ./providers/aws/asg -run 'TestConformance|TestStaleReads|TestErrors'
+	go test -count=1 -v ./providers/aws/asg ./providers/gcp/mig ./providers/gcp/cloudrun -run 'TestConformance|TestStaleReads|TestErrors'
 	SLIPWAY_SCHEDULES=100 go test -count=1 -v -timeout 30m ./internal/wirefaults
 
 .PHONY: bench

@@ -104,7 +104,9 @@ func (c *cloud) Clusters(_ context.Context, application string) ([]delivery.Clus
 	return out, c.failure
 }
 
-func (c *cloud) Describe() delivery.Descriptor { return delivery.Descriptor{Kind: "aws/asg"} }
+func (c *cloud) Describe() delivery.Descriptor {
+	return delivery.Descriptor{Kind: "aws/asg", Capabilities: delivery.Capabilities{Weighted: true, Resize: true}}
+}
 
 func (c *cloud) Validate(_ context.Context, _ delivery.Cluster, spec delivery.GroupSpec) ([]delivery.Finding, error) {
 	c.mu.Lock()
@@ -144,6 +146,19 @@ func (c *cloud) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.failure = err
+}
+
+// scale gives a group of storefront-prod another size.
+func (c *cloud) scale(region string, group, size int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key, seen := range c.snapshots {
+		if seen.Cluster.Region == region {
+			seen.Groups = slices.Clone(seen.Groups)
+			seen.Groups[group].Capacity = delivery.Pinned(size)
+			c.snapshots[key] = seen
+		}
+	}
 }
 
 // add puts a snapshot of storefront-prod in a region: v000 with most of the

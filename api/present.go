@@ -124,10 +124,15 @@ func presentDeployment(d delivery.Deployment) v1.Deployment {
 		Status: string(d.Status), ServerGroup: d.ServerGroup,
 		StartTime: v1.MillisOf(d.StartTime), EndTime: v1.MillisOf(d.EndTime), Detail: d.Detail,
 	}
-	if f := d.Failure; f != nil {
-		out.Failure = &v1.Failure{Code: f.Kind, Message: f.Message, Step: f.Step, Errors: fieldErrors(f.Findings)}
-	}
+	out.Failure = presentFailure(d.Failure)
 	return out
+}
+
+func presentFailure(f *delivery.Failure) *v1.Failure {
+	if f == nil {
+		return nil
+	}
+	return &v1.Failure{Code: f.Kind, Message: f.Message, Step: f.Step, Errors: fieldErrors(f.Findings)}
 }
 
 func startOrBuild(e delivery.Execution) time.Time {

@@ -32,3 +32,29 @@ func (s Snapshot) Serving(name string) bool {
 	g := s.Group(name)
 	return g != nil && g.Capacity.Desired > 0
 }
+
+// Numbers returns the sequence number of the newest group, -1 for none, and those
+// of all groups.
+func (s Snapshot) Numbers() (newest int, taken []int) {
+	newest = -1
+	var created time.Time
+	for _, g := range s.Groups {
+		taken = append(taken, g.Sequence)
+		if newest < 0 || g.CreatedAt.After(created) {
+			newest, created = g.Sequence, g.CreatedAt
+		}
+	}
+	return newest, taken
+}
+
+// NewestServing returns the newest group that takes traffic, or nil.
+func (s Snapshot) NewestServing() *ServerGroup {
+	var newest *ServerGroup
+	for i := range s.Groups {
+		g := &s.Groups[i]
+		if s.Serving(g.Name) && (newest == nil || g.CreatedAt.After(newest.CreatedAt)) {
+			newest = g
+		}
+	}
+	return newest
+}

@@ -43,6 +43,20 @@ func (s *Store) AllocateSequence(ctx context.Context, clusterKey string, deploym
 	return ordinal % numbers, nil
 }
 
+// NextSequence returns the number that AllocateSequence would give to another
+// deployment now. It allocates nothing.
+func (s *Store) NextSequence(ctx context.Context, clusterKey string, floor int, taken []int) (int, error) {
+	last := -1
+	if err := s.reads.QueryRowContext(ctx, `SELECT coalesce(max(ordinal), -1) FROM sequences WHERE cluster_key = ?`, clusterKey).Scan(&last); err != nil {
+		return 0, fmt.Errorf("read the last sequence of %s: %w", clusterKey, s.classify(err))
+	}
+	ordinal, err := nextOrdinal(last, floor, taken)
+	if err != nil {
+		return 0, fmt.Errorf("next sequence of %s: %w", clusterKey, err)
+	}
+	return ordinal % numbers, nil
+}
+
 // nextOrdinal returns the first ordinal after both last (-1 for none) and floor
 // whose number is not taken.
 func nextOrdinal(last, floor int, taken []int) (int, error) {

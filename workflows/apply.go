@@ -143,18 +143,14 @@ func (a *Activities) prepare(ctx context.Context, in PrepareRequest) (rollout.In
 	if err != nil {
 		return rollout.Input{}, err
 	}
-	floor, taken := numbersOf(seen)
+	floor, taken := seen.Numbers()
 	sequence, err := a.deps.Store.AllocateSequence(ctx, in.Cluster.Key(), in.ID, floor, taken)
 	if err != nil {
 		return rollout.Input{}, err
 	}
-	spec := want.Spec
-	spec.Settings = nil // they stay in the store; see ApplyRequest
-	if want.UseSourceCapacity {
-		spec.Capacity = sourceCapacity(seen, spec.Capacity)
-	}
-	return rollout.Input{Deployment: in.ID, Cluster: in.Cluster, Spec: spec, Strategy: want.Strategy, Fence: in.Fence,
-		Capabilities: target.Describe().Capabilities, Group: in.Cluster.Moniker.ServerGroup(sequence)}, nil
+	input := want.Input(seen, target.Describe().Capabilities)
+	input.Deployment, input.Fence, input.Group = in.ID, in.Fence, in.Cluster.Moniker.ServerGroup(sequence)
+	return input, nil
 }
 
 // inspect validates what is wanted and looks at what is there.
@@ -177,33 +173,4 @@ func (a *Activities) inspect(ctx context.Context, want pipeline.DeployCluster) (
 		return err
 	})
 	return seen, err
-}
-
-// numbersOf returns the sequence number of the newest group, -1 for none, and
-// those of all groups.
-func numbersOf(seen delivery.Snapshot) (floor int, taken []int) {
-	floor = -1
-	var newest time.Time
-	for _, g := range seen.Groups {
-		taken = append(taken, g.Sequence)
-		if floor < 0 || g.CreatedAt.After(newest) {
-			floor, newest = g.Sequence, g.CreatedAt
-		}
-	}
-	return floor, taken
-}
-
-// sourceCapacity is the capacity of the newest group that serves.
-func sourceCapacity(seen delivery.Snapshot, otherwise delivery.Capacity) delivery.Capacity {
-	var newest *delivery.ServerGroup
-	for i := range seen.Groups {
-		g := &seen.Groups[i]
-		if seen.Serving(g.Name) && (newest == nil || g.CreatedAt.After(newest.CreatedAt)) {
-			newest = g
-		}
-	}
-	if newest == nil {
-		return otherwise
-	}
-	return newest.Capacity
 }

@@ -32,6 +32,18 @@ type DeployCluster struct {
 	Pointer string
 }
 
+// Input is what a deployment to the cluster as it was seen is asked to do. Who
+// carries it out adds deployment, server group and fence. The spec's settings are
+// left out: they are in the stored stage.
+func (c DeployCluster) Input(seen delivery.Snapshot, capabilities delivery.Capabilities) rollout.Input {
+	in := rollout.Input{Cluster: c.Cluster, Spec: c.Spec, Strategy: c.Strategy, Capabilities: capabilities}
+	in.Spec.Settings = nil
+	if source := seen.NewestServing(); c.UseSourceCapacity && source != nil {
+		in.Spec.Capacity = source.Capacity
+	}
+	return in
+}
+
 // deployTypes are the stage types that deploy, with their readers.
 func deployTypes() map[string]func(object) DeployStage {
 	return map[string]func(object) DeployStage{DeployType: readDeploy, DeployManifestType: readManifestStage}

@@ -70,10 +70,24 @@ func (s State) overdue(now time.Time) bool {
 // rested is how much of the pause between two batches has passed: time that the
 // strategy asks for and the deadline does not count.
 func (s State) rested(now time.Time) time.Duration {
-	if s.Phase != Moving || s.StepDone.IsZero() || s.Step+1 >= len(s.Steps) {
+	if s.Phase != Moving || s.StepDone.IsZero() {
 		return 0
 	}
-	return min(now.Sub(s.StepDone), s.Input.Strategy.PauseBetweenBatches)
+	return min(now.Sub(s.StepDone), s.pause())
+}
+
+// pause is how long the present step must hold once it is done.
+func (s State) pause() time.Duration {
+	switch {
+	case s.Step >= len(s.Steps):
+		return 0
+	case s.Steps[s.Step].Pause > 0:
+		return s.Steps[s.Step].Pause
+	case s.Step+1 < len(s.Steps) && s.Input.Strategy.Kind != Canary:
+		return s.Input.Strategy.PauseBetweenBatches
+	default:
+		return 0
+	}
 }
 
 // create makes the new group, empty and without weight.
@@ -236,8 +250,7 @@ func (s State) betweenSteps(now time.Time) (State, *Decision) {
 			return s, &Decision{Gate: &Gate{ID: id, Pipeline: ref}}
 		}
 	}
-	until := s.StepDone.Add(s.Input.Strategy.PauseBetweenBatches)
-	if s.Step+1 < len(s.Steps) && now.Before(until) {
+	if until := s.StepDone.Add(s.pause()); now.Before(until) {
 		s.Waiting = "the pause between batches"
 		return s, &Decision{Await: &Await{For: s.Waiting, Until: until, Deadline: until}}
 	}
@@ -256,7 +269,7 @@ func (s State) finishUp(seen delivery.Snapshot, now time.Time) (State, *Decision
 		want.Desired = min(max(g.Capacity.Desired, want.Min), want.Max)
 		return s.apply(s.resize(g.Name, want, "finish/unpin"), "give "+g.Name+" its own bounds", now)
 	}
-	if s.Input.Strategy.ScaleDown && s.Input.Strategy.Kind == RollingRedBlack {
+	if s.Input.Strategy.ScaleDown && s.Input.Strategy.Kind.keepsOld() {
 		if next, d := s.scaleDown(g, seen, now); d != nil || next.Phase != s.Phase {
 			return next, d
 		}

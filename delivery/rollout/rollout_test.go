@@ -204,6 +204,11 @@ func TestStrategies(t *testing.T) {
 		{"rolling by unavailability", `{"strategy":"rolling","maxSurge":0,"maxUnavailable":"25%"}`, true, delivery.Pinned(0), 100, 2},
 		{"red/black keeps the old group", `{"strategy":"rollingredblack","targetPercentages":[25,50]}`, true, delivery.Capacity{Min: 1, Max: 8, Desired: 4}, 100, 2},
 		{"red/black scales down", `{"strategy":"rollingredblack","targetPercentages":[50,100],"scaleDown":true,"delayBeforeScaleDownSec":60}`, true, delivery.Pinned(0), 100, 2},
+		{"blue/green keeps the old group", `{"strategy":"bluegreen"}`, true, delivery.Capacity{Min: 1, Max: 8, Desired: 4}, 100, 2},
+		{"blue/green by Spinnaker's name scales down", `{"strategy":"redblack","scaleDown":true,"delayBeforeDisableSec":30}`, true, delivery.Pinned(0), 100, 2},
+		{"there can be only one", `{"strategy":"highlander"}`, true, delivery.Capacity{}, 100, 1},
+		{"a canary keeps the old group", `{"strategy":"canary","steps":[{"weight":5,"bake":60},{"weight":50}]}`, true, delivery.Capacity{Min: 1, Max: 8, Desired: 4}, 100, 2},
+		{"a canary keeps the old group for a while", `{"strategy":"canary","steps":[{"weight":5}],"keepOldFor":60}`, true, delivery.Pinned(0), 100, 2},
 		{"none shares the traffic", `{"strategy":""}`, true, delivery.Capacity{Min: 1, Max: 8, Desired: 4}, 50, 2},
 		{"one group remains", `{"strategy":"rolling","maxRemainingAsgs":1}`, true, delivery.Capacity{}, 100, 1},
 	} {
@@ -285,6 +290,34 @@ func TestGroupsWithoutSize(t *testing.T) {
 
 func percentOf(weights []delivery.Weight, group string) int {
 	return (&delivery.Routing{Weights: weights}).Percent(group)
+}
+
+// TestCanarySteps: weights, sizes and bakes are those of the steps, and the old
+// group keeps its capacity.
+func TestCanarySteps(t *testing.T) {
+	text := `{"strategy":"canary","steps":[{"weight":1,"size":2,"bake":600},{"weight":25,"bake":1200},{"weight":100,"bake":300}]}`
+	d := newDrive(rollout.Input{Spec: delivery.GroupSpec{Image: "new", LoadBalancer: "lb", Capacity: delivery.Pinned(8)},
+		Strategy: strategy(t, text)}, calm(), v000(8))
+	began := d.now
+	if got := d.run(t); got.Status != delivery.DeploymentSucceeded {
+		t.Fatalf("outcome %+v %v", got, got.Failure)
+	}
+	var moves []string
+	for _, w := range d.cloud.Writes() {
+		switch {
+		case w.Change.Kind == delivery.SetRouting:
+			moves = append(moves, fmt.Sprintf("%d%%", percentOf(w.Change.Weights, "shop-prod-v001")))
+		case w.Change.Kind == delivery.ResizeGroup:
+			moves = append(moves, fmt.Sprintf("%s %d", w.Change.Group, w.Change.Capacity.Desired))
+		}
+	}
+	want := []string{"shop-prod-v001 2", "1%", "25%", "shop-prod-v001 8", "100%"}
+	if diff := cmp.Diff(want, moves); diff != "" {
+		t.Error(diff)
+	}
+	if took := d.now.Sub(began) - time.Hour; took < 35*time.Minute { // run adds an hour at the end
+		t.Errorf("the bakes took %s", took)
+	}
 }
 
 // TestOneProblemFailsAGroupWithoutSize: its one instance stands for all of it.
@@ -435,7 +468,17 @@ func wantedBounds(st rollout.Strategy, old, wanted int) (floor, ceiling int) {
 }
 
 func drawStrategy(rt *rapid.T) rollout.Strategy {
-	switch rapid.SampledFrom([]string{"rolling", "rolling", "redblack", "none"}).Draw(rt, "strategy") {
+	switch rapid.SampledFrom([]string{"rolling", "rolling", "redblack", "canary", "bluegreen", "highlander", "none"}).Draw(rt, "strategy") {
+	case "canary":
+		first := rapid.IntRange(1, 98).Draw(rt, "weight")
+		return strategy(rt, fmt.Sprintf(`{"strategy":"canary","steps":[{"weight":%d,"bake":%d,"size":%d},{"weight":%d,"bake":30}%s]%s}`, first,
+			rapid.SampledFrom([]int{0, 60}).Draw(rt, "bake"), rapid.IntRange(0, 3).Draw(rt, "size"), rapid.IntRange(first+1, 99).Draw(rt, "second"),
+			rapid.SampledFrom([]string{"", `,{"weight":100,"bake":45}`}).Draw(rt, "promote"), rapid.SampledFrom([]string{"", `,"keepOldFor":30`}).Draw(rt, "keep")))
+	case "bluegreen":
+		return strategy(rt, fmt.Sprintf(`{"strategy":"redblack","delayBeforeDisableSec":%d,"maxRemainingAsgs":%d}`,
+			rapid.SampledFrom([]int{0, 40}).Draw(rt, "delay"), rapid.IntRange(1, 3).Draw(rt, "remaining")))
+	case "highlander":
+		return strategy(rt, `{"strategy":"highlander"}`)
 	case "redblack":
 		return strategy(rt, fmt.Sprintf(`{"strategy":"rollingredblack","targetPercentages":[%d,100]}`, rapid.IntRange(1, 99).Draw(rt, "percent")))
 	case "none":

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"slices"
+	"time"
 
 	"github.com/slipway-cd/slipway/delivery"
 )
@@ -15,6 +16,9 @@ type Step struct {
 	Old []int `json:"old"`
 	// Weights are the wanted shares; nil when the cluster is behind no router.
 	Weights []delivery.Weight `json:"weights,omitempty"`
+	// Pause is how long the step must hold once it is done. Zero is the strategy's
+	// PauseBetweenBatches, except after the last step.
+	Pause time.Duration `json:"pause,omitempty"`
 }
 
 // bounds are the numbers that hold at every instant of a rolling deployment.
@@ -63,6 +67,10 @@ func Steps(st Strategy, group string, wanted int, sources []RecordedGroup, route
 	switch {
 	case total == 0 || st.Kind == None:
 		steps = []Step{{New: wanted, Old: full}}
+	case st.Kind == Canary:
+		steps = canarySteps(st, wanted, full)
+	case st.Kind == BlueGreen || st.Kind == Highlander:
+		steps = blueGreenSteps(st, wanted, full)
 	case st.Kind == RollingRedBlack:
 		for _, p := range st.TargetPercentages {
 			steps = append(steps, Step{New: (p*wanted + 99) / 100, Old: full})
@@ -75,12 +83,28 @@ func Steps(st Strategy, group string, wanted int, sources []RecordedGroup, route
 	}
 	for i := range steps {
 		share := -1
-		if st.Kind == RollingRedBlack && total > 0 {
-			share = st.TargetPercentages[i]
+		if total > 0 {
+			share = st.share(i, len(steps))
 		}
 		steps[i].Weights = weights(group, steps[i], sources, share)
 	}
 	return steps
+}
+
+// share is the new group's share of the traffic in a step; -1 when it follows
+// from the sizes.
+func (s Strategy) share(step, of int) int {
+	switch s.Kind {
+	case RollingRedBlack:
+		return s.TargetPercentages[step]
+	case Canary:
+		return s.Canary[step].Weight
+	case BlueGreen, Highlander:
+		if step == of-1 {
+			return 100
+		}
+	}
+	return -1
 }
 
 // weightsOnly leaves of the steps what can be done with groups that have no size

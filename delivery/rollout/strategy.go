@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -21,13 +22,29 @@ const (
 	// RollingRedBlack moves weight in the steps of TargetPercentages while the
 	// old groups keep their capacity until the end.
 	RollingRedBlack Kind = "rollingredblack"
+	// Canary moves weight in the steps of Canary, each with its own bake; the old
+	// groups keep their capacity until the new one has proved itself.
+	Canary Kind = "canary"
+	// BlueGreen builds the new group at full size beside the old ones and moves all
+	// traffic at once. Spinnaker calls it redblack.
+	BlueGreen Kind = "bluegreen"
+	// Highlander is BlueGreen with nothing left beside the new group at the end.
+	Highlander Kind = "highlander"
 	// None adds the new group beside the old ones; all of them take traffic by
 	// their capacity.
 	None Kind = "none"
 )
 
 // Kinds returns the strategies that can be carried out.
-func Kinds() []Kind { return []Kind{Rolling, RollingRedBlack, None} }
+func Kinds() []Kind {
+	return []Kind{Rolling, RollingRedBlack, Canary, BlueGreen, Highlander, None}
+}
+
+// redBlack is Spinnaker's name of BlueGreen.
+const redBlack = "redblack"
+
+// keepsOld reports whether the old groups keep their capacity while weight moves.
+func (k Kind) keepsOld() bool { return k != Rolling && k != None }
 
 // Defaults of a strategy. Health: AWS suggests a grace period of 300 s for slow
 // applications, so 15 minutes leave room for two replacements.
@@ -58,14 +75,23 @@ type Strategy struct {
 	// the smaller of them. At least one resolves to more than 0. Rolling only.
 	MaxSurge       Amount `json:"maxSurge"`
 	MaxUnavailable Amount `json:"maxUnavailable"`
-	// PauseBetweenBatches is waited after each step but the last.
+	// PauseBetweenBatches is waited after each step but the last. A step of Canary
+	// has its own bake.
 	PauseBetweenBatches time.Duration `json:"pauseBetweenBatches"`
+	// Canary are the steps of the strategy of that name, by ascending weight; the
+	// last one promotes.
+	Canary []CanaryStep `json:"canary,omitempty"`
+	// DelayBeforeDisable is how long BlueGreen lets old and new groups share the
+	// traffic by their size before it takes all of it from the old ones. Zero moves
+	// it at once.
+	DelayBeforeDisable time.Duration `json:"delayBeforeDisable,omitempty"`
 	// TargetPercentages are the steps of RollingRedBlack, ascending, ending at 100.
 	TargetPercentages []int `json:"targetPercentages,omitempty"`
 	// PipelineBeforeCleanup runs after each step of RollingRedBlack; its failure
 	// rolls the deployment back.
 	PipelineBeforeCleanup *PipelineRef `json:"pipelineBeforeCleanup,omitempty"`
-	// ScaleDown scales the old groups to zero at the end. Rolling always does.
+	// ScaleDown scales the old groups to zero at the end. Rolling always does, None
+	// never.
 	ScaleDown bool `json:"scaleDown"`
 	// DelayBeforeScaleDown is waited between the last weight and the scale down.
 	DelayBeforeScaleDown time.Duration `json:"delayBeforeScaleDown"`
@@ -77,6 +103,8 @@ type Strategy struct {
 	HealthTimeout time.Duration `json:"healthTimeout"`
 	// Deadline bounds the whole deployment, pauses not counted.
 	Deadline time.Duration `json:"deadline"`
+	// Concurrency is what to do when another deployment has the cluster.
+	Concurrency Concurrency `json:"concurrency,omitempty"`
 	// KeepOnFailure leaves everything as it stands when the deployment fails. A
 	// cancel still rolls back.
 	KeepOnFailure bool `json:"keepOnFailure"`
@@ -92,10 +120,14 @@ type strategyJSON struct {
 	TargetPercentages     []int        `json:"targetPercentages"`
 	DelayBeforeCleanup    float64      `json:"delayBeforeCleanup"`
 	PipelineBeforeCleanup *PipelineRef `json:"pipelineBeforeCleanup"`
+	Steps                 []canaryJSON `json:"steps"`
+	KeepOldFor            *float64     `json:"keepOldFor"`
+	DelayBeforeDisable    float64      `json:"delayBeforeDisableSec"`
 	ScaleDown             bool         `json:"scaleDown"`
 	DelayBeforeScaleDown  float64      `json:"delayBeforeScaleDownSec"`
 	MaxRemaining          *int         `json:"maxRemainingAsgs"`
 	HealthTimeout         float64      `json:"healthTimeoutSec"`
+	Concurrency           Concurrency  `json:"concurrency"`
 	Deadline              float64      `json:"deadlineSec"`
 	Rollback              *struct {
 		OnFailure *bool `json:"onFailure"`
@@ -114,21 +146,35 @@ func ParseStrategy(cluster json.RawMessage) (Strategy, []delivery.Finding) {
 		PauseBetweenBatches:   seconds(in.PauseBetweenBatches),
 		TargetPercentages:     in.TargetPercentages,
 		PipelineBeforeCleanup: in.PipelineBeforeCleanup,
+		Concurrency:           cmp.Or(in.Concurrency, Queue),
 		ScaleDown:             in.ScaleDown,
 		DelayBeforeScaleDown:  seconds(in.DelayBeforeScaleDown),
 		HealthTimeout:         seconds(in.HealthTimeout),
 		Deadline:              seconds(in.Deadline),
 	}
-	if s.Kind == "" {
+	switch s.Kind {
+	case "":
 		s.Kind = None
+	case redBlack:
+		s.Kind = BlueGreen
+	}
+	s.DelayBeforeDisable = seconds(in.DelayBeforeDisable)
+	for _, step := range in.Steps {
+		s.Canary = append(s.Canary, step.step())
+	}
+	if in.KeepOldFor != nil {
+		s.ScaleDown, s.DelayBeforeScaleDown = true, seconds(*in.KeepOldFor)
 	}
 	if in.Rollback != nil && in.Rollback.OnFailure != nil {
 		s.KeepOnFailure = !*in.Rollback.OnFailure
 	}
 	if in.MaxRemaining != nil {
 		s.MaxRemaining = *in.MaxRemaining
-	} else if s.Kind == Rolling || s.Kind == RollingRedBlack && s.ScaleDown {
+	} else if s.Kind == Rolling || s.Kind.keepsOld() && s.ScaleDown {
 		s.MaxRemaining = DefaultMaxRemaining
+	}
+	if s.Kind == Highlander {
+		s.MaxRemaining = 1
 	}
 	if in.DelayBeforeCleanup > 0 {
 		s.PauseBetweenBatches = max(s.PauseBetweenBatches, seconds(in.DelayBeforeCleanup))
@@ -158,6 +204,11 @@ func (s Strategy) withDefaults() Strategy {
 	if s.Deadline == 0 {
 		s.Deadline = DefaultDeadline
 	}
+	if s.Kind == Canary {
+		if n := len(s.Canary); n == 0 || s.Canary[n-1].Weight != 100 {
+			s.Canary = append(slices.Clone(s.Canary), CanaryStep{Weight: 100})
+		}
+	}
 	if s.Kind == RollingRedBlack {
 		s.TargetPercentages = slices.Clone(s.TargetPercentages)
 		if n := len(s.TargetPercentages); n == 0 || s.TargetPercentages[n-1] != 100 {
@@ -173,7 +224,10 @@ func (s Strategy) findings(in strategyJSON) []delivery.Finding {
 		out = append(out, delivery.Finding{Pointer: pointer, Message: fmt.Sprintf(format, args...)})
 	}
 	if !slices.Contains(Kinds(), s.Kind) {
-		add("/strategy", "%q is not a strategy that can be carried out; known are rolling, rollingredblack and none", in.Strategy)
+		add("/strategy", "%q is not a strategy that can be carried out; known are %s", in.Strategy, kindNames())
+	}
+	if !s.Concurrency.valid() {
+		add("/concurrency", "is %q; must be queue, supersede or reject", in.Concurrency)
 	}
 	for _, f := range []struct {
 		pointer string
@@ -181,6 +235,7 @@ func (s Strategy) findings(in strategyJSON) []delivery.Finding {
 	}{
 		{"/pauseBetweenBatches", in.PauseBetweenBatches}, {"/delayBeforeCleanup", in.DelayBeforeCleanup},
 		{"/delayBeforeScaleDownSec", in.DelayBeforeScaleDown}, {"/healthTimeoutSec", in.HealthTimeout}, {"/deadlineSec", in.Deadline},
+		{"/delayBeforeDisableSec", in.DelayBeforeDisable}, {"/keepOldFor", deref(in.KeepOldFor)},
 	} {
 		if f.seconds < 0 || f.seconds > 365*24*3600 {
 			add(f.pointer, "is %v; must be 0 s to a year", f.seconds)
@@ -205,6 +260,10 @@ func (s Strategy) findings(in strategyJSON) []delivery.Finding {
 		} else if i > 0 && p <= in.TargetPercentages[i-1] {
 			add(pointer, "is %d, not more than the one before it", p)
 		}
+	}
+	out = append(out, s.canaryFindings(in)...)
+	if in.MaxRemaining != nil && *in.MaxRemaining != 1 && s.Kind == Highlander {
+		add("/maxRemainingAsgs", "is %d; highlander leaves one", *in.MaxRemaining)
 	}
 	if ref := in.PipelineBeforeCleanup; ref != nil {
 		if ref.Application == "" {

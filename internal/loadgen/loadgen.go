@@ -24,7 +24,8 @@ type Config struct {
 	URL string
 	// Rate is requests per second.
 	Rate int
-	// Timeout is how long an answer may take before it counts as failed; 3 s when 0.
+	// Timeout is how long an answer may take before it counts as failed; 10 s when 0:
+	// a machine that many tests share stalls for seconds, which drops nothing.
 	Timeout time.Duration
 }
 
@@ -75,7 +76,7 @@ func Start(ctx context.Context, config Config) (*Load, error) {
 		return nil, err
 	}
 	if config.Timeout == 0 {
-		config.Timeout = 3 * time.Second
+		config.Timeout = 10 * time.Second
 	}
 	ctx, stop := context.WithCancel(ctx)
 	l := &Load{config: config, stop: stop, result: Result{ByVersion: map[string]int{}},

@@ -34,6 +34,11 @@ func sequences(t *testing.T, open Opener) {
 		{"an old high number does not count", key, "g", 999, []int{999, 0}, 1},
 		{"skips what is left from before", key, "h", 1, []int{1, 2, 3}, 4},
 	} {
+		next, err := s.NextSequence(ctx, row.cluster, row.floor, row.taken)
+		noError(t, err)
+		if next != row.want && row.name != "repeated" {
+			t.Fatalf("row %d (%s): next number %d, want %d", i, row.name, next, row.want)
+		}
 		got, err := s.AllocateSequence(ctx, row.cluster, row.deployment, row.floor, row.taken)
 		noError(t, err)
 		if got != row.want {
@@ -45,6 +50,8 @@ func sequences(t *testing.T, open Opener) {
 		all = append(all, n)
 	}
 	_, err := s.AllocateSequence(ctx, key, "z", 4, all)
+	kind(t, delivery.Quota, err)
+	_, err = s.NextSequence(ctx, key, 4, all)
 	kind(t, delivery.Quota, err)
 }
 

@@ -1,0 +1,268 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	v1 "github.com/slipway-cd/slipway/api/v1"
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/expression"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
+	"github.com/slipway-cd/slipway/delivery/rollout"
+)
+
+// planPipeline answers what a start with the same body would do. It reads the
+// clouds and starts nothing.
+func (s *Server) planPipeline(c *gin.Context) error {
+	trigger, err := bindTrigger(c)
+	if err != nil {
+		return err
+	}
+	p, err := s.pipeline(c.Request.Context(), param(c, "app"), param(c, "pipeline"))
+	if err != nil {
+		return err
+	}
+	start, err := s.prepareStart(c, p, trigger)
+	if err != nil {
+		return err
+	}
+	plan, err := s.planOf(c.Request.Context(), start)
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, plan)
+}
+
+// planTimeout bounds how long a plan may read the clouds.
+const planTimeout = 25 * time.Second
+
+// planOf plans a start and remembers what it says, so that a later refusal can
+// tell the difference.
+func (s *Server) planOf(ctx context.Context, start delivery.NewExecution) (v1.Plan, error) {
+	ctx, cancel := context.WithTimeout(ctx, planTimeout)
+	defer cancel()
+	definition, err := pipeline.Parse(start.Definition)
+	if err != nil {
+		return v1.Plan{}, err
+	}
+	p := &planner{Server: s, env: environmentOf(start.Execution), seen: map[string]delivery.Snapshot{}}
+	out := v1.Plan{Stages: []v1.PlannedStage{}}
+	for i, stage := range definition.Stages {
+		planned, err := p.stage(ctx, stage)
+		if err != nil {
+			return v1.Plan{}, fmt.Errorf("plan %s: %w", stagePointer(i), err)
+		}
+		out.Stages = append(out.Stages, planned)
+	}
+	out.Hash = p.hash.sum()
+	lines, err := json.Marshal(planLines(out))
+	if err != nil {
+		return v1.Plan{}, err
+	}
+	_, err = s.store.RememberResponse(ctx, planScope, out.Hash, delivery.StoredResponse{RequestHash: out.Hash, Status: http.StatusOK, Body: lines})
+	return out, err
+}
+
+// planScope is what remembered plans are kept under.
+const planScope = "plan"
+
+// checkPlan refuses a start whose trigger names a plan that is not the present one.
+func (s *Server) checkPlan(ctx context.Context, start delivery.NewExecution, planHash string) error {
+	if planHash == "" {
+		return nil
+	}
+	now, err := s.planOf(ctx, start)
+	if err != nil || now.Hash == planHash {
+		return err
+	}
+	stale := &failure{status: http.StatusConflict, code: "plan_stale", title: "The plan is not the present one",
+		message: "The clouds or the pipeline changed since the plan was made; the present plan has hash " + now.Hash + ".",
+		hint:    "read the plan again, and start with its hash"}
+	before, err := s.store.Response(ctx, planScope, planHash, planHash)
+	if delivery.KindOf(err) == delivery.NotFound {
+		stale.message = "No plan with hash " + planHash + " is known; the present plan has hash " + now.Hash + "."
+		return stale
+	}
+	if err != nil {
+		return err
+	}
+	var then []string
+	if err := json.Unmarshal(before.Body, &then); err != nil {
+		return fmt.Errorf("read plan %s: %w", planHash, err)
+	}
+	stale.findings = planDifference(then, planLines(now))
+	return stale
+}
+
+// planner plans the stages of one start. A cluster that several stages deploy to
+// is seen as the earlier ones leave it.
+type planner struct {
+	*Server
+	env  expression.Env
+	seen map[string]delivery.Snapshot
+	hash hasher
+}
+
+func (p *planner) stage(ctx context.Context, stage pipeline.StageSpec) (v1.PlannedStage, error) {
+	out := v1.PlannedStage{RefID: stage.RefID, Type: stage.Type, Name: stage.Name}
+	evaluated, err := expression.Evaluate(stage.Context(), p.env)
+	if err != nil {
+		out.Unplanned = "it depends on what an earlier stage puts out: " + messageOf(err)
+		p.hash.add(stage.RefID, string(stage.Raw))
+		return out, nil
+	}
+	switch {
+	case stage.Type == pipeline.WaitType:
+		wait, err := pipeline.ParseWait(evaluated)
+		out.WaitMs = wait.Milliseconds()
+		p.hash.add(stage.RefID, wait.String())
+		return out, err
+	case !pipeline.Deploys(stage.Type):
+		out.Unplanned = "stages of type " + stage.Type + " change no cluster"
+		p.hash.add(stage.RefID, string(evaluated))
+		return out, nil
+	}
+	deploy, err := pipeline.ParseDeploy(stage.Type, evaluated)
+	if err != nil {
+		return out, err
+	}
+	for _, cluster := range deploy.Clusters {
+		plan, err := p.deployment(ctx, cluster)
+		if err != nil {
+			return out, err
+		}
+		p.hash.add(stage.RefID, plan.Hash, string(cluster.Spec.Settings))
+		out.Deployments = append(out.Deployments, presentPlan(plan))
+	}
+	return out, nil
+}
+
+func (p *planner) deployment(ctx context.Context, want pipeline.DeployCluster) (rollout.Plan, error) {
+	target, err := p.targets.Target(want.Cluster)
+	if err != nil {
+		return rollout.Plan{}, err
+	}
+	key := want.Cluster.Key()
+	seen, known := p.seen[key]
+	if !known {
+		if seen, err = target.Observe(ctx, want.Cluster, want.Spec.LoadBalancer); err != nil {
+			return rollout.Plan{}, fmt.Errorf("observe %s: %w", key, err)
+		}
+	}
+	newest, taken := seen.Numbers()
+	sequence, err := p.store.NextSequence(ctx, key, newest, taken)
+	if err != nil {
+		return rollout.Plan{}, err
+	}
+	input := want.Input(seen, target.Describe().Capabilities)
+	input.Deployment, input.Group = "planned", want.Cluster.Moniker.ServerGroup(sequence)
+	plan, after := rollout.PlanOf(input, seen, rollout.Estimates{})
+	p.seen[key] = after
+	return plan, nil
+}
+
+// hasher adds texts up to one hash. Each text ends where the next begins.
+type hasher struct{ texts []string }
+
+func (h *hasher) add(texts ...string) { h.texts = append(h.texts, texts...) }
+
+// sum is the hash of everything that was added, in hexadecimal digits.
+func (h *hasher) sum() string {
+	sum := sha256.New()
+	for _, text := range h.texts {
+		fmt.Fprintf(sum, "%d:%s", len(text), text)
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil)[:16])
+}
+
+func presentPlan(p rollout.Plan) v1.PlannedDeployment {
+	c := p.Cluster
+	out := v1.PlannedDeployment{
+		CloudProvider: c.Provider, Account: c.Account, Region: c.Region, Cluster: c.Name(), ServerGroup: p.ServerGroup,
+		Strategy: string(p.Strategy), Floor: p.Floor, Peak: p.Peak, DurationMs: p.Duration.Milliseconds(), Actions: []v1.PlannedAction{},
+		Failure: presentFailure(p.Failure),
+	}
+	for _, a := range p.Actions {
+		out.Actions = append(out.Actions, presentAction(a))
+	}
+	return out
+}
+
+func presentAction(a rollout.PlannedAction) v1.PlannedAction {
+	out := v1.PlannedAction{AtMs: a.At.Milliseconds()}
+	switch {
+	case a.Change != nil:
+		out.Type, out.Description, out.Change, out.ServerGroup = "change", a.Change.String(), string(a.Change.Kind), a.Change.Group
+		if c := a.Change.Capacity; c != nil {
+			out.Capacity = &v1.Capacity{Min: c.Min, Max: c.Max, Desired: c.Desired}
+		}
+		for _, w := range a.Change.Weights {
+			out.Weights = append(out.Weights, v1.Weight(w))
+		}
+	case a.Gate != nil:
+		out.Type, out.Description = "gate", "a gate is passed"
+		if a.Gate.Pipeline != nil {
+			out.Pipeline = a.Gate.Pipeline.PipelineID
+			out.Description = "pipeline " + out.Pipeline + " succeeds"
+		}
+	default:
+		out.Type, out.Description, out.TakesMs, out.Exact = "wait", "wait for "+a.Wait.For, a.Wait.Takes.Milliseconds(), a.Wait.Exact
+	}
+	return out
+}
+
+// planLines are the plan's changes, exact waits and gates as lines that can be compared.
+func planLines(p v1.Plan) []string {
+	lines := []string{}
+	for _, stage := range p.Stages {
+		at := "stage " + stage.RefID + ": "
+		switch {
+		case stage.Unplanned != "":
+			lines = append(lines, at+"not planned")
+		case stage.WaitMs > 0:
+			lines = append(lines, at+"wait "+(time.Duration(stage.WaitMs)*time.Millisecond).String())
+		}
+		for _, d := range stage.Deployments {
+			in := fmt.Sprintf("%s%s in %s of %s: ", at, d.Cluster, d.Region, d.Account)
+			for _, a := range d.Actions {
+				switch {
+				case a.Type == "wait" && !a.Exact:
+				case a.Type == "wait":
+					lines = append(lines, in+a.Description+" "+(time.Duration(a.TakesMs)*time.Millisecond).Round(time.Second).String())
+				default:
+					lines = append(lines, in+a.Description)
+				}
+			}
+			if d.Failure != nil {
+				lines = append(lines, in+"fails: "+d.Failure.Message)
+			}
+		}
+	}
+	return lines
+}
+
+// planDifference tells what of a plan is gone and what is new.
+func planDifference(then, now []string) []delivery.Finding {
+	var out []delivery.Finding
+	only := func(of, without []string, what string) {
+		for _, line := range of {
+			if !slices.Contains(without, line) {
+				out = append(out, delivery.Finding{Message: what + line})
+			}
+		}
+	}
+	only(then, now, "no longer: ")
+	only(now, then, "now: ")
+	if len(out) == 0 {
+		out = append(out, delivery.Finding{Message: "the same changes, from another state or with other settings: " + strings.Join(now[:min(1, len(now))], "")})
+	}
+	return out
+}

@@ -1,0 +1,69 @@
+package v1
+
+// Plan is what a start of a pipeline would do to the clouds as they are now.
+type Plan struct {
+	// Hash is the same for the same intention from the same state. A trigger that
+	// carries it as planHash is refused once it is another.
+	Hash string `json:"hash"`
+	// Stages are in the pipeline's order.
+	Stages []PlannedStage `json:"stages"`
+}
+
+// PlannedStage is one stage of a plan.
+type PlannedStage struct {
+	RefID string `json:"refId"`
+	Type  string `json:"type"`
+	Name  string `json:"name"`
+	// WaitMs is how long a wait stage waits.
+	WaitMs int64 `json:"waitMs,omitempty"`
+	// Unplanned says why nothing can be said of the stage beforehand.
+	Unplanned   string              `json:"unplanned,omitempty"`
+	Deployments []PlannedDeployment `json:"deployments,omitempty"`
+}
+
+// PlannedDeployment is what a deploy stage would do to one cluster.
+type PlannedDeployment struct {
+	CloudProvider string `json:"cloudProvider"`
+	Account       string `json:"account"`
+	Region        string `json:"region"`
+	Cluster       string `json:"cluster"`
+	// ServerGroup is the name that the new one will get if no other deployment
+	// takes it before.
+	ServerGroup string `json:"serverGroup"`
+	Strategy    string `json:"strategy"`
+	// Floor is the least number of healthy instances in rotation, Peak the most
+	// instances at once; both are 0 where groups have no size.
+	Floor int `json:"floor"`
+	Peak  int `json:"peak"`
+	// DurationMs is an estimate.
+	DurationMs int64           `json:"durationMs"`
+	Actions    []PlannedAction `json:"actions"`
+	// Failure is why the deployment would not succeed.
+	Failure *Failure `json:"failure,omitempty"`
+}
+
+// PlannedAction is one change, wait or gate.
+type PlannedAction struct {
+	// Type is change, wait or gate.
+	Type string `json:"type"`
+	// AtMs is the estimated time from the beginning of the deployment.
+	AtMs int64 `json:"atMs"`
+	// Description is one line for people.
+	Description string `json:"description"`
+	// Change is the kind of a change, such as setRouting.
+	Change      string    `json:"change,omitempty"`
+	ServerGroup string    `json:"serverGroup,omitempty"`
+	Capacity    *Capacity `json:"capacity,omitempty"`
+	Weights     []Weight  `json:"weights,omitempty"`
+	// TakesMs is how long a wait lasts; an estimate unless Exact.
+	TakesMs int64 `json:"takesMs,omitempty"`
+	Exact   bool  `json:"exact,omitempty"`
+	// Pipeline is the id of the pipeline that a gate runs.
+	Pipeline string `json:"pipeline,omitempty"`
+}
+
+// Weight is a server group's share of the traffic in percent.
+type Weight struct {
+	ServerGroup string `json:"serverGroup"`
+	Percent     int    `json:"percent"`
+}

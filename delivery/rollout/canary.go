@@ -1,0 +1,109 @@
+package rollout
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+// CanaryStep is one step of a canary deployment.
+type CanaryStep struct {
+	// Weight is the new group's share of the traffic in percent, 1 to 100.
+	Weight int `json:"weight"`
+	// Size is how many instances the new group has; zero is the weight's share of
+	// the wanted capacity, rounded up. At weight 100 it is the wanted capacity.
+	Size int `json:"size,omitempty"`
+	// Bake is how long the step must hold before the next one begins. That of the
+	// last step holds before the old groups lose their capacity.
+	Bake time.Duration `json:"bake,omitempty"`
+}
+
+// canaryJSON is a step as the cluster object has it; bake is in seconds.
+type canaryJSON struct {
+	Weight int     `json:"weight"`
+	Size   int     `json:"size"`
+	Bake   float64 `json:"bake"`
+}
+
+func (c canaryJSON) step() CanaryStep {
+	return CanaryStep{Weight: c.Weight, Size: c.Size, Bake: seconds(c.Bake)}
+}
+
+// canaryFindings tells what is wrong with the steps.
+func (s Strategy) canaryFindings(in strategyJSON) []delivery.Finding {
+	var out []delivery.Finding
+	add := func(pointer, format string, args ...any) {
+		out = append(out, delivery.Finding{Pointer: pointer, Message: fmt.Sprintf(format, args...)})
+	}
+	if s.Kind != Canary {
+		if len(in.Steps) > 0 {
+			add("/steps", "are those of strategy canary, not of %s", s.Kind)
+		}
+		return out
+	}
+	if len(in.Steps) == 0 {
+		add("/steps", "is required: the weights of the canary, for example [{\"weight\": 5, \"bake\": 600}]")
+	}
+	for i, step := range in.Steps {
+		pointer := fmt.Sprintf("/steps/%d", i)
+		switch {
+		case step.Weight < 1 || step.Weight > 100:
+			add(pointer+"/weight", "is %d; must be 1 to 100", step.Weight)
+		case i > 0 && step.Weight <= in.Steps[i-1].Weight:
+			add(pointer+"/weight", "is %d, not more than the one before it", step.Weight)
+		}
+		if step.Size < 0 {
+			add(pointer+"/size", "is %d; must not be negative", step.Size)
+		}
+		if step.Bake < 0 || step.Bake > 365*24*3600 {
+			add(pointer+"/bake", "is %v; must be 0 s to a year", step.Bake)
+		}
+	}
+	return out
+}
+
+// kindNames lists the strategies for people.
+func kindNames() string {
+	kinds := Kinds()
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		names[i] = string(k)
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+}
+
+func deref(f *float64) float64 {
+	if f == nil {
+		return 0
+	}
+	return *f
+}
+
+// canarySteps compiles the steps of a canary. The old groups keep what they have.
+func canarySteps(st Strategy, wanted int, full []int) []Step {
+	steps := make([]Step, 0, len(st.Canary))
+	size := 0
+	for _, c := range st.Canary {
+		size = max(size, min(wanted, max(c.Size, (c.Weight*wanted+99)/100)))
+		if c.Size > 0 {
+			size = min(c.Size, wanted)
+		}
+		if c.Weight == 100 {
+			size = wanted
+		}
+		steps = append(steps, Step{New: size, Old: full, Pause: c.Bake})
+	}
+	return steps
+}
+
+// blueGreenSteps compiles one step, or two when old and new share the traffic
+// before the old ones are disabled.
+func blueGreenSteps(st Strategy, wanted int, full []int) []Step {
+	swap := Step{New: wanted, Old: full}
+	if st.DelayBeforeDisable == 0 {
+		return []Step{swap}
+	}
+	return []Step{{New: wanted, Old: full, Pause: st.DelayBeforeDisable}, swap}
+}

@@ -1,0 +1,188 @@
+package rollout
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+// Plan is what a deployment intends, computed from a snapshot by the decisions
+// that will be made when it runs.
+type Plan struct {
+	Cluster delivery.Cluster `json:"cluster"`
+	// ServerGroup is the name that the new group will get if no other deployment
+	// takes it before.
+	ServerGroup string `json:"serverGroup"`
+	Strategy    Kind   `json:"strategy"`
+	// Actions are in order: every change, wait and gate.
+	Actions []PlannedAction `json:"actions"`
+	// Floor is the least number of healthy instances that will be in rotation, Peak
+	// the most that will exist at once. Both are 0 where groups have no size.
+	Floor int `json:"floor"`
+	Peak  int `json:"peak"`
+	// Duration is the estimate from the beginning to the end.
+	Duration time.Duration `json:"duration"`
+	// Failure is why the deployment would end without success; nil when nothing
+	// stands in its way.
+	Failure *delivery.Failure `json:"failure,omitempty"`
+	// Hash is the same for the same intention from the same state: it covers the
+	// groups and weights that were observed and all actions, but no estimate.
+	Hash string `json:"hash"`
+}
+
+// PlannedAction is one thing that a deployment will do. Exactly one of Change,
+// Wait and Gate is set.
+type PlannedAction struct {
+	// At is the estimated time from the beginning.
+	At     time.Duration    `json:"at"`
+	Change *delivery.Change `json:"change,omitempty"`
+	Wait   *PlannedWait     `json:"wait,omitempty"`
+	Gate   *Gate            `json:"gate,omitempty"`
+}
+
+// PlannedWait is a pause.
+type PlannedWait struct {
+	// For says what is waited for, for people.
+	For string `json:"for"`
+	// Takes is how long: exactly for what the strategy asks for, else an estimate.
+	Takes time.Duration `json:"takes"`
+	// Exact is true for pauses that the strategy or the target asks for.
+	Exact bool `json:"exact,omitempty"`
+}
+
+// Estimates are what a plan cannot know.
+type Estimates struct {
+	// Boot is the time from the launch of an instance to its health; one minute
+	// when zero.
+	Boot time.Duration
+	// Look is the time between two looks at the cloud; one second when zero.
+	Look time.Duration
+}
+
+func (e Estimates) withDefaults() Estimates {
+	if e.Boot == 0 {
+		e.Boot = time.Minute
+	}
+	if e.Look == 0 {
+		e.Look = time.Second
+	}
+	return e
+}
+
+// maxPlannedLooks bounds the prediction; a deployment of maxBatches needs far fewer.
+const maxPlannedLooks = 50_000
+
+// PlanOf predicts what a deployment with this input will do to the cluster that
+// was seen, as if everything went well: instances become healthy, writes have
+// their effect at once, gates pass. after is the cluster as it will be.
+func PlanOf(in Input, seen delivery.Snapshot, e Estimates) (plan Plan, after delivery.Snapshot) {
+	e = e.withDefaults()
+	plan = Plan{Cluster: in.Cluster, ServerGroup: in.Group, Strategy: in.Strategy.Kind, Actions: []PlannedAction{}}
+	f := newForecast(in, seen, e)
+	began, state := f.now, Start(in)
+	plan.Floor = inRotation(seen)
+	for range maxPlannedLooks {
+		var d Decision
+		state, d = Next(state, f.look(), f.now)
+		at := f.now.Sub(began)
+		if in.Capabilities.Resize {
+			plan.Peak = max(plan.Peak, f.instances())
+			plan.Floor = min(plan.Floor, inRotation(f.look()))
+		} else {
+			plan.Floor = 0
+		}
+		switch {
+		case d.Done != nil:
+			plan.Duration, plan.Failure = at, d.Done.Failure
+			plan.Hash = hashOf(plan, seen)
+			return plan, f.look()
+		case d.Apply != nil:
+			plan.Actions = append(plan.Actions, PlannedAction{At: at, Change: planned(*d.Apply)})
+			f.apply(*d.Apply)
+			f.now = f.now.Add(e.Look)
+		case d.Gate != nil:
+			plan.Actions = append(plan.Actions, PlannedAction{At: at, Gate: d.Gate})
+			state = state.Answer(d.Gate.ID, nil)
+		default:
+			if took := f.pass(*d.Await); took > e.Look || !d.Await.Until.IsZero() {
+				plan.wait(at, *d.Await, took)
+			}
+		}
+	}
+	plan.Failure = &delivery.Failure{Kind: delivery.Internal.String(), Step: "plan", Message: fmt.Sprintf("no end is in sight after %d looks", maxPlannedLooks)}
+	plan.Hash = hashOf(plan, seen)
+	return plan, f.look()
+}
+
+// planned is a change as a plan shows it: without what is known only when it is
+// carried out.
+func planned(c delivery.Change) *delivery.Change {
+	c.Fence, c.Fingerprint = 0, ""
+	return &c
+}
+
+// wait adds a pause, or makes the present one longer.
+func (p *Plan) wait(at time.Duration, a Await, took time.Duration) {
+	if n := len(p.Actions); n > 0 && p.Actions[n-1].Wait != nil && p.Actions[n-1].Wait.For == a.For {
+		p.Actions[n-1].Wait.Takes += took
+		return
+	}
+	p.Actions = append(p.Actions, PlannedAction{At: at, Wait: &PlannedWait{For: a.For, Takes: took, Exact: !a.Until.IsZero()}})
+}
+
+// inRotation counts the healthy instances of the groups that take traffic.
+func inRotation(seen delivery.Snapshot) int {
+	n := 0
+	for _, g := range seen.Groups {
+		if seen.Serving(g.Name) {
+			n += g.Healthy()
+		}
+	}
+	return n
+}
+
+// hashOf covers what was seen and what is intended. Estimates and what differs
+// between two runs of the same intention are left out.
+func hashOf(p Plan, seen delivery.Snapshot) string {
+	type group struct {
+		Name, Image string
+		Capacity    delivery.Capacity
+		Percent     int
+	}
+	type action struct {
+		Change string              `json:",omitempty"`
+		Spec   *delivery.GroupSpec `json:",omitempty"`
+		Wait   string              `json:",omitempty"`
+		Takes  time.Duration       `json:",omitempty"`
+		Gate   *Gate               `json:",omitempty"`
+	}
+	base := struct {
+		Cluster  delivery.Cluster
+		Strategy Kind
+		Groups   []group
+		Actions  []action
+		Failure  *delivery.Failure
+	}{Cluster: p.Cluster, Strategy: p.Strategy, Failure: p.Failure}
+	for _, g := range seen.Groups {
+		base.Groups = append(base.Groups, group{g.Name, g.Image, g.Capacity, seen.Routing.Percent(g.Name)})
+	}
+	for _, a := range p.Actions {
+		switch {
+		case a.Change != nil:
+			base.Actions = append(base.Actions, action{Change: a.Change.String(), Spec: a.Change.Spec})
+		case a.Gate != nil:
+			base.Actions = append(base.Actions, action{Gate: a.Gate})
+		case a.Wait.Exact:
+			base.Actions = append(base.Actions, action{Wait: a.Wait.For, Takes: a.Wait.Takes.Round(time.Second)})
+		}
+	}
+	text, err := json.Marshal(base)
+	if err != nil {
+		return "" // plain data always marshals, but for settings that are no JSON, which no pipeline can hold
+	}
+	sum := sha256.Sum256(text)
+	return fmt.Sprintf("%x", sum[:16])
+}

@@ -1,0 +1,157 @@
+package rollout_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/rollout"
+	"github.com/slipway-cd/slipway/internal/fakecloud"
+	"github.com/slipway-cd/slipway/internal/golden"
+)
+
+// changesOf are the changes of a plan, one line each.
+func changesOf(p rollout.Plan) []string {
+	var out []string
+	for _, a := range p.Actions {
+		if a.Change != nil {
+			out = append(out, a.Change.String())
+		}
+	}
+	return out
+}
+
+// madeBy are the changes that a real run made, one line each.
+func madeBy(ws []fakecloud.Write) []string {
+	var out []string
+	for _, w := range ws {
+		if line := w.Change.String(); len(out) == 0 || out[len(out)-1] != line {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// TestPlanIsWhatHappens: the changes of the plan are those of the run, for every
+// strategy, size and kind of group, and so is the state that they lead to.
+func TestPlanIsWhatHappens(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		old, wanted := rapid.IntRange(0, 9).Draw(rt, "old"), rapid.IntRange(1, 9).Draw(rt, "wanted")
+		config := calm()
+		config.Unsized = rapid.Bool().Draw(rt, "unsized")
+		config.Router = config.Unsized || rapid.Bool().Draw(rt, "router")
+		spec := delivery.GroupSpec{Image: "new", Capacity: delivery.Capacity{Min: wanted, Max: wanted + 2, Desired: wanted}}
+		if config.Router {
+			spec.LoadBalancer = "lb"
+		}
+		var existing []fakecloud.Existing
+		if old > 0 {
+			existing = append(existing, v000(old))
+		}
+		st := drawStrategy(rt)
+		d := newDrive(rollout.Input{Spec: spec, Strategy: st}, config, existing...)
+		if st.ScaleDown && config.Unsized {
+			rt.Skip("refused")
+		}
+		plan, after := rollout.PlanOf(d.state.Input, d.cloud.Truth(), rollout.Estimates{})
+		again, _ := rollout.PlanOf(d.state.Input, d.cloud.Truth(), rollout.Estimates{Boot: 5 * time.Minute})
+		if plan.Hash != again.Hash || plan.Hash == "" {
+			rt.Errorf("hashes %q and %q of the same intention", plan.Hash, again.Hash)
+		}
+		if got := d.run(rt); got.Status != delivery.DeploymentSucceeded || plan.Failure != nil {
+			rt.Fatalf("the run ended %s (%v), the plan with %v", got.Status, got.Failure, plan.Failure)
+		}
+		if diff := cmp.Diff(madeBy(d.cloud.Writes()), changesOf(plan)); diff != "" {
+			rt.Errorf("changes (-made +planned):\n%s", diff)
+		}
+		if diff := cmp.Diff(settled(d.cloud.Truth()), settled(after)); diff != "" {
+			rt.Errorf("cluster (-is +planned):\n%s", diff)
+		}
+	})
+}
+
+// TestPlanHash: what changes the intention, or what it starts from, changes the hash.
+func TestPlanHash(t *testing.T) {
+	plan := func(text, image string, old fakecloud.Existing) string {
+		d := newDrive(rollout.Input{Spec: delivery.GroupSpec{Image: image, LoadBalancer: "lb", Capacity: delivery.Pinned(4)}, Strategy: strategy(t, text)}, calm(), old)
+		p, _ := rollout.PlanOf(d.state.Input, d.cloud.Truth(), rollout.Estimates{})
+		return p.Hash
+	}
+	const rolling = `{"strategy":"rolling","maxSurge":1}`
+	shifted := v000(4)
+	shifted.Weight = 50
+	hashes := map[string]string{}
+	for name, hash := range map[string]string{
+		"as it is":         plan(rolling, "new", v000(4)),
+		"another image":    plan(rolling, "newer", v000(4)),
+		"another strategy": plan(`{"strategy":"bluegreen"}`, "new", v000(4)),
+		"a longer bake":    plan(`{"strategy":"canary","steps":[{"weight":5,"bake":60}]}`, "new", v000(4)),
+		"a shorter bake":   plan(`{"strategy":"canary","steps":[{"weight":5,"bake":30}]}`, "new", v000(4)),
+		"another size":     plan(rolling, "new", v000(5)),
+		"another weight":   plan(rolling, "new", shifted),
+	} {
+		if other, taken := hashes[hash]; taken {
+			t.Errorf("%s and %s have the same hash", name, other)
+		}
+		hashes[hash] = name
+	}
+}
+
+// TestPlanIsRefused: what the run would refuse, the plan says.
+func TestPlanIsRefused(t *testing.T) {
+	d := newDrive(rollout.Input{Spec: delivery.GroupSpec{Image: "new", Capacity: delivery.Pinned(4)}, Strategy: strategy(t, `{"strategy":"rolling"}`)}, calm(), v000(4))
+	plan, _ := rollout.PlanOf(d.state.Input, d.cloud.Truth(), rollout.Estimates{})
+	if plan.Failure == nil || plan.Failure.Kind != "invalid" || len(changesOf(plan)) != 0 {
+		t.Errorf("plan %+v", plan)
+	}
+}
+
+// TestPlansToRead compares one plan of each strategy with what a person can read.
+func TestPlansToRead(t *testing.T) {
+	var out strings.Builder
+	for _, text := range []string{
+		`{"strategy":"rolling","maxSurge":2,"pauseBetweenBatches":30}`,
+		`{"strategy":"rollingredblack","targetPercentages":[25],"scaleDown":true,"delayBeforeScaleDownSec":60}`,
+		`{"strategy":"canary","steps":[{"weight":5,"bake":600},{"weight":50,"bake":300}],"keepOldFor":3600}`,
+		`{"strategy":"redblack","delayBeforeDisableSec":60}`,
+		`{"strategy":"highlander"}`,
+		`{"strategy":"none"}`,
+	} {
+		for _, unsized := range []bool{false, true} {
+			config := calm()
+			config.Unsized = unsized
+			st := strategy(t, text)
+			if st.ScaleDown && unsized {
+				continue
+			}
+			d := newDrive(rollout.Input{Spec: delivery.GroupSpec{Image: "new", LoadBalancer: "lb", Capacity: delivery.Pinned(4)}, Strategy: st}, config, v000(4))
+			plan, _ := rollout.PlanOf(d.state.Input, d.cloud.Truth(), rollout.Estimates{})
+			kind := "groups with a size"
+			if unsized {
+				kind = "groups without a size"
+			}
+			fmt.Fprintf(&out, "%s\n%s; floor %d, peak %d, about %s\n", text, kind, plan.Floor, plan.Peak, plan.Duration.Round(time.Second))
+			for _, a := range plan.Actions {
+				fmt.Fprintf(&out, "  %8s  %s\n", a.At.Round(time.Second), lineOf(a))
+			}
+			out.WriteString("\n")
+		}
+	}
+	golden.Compare(t, "testdata/plans.txt", []byte(out.String()))
+}
+
+func lineOf(a rollout.PlannedAction) string {
+	switch {
+	case a.Change != nil:
+		return a.Change.String()
+	case a.Gate != nil:
+		return "gate " + a.Gate.ID
+	default:
+		return fmt.Sprintf("wait %s for %s", a.Wait.Takes.Round(time.Second), a.Wait.For)
+	}
+}
