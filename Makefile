@@ -54,6 +54,10 @@ race: ## tests with the race detector; the import rules (internal/layers) are am
 demo-rolling: ## a rolling deploy of 12 instances under 200 requests a second
 	go test -count=1 -v -run 'TestLiveTraffic' ./cmd/slipwayd
 
+.PHONY: demo-checks
+demo-checks: ## canaries of a good and of a broken version, judged by metrics, on every target kind
+	SLIPWAY_CHECKS=1 go test -count=1 -v -timeout 30m -parallel 3 -run 'TestMetricCheck' ./cmd/slipwayd
+
 .PHONY: crash
 crash: ## kill the real process 25 times in the middle of rolling deploys under load
 	SLIPWAY_KILLS=25 go test -count=1 -v -timeout 60m -run 'TestCrash' ./cmd/slipwayd

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -11,10 +12,12 @@ import (
 
 // TestMetricCheck deploys a version that is healthy and fails a tenth of its
 // requests as a canary at 5 %, under load: its metric check rolls it back long
-// before the bake is over. The requests that failed meanwhile are reported: they
-// are the price of a canary, at most its share of the errors and a bit.
+// before the bake is over, although the process is killed meanwhile. The requests
+// that failed are reported: they are the price of a canary, at most its share of
+// the errors and a bit.
 func TestMetricCheck(t *testing.T) {
 	onEach(t, func(t *testing.T, s site) {
+		everySite(t, s)
 		d := simulated(t)
 		var before map[string]groupView
 		d.untilGroups(s, time.Minute, "the seeded server group", func(g map[string]groupView) bool { before = g; return len(g) == 1 })
@@ -23,6 +26,9 @@ func TestMetricCheck(t *testing.T) {
 		load := d.load(s, 200)
 		began := time.Now()
 		id := d.trigger("canary", map[string]any{"image": s.broken})
+		d.untilGroups(s, 2*time.Minute, "the canary to serve", func(g map[string]groupView) bool { return g[s.next()].Counts["up"] > 0 })
+		d.kill()
+		t.Logf("killed; %s from the start to the next call of the cloud", d.restart().Round(time.Millisecond))
 		e := d.await(id, 8*time.Minute)
 		took := time.Since(began)
 		result := load.Stop()
@@ -53,4 +59,37 @@ func TestMetricCheck(t *testing.T) {
 			t.Errorf("the auditor finds: %+v", violations)
 		}
 	})
+}
+
+// TestMetricCheckPasses: a good version goes through its canary, which waits for
+// a pass although its bake is shorter than a minute of the metrics.
+func TestMetricCheckPasses(t *testing.T) {
+	onEach(t, func(t *testing.T, s site) {
+		everySite(t, site{})
+		d := simulated(t)
+		d.savePipeline(s, "canary", 3, map[string]any{"strategy": "canary", "steps": []map[string]any{{"weight": 5, "bake": 10}},
+			"checks": []map[string]any{{"name": "errors", "query": "errorRate", "max": 1, "minSamples": 50, "onNoData": "rollback"},
+				{"name": "speed", "query": "latencyP99", "max": 2000}, {"name": "traffic", "query": "requests", "min": 50}}})
+		load := d.load(s, 100)
+		began := time.Now()
+		e := d.await(d.trigger("canary", map[string]any{"image": s.good}), 8*time.Minute)
+		took := time.Since(began)
+		result := load.Stop()
+		t.Logf("%s after %s; %s", e.Status, took.Round(time.Second), result)
+		if e.Status != "SUCCEEDED" || took < time.Minute {
+			t.Errorf("the good version ended %s after %s: %s", e.Status, took, stageContext(e))
+		}
+		if result.Failed > 0 {
+			t.Errorf("%d requests failed, the first: %+v", result.Failed, result.Failures[0])
+		}
+	})
+}
+
+// everySite skips the test on all but Auto Scaling groups, unless SLIPWAY_CHECKS
+// is set: each needs whole minutes of real metrics.
+func everySite(t *testing.T, s site) {
+	t.Helper()
+	if s.kind != "asg" && os.Getenv("SLIPWAY_CHECKS") == "" {
+		t.Skip("SLIPWAY_CHECKS is not set")
+	}
 }
