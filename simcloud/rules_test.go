@@ -98,7 +98,7 @@ func TestOwnAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &site{World: world, t: t, lb: lb, url: url, client: &http.Client{Transport: &http.Transport{}}}
-	g := simcloud.NewTargetGroup(world, simcloud.TargetGroupConfig{ID: "closed", MinimumHealthy: -1})
+	g := simcloud.NewTargetGroup(world, simcloud.TargetGroupConfig{ID: "closed", MinimumHealthy: -1, HealthCheck: simcloud.HealthCheck{Path: "/healthz"}})
 	away := simcloud.Rule{ID: "away", Priority: 1, Conditions: []simcloud.Condition{{Field: simcloud.FieldPath, Values: []string{"/away"}}},
 		Fixed: &simcloud.FixedResponse{Status: http.StatusFound, Location: func(r *http.Request) string { return "http://example.org" + r.URL.Path }}}
 	if err := lb.SetRules(80, []simcloud.Rule{away, {ID: "default", Priority: 2, Forward: []simcloud.Destination{{TargetGroup: g, Weight: 1}}}}); err != nil {
