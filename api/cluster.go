@@ -14,7 +14,7 @@ import (
 
 // listClusters answers with the names of the clusters by account.
 func (s *Server) listClusters(c *gin.Context) error {
-	clusters, err := s.observeClusters(c.Request.Context(), param(c, "app"), clusterFilter{})
+	clusters, err := s.observeClusters(c.Request.Context(), param(c, "app"), clusterFilter{anew: wantsAnew(c)})
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (s *Server) listClusters(c *gin.Context) error {
 // listAccountClusters is 404 when the application has no cluster in the account.
 func (s *Server) listAccountClusters(c *gin.Context) error {
 	account := param(c, "account")
-	clusters, err := s.observeClusters(c.Request.Context(), param(c, "app"), clusterFilter{account: account})
+	clusters, err := s.observeClusters(c.Request.Context(), param(c, "app"), clusterFilter{account: account, anew: wantsAnew(c)})
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (s *Server) listAccountClusters(c *gin.Context) error {
 
 // getCluster answers {} for a cluster that has no server groups, as Gate does.
 func (s *Server) getCluster(c *gin.Context) error {
-	filter := clusterFilter{account: param(c, "account"), cluster: param(c, "cluster")}
+	filter := clusterFilter{account: param(c, "account"), cluster: param(c, "cluster"), anew: wantsAnew(c)}
 	clusters, err := s.observeClusters(c.Request.Context(), param(c, "app"), filter)
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func (s *Server) listServerGroups(c *gin.Context) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	clusters, err := s.observeClusters(c.Request.Context(), param(c, "app"), clusterFilter{})
+	clusters, err := s.observeClusters(c.Request.Context(), param(c, "app"), clusterFilter{anew: wantsAnew(c)})
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -86,6 +87,9 @@ type Dependencies struct {
 	Hosts []string
 	// Heartbeat is the pause between two comments on a silent event stream; 15 s when zero.
 	Heartbeat time.Duration
+	// ViewsFor is how long what was read from the clouds answers further requests;
+	// 2 s when zero, not at all when negative.
+	ViewsFor time.Duration
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 }
@@ -101,6 +105,9 @@ type Server struct {
 	hosts     []string
 	heartbeat time.Duration
 	now       func() time.Time
+
+	seenClusters  *views[[]delivery.Cluster] // by application
+	seenSnapshots *views[delivery.Snapshot]  // by place
 
 	router   *gin.Engine
 	metrics  *metrics
@@ -131,6 +138,8 @@ func New(d Dependencies) *Server {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	viewsFor := cmp.Or(d.ViewsFor, defaultViewsFor)
+	s.seenClusters, s.seenSnapshots = newViews[[]delivery.Cluster](viewsFor, s.now), newViews[delivery.Snapshot](viewsFor, s.now)
 	s.router = s.newRouter()
 	return s
 }

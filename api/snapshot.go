@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/expression"
@@ -23,10 +25,24 @@ const (
 )
 
 // clusterFilter narrows clusters; an empty field does not.
-type clusterFilter struct{ account, cluster string }
+type clusterFilter struct {
+	provider, account, region, cluster string
+	// names are "account:cluster".
+	names []string
+	// anew asks the clouds even when a view is kept: a decision is made on the answer.
+	anew bool
+}
 
 func (f clusterFilter) keeps(c delivery.Cluster) bool {
-	return (f.account == "" || f.account == c.Account) && (f.cluster == "" || strings.EqualFold(f.cluster, c.Name()))
+	return (f.provider == "" || f.provider == c.Provider) && (f.account == "" || f.account == c.Account) &&
+		(f.region == "" || f.region == c.Region) && (f.cluster == "" || strings.EqualFold(f.cluster, c.Name())) &&
+		(len(f.names) == 0 || slices.Contains(f.names, c.Account+":"+c.Name()))
+}
+
+// wantsAnew reports whether the client asked for what is, instead of what was a
+// moment ago.
+func wantsAnew(c *gin.Context) bool {
+	return strings.Contains(strings.ToLower(c.GetHeader("Cache-Control")), "no-cache")
 }
 
 // place is a cluster to look at and the load balancer it is known to be behind.
@@ -35,10 +51,20 @@ type place struct {
 	loadBalancer string
 }
 
-// observeClusters reads the clusters of an application from the clouds. What
-// cannot be read is an error: an answer with a part missing would be taken for
-// the whole.
+func (p place) key() string {
+	return strings.Join([]string{p.cluster.Provider, p.cluster.Key(), p.loadBalancer}, " ")
+}
+
+// observeClusters reads the clusters of an application from the clouds.
 func (s *Server) observeClusters(ctx context.Context, application string, filter clusterFilter) ([]v1.Cluster, error) {
+	snapshots, err := s.snapshots(ctx, application, filter)
+	return presentClusters(snapshots), err
+}
+
+// snapshots reads the clusters of an application from the clouds, or returns what
+// was read a moment ago; they are shared, so they must not be changed. What cannot
+// be read is an error: an answer with a part missing would be taken for the whole.
+func (s *Server) snapshots(ctx context.Context, application string, filter clusterFilter) ([]delivery.Snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, observeTimeout)
 	defer cancel()
 	places, err := s.knownPlaces(ctx, application, filter)
@@ -52,14 +78,16 @@ func (s *Server) observeClusters(ctx context.Context, application string, filter
 		turns <- struct{}{}
 		all.Go(func() {
 			defer func() { <-turns }()
-			snapshots[i], failures[i] = s.observePlace(ctx, p)
+			snapshots[i], failures[i] = s.seenSnapshots.get(ctx, p.key(), filter.anew, func(ctx context.Context) (delivery.Snapshot, error) {
+				return s.observePlace(ctx, p)
+			})
 		})
 	}
 	all.Wait()
-	if err := errors.Join(failures...); err != nil {
-		return nil, err
+	for i, err := range failures {
+		failures[i] = refusal(err, "observe "+places[i].cluster.Key())
 	}
-	return presentClusters(snapshots), nil
+	return snapshots, errors.Join(failures...)
 }
 
 func (s *Server) observePlace(ctx context.Context, p place) (delivery.Snapshot, error) {
@@ -74,7 +102,7 @@ func (s *Server) observePlace(ctx context.Context, p place) (delivery.Snapshot, 
 	if delivery.KindOf(err) == delivery.NotFound && p.loadBalancer != "" {
 		seen, err = target.Observe(ctx, p.cluster, "")
 	}
-	return seen, refusal(err, "observe "+p.cluster.Key())
+	return seen, err
 }
 
 // refusal turns what a cloud said of a read into what Slipway says of itself:
@@ -103,7 +131,9 @@ func (s *Server) knownPlaces(ctx context.Context, application string, filter clu
 	for _, p := range pipelines {
 		found = append(found, placesOf(p)...)
 	}
-	running, err := s.targets.Clusters(ctx, application)
+	running, err := s.seenClusters.get(ctx, application, filter.anew, func(ctx context.Context) ([]delivery.Cluster, error) {
+		return s.targets.Clusters(ctx, application)
+	})
 	if err != nil {
 		return nil, refusal(err, "list clusters of "+application)
 	}
