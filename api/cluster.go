@@ -51,28 +51,6 @@ func (s *Server) getCluster(c *gin.Context) error {
 	return render(c, http.StatusOK, clusters[0])
 }
 
-func (s *Server) listServerGroups(c *gin.Context) error {
-	q := queryOf(c)
-	provider, wanted := q.text("cloudProvider"), q.list("clusters")
-	q.flag("expand", false)
-	if err := q.err(); err != nil {
-		return err
-	}
-	clusters, err := s.observeClusters(c.Request.Context(), param(c, "app"), clusterFilter{anew: wantsAnew(c)})
-	if err != nil {
-		return err
-	}
-	out := []v1.ServerGroup{}
-	for _, cluster := range clusters {
-		if provider != "" && provider != cluster.CloudProvider ||
-			len(wanted) > 0 && !slices.Contains(wanted, cluster.Account+":"+cluster.Name) {
-			continue
-		}
-		out = append(out, cluster.ServerGroups...)
-	}
-	return render(c, http.StatusOK, out)
-}
-
 // presentClusters joins the snapshots of a cluster's regions. Clusters without
 // server groups are left out; the rest is sorted by account and name.
 func presentClusters(snapshots []delivery.Snapshot) []v1.Cluster {
@@ -116,7 +94,7 @@ func presentServerGroup(seen delivery.Snapshot, g delivery.ServerGroup) v1.Serve
 		Name: g.Name, Account: seen.Cluster.Account, Region: seen.Cluster.Region, Zones: []string{},
 		Cluster: seen.Cluster.Name(), Application: seen.Cluster.Moniker.App,
 		Type: seen.Cluster.Provider, CloudProvider: seen.Cluster.Provider,
-		IsDisabled: !seen.Serving(g.Name), Moniker: presentMoniker(seen.Cluster.Moniker),
+		IsDisabled: !seen.Serving(g.Name), Disabled: !seen.Serving(g.Name), Moniker: presentMoniker(seen.Cluster.Moniker),
 		CreatedTime: v1.MillisOf(g.CreatedAt), Image: g.Image, ImageID: g.ImageID,
 		Capacity:      v1.Capacity{Min: g.Capacity.Min, Max: g.Capacity.Max, Desired: g.Capacity.Desired},
 		Instances:     []v1.Instance{},
@@ -124,6 +102,9 @@ func presentServerGroup(seen delivery.Snapshot, g delivery.ServerGroup) v1.Serve
 		Managed: g.Managed, Deployment: string(g.Deployment), Deleting: g.Deleting,
 	}
 	out.Moniker.Sequence = &g.Sequence
+	if g.Image != "" {
+		out.BuildInfo = &v1.BuildInfo{Images: []string{g.Image}}
+	}
 	if seen.Routing != nil {
 		percent := seen.Routing.Percent(g.Name)
 		out.TrafficPercent, out.LoadBalancers = &percent, []string{seen.Routing.LoadBalancer}

@@ -73,6 +73,7 @@ type cloud struct {
 	images    []string
 	snapshots map[string]delivery.Snapshot
 	failure   error
+	lists     int
 }
 
 func newCloud() *cloud {
@@ -85,8 +86,8 @@ func (c *cloud) Accounts() []delivery.Account {
 }
 
 func (c *cloud) Target(cluster delivery.Cluster) (delivery.Target, error) {
-	if cluster.Account != "aws-sim" {
-		return nil, delivery.Errorf(delivery.Invalid, "no account %s", cluster.Account)
+	if cluster.Account != "aws-sim" || cluster.Provider != "aws" || !c.Accounts()[0].HasRegion(cluster.Region) {
+		return nil, delivery.Errorf(delivery.Invalid, "no account %s of provider %s in %s", cluster.Account, cluster.Provider, cluster.Region)
 	}
 	return c, nil
 }
@@ -95,6 +96,7 @@ func (c *cloud) Target(cluster delivery.Cluster) (delivery.Target, error) {
 func (c *cloud) Clusters(_ context.Context, application string) ([]delivery.Cluster, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.lists++
 	var out []delivery.Cluster
 	for _, seen := range c.snapshots {
 		if seen.Cluster.Moniker.App == application {
@@ -102,6 +104,13 @@ func (c *cloud) Clusters(_ context.Context, application string) ([]delivery.Clus
 		}
 	}
 	return out, c.failure
+}
+
+// listed is how often clusters were listed.
+func (c *cloud) listed() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lists
 }
 
 func (c *cloud) Describe() delivery.Descriptor {
