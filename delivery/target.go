@@ -46,6 +46,16 @@ type ClusterLister interface {
 	Clusters(ctx context.Context, application string) ([]Cluster, error)
 }
 
+// InstanceFinder finds what an instance belongs to. Target kinds whose instances
+// can be looked up one by one implement it for their account and region.
+type InstanceFinder interface {
+	// GroupOf returns the cluster and the name of the server group that an instance
+	// of this id is in. It makes one call, whatever else there is, and only reads.
+	// NotFound means that it is in none; a group does not mean that the instance is
+	// still there, which Observe tells.
+	GroupOf(ctx context.Context, instance string) (Cluster, string, error)
+}
+
 // Descriptor says what a target kind is.
 type Descriptor struct {
 	// Kind is "provider/kind", for example "aws/asg".

@@ -64,8 +64,9 @@ type Target struct {
 }
 
 var (
-	_ delivery.Target        = (*Target)(nil)
-	_ delivery.ClusterLister = (*Target)(nil)
+	_ delivery.Target         = (*Target)(nil)
+	_ delivery.ClusterLister  = (*Target)(nil)
+	_ delivery.InstanceFinder = (*Target)(nil)
 )
 
 // New makes the target of one region. It does no I/O.
