@@ -106,6 +106,23 @@ func (c *cloud) Clusters(_ context.Context, application string) ([]delivery.Clus
 	return out, c.failure
 }
 
+// GroupOf knows the instances of the snapshots, and i-gone, which went between two reads.
+func (c *cloud) GroupOf(_ context.Context, instance string) (delivery.Cluster, string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, seen := range c.snapshots {
+		for _, g := range seen.Groups {
+			if instance == "i-gone" || slices.ContainsFunc(g.Instances, func(i delivery.Instance) bool { return i.ID == instance }) {
+				return seen.Cluster, g.Name, c.failure
+			}
+		}
+	}
+	if c.failure != nil {
+		return delivery.Cluster{}, "", c.failure
+	}
+	return delivery.Cluster{}, "", delivery.Errorf(delivery.NotFound, "instance %s", instance)
+}
+
 // listed is how often clusters were listed.
 func (c *cloud) listed() int {
 	c.mu.Lock()

@@ -46,6 +46,7 @@ var routes = []route{
 	{http.MethodGet, "/applications/:app/serverGroups/:account/:region/:serverGroup", access{read, ofPath}, (*Server).getServerGroup},
 	{http.MethodGet, "/applications/:app/loadBalancers", access{read, ofPath}, (*Server).listLoadBalancers},
 	{http.MethodGet, "/serverGroups", access{read, ofObject}, (*Server).searchServerGroups},
+	{http.MethodGet, "/instances/:account/:region/:instance", access{read, ofObject}, (*Server).getInstance},
 
 	{http.MethodPost, "/tasks", access{write, ofObject}, (*Server).createTask},
 	{http.MethodGet, "/tasks/:id", access{read, ofObject}, (*Server).getTask},

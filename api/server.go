@@ -108,6 +108,7 @@ type Server struct {
 
 	seenClusters  *views[[]delivery.Cluster] // by application
 	seenSnapshots *views[delivery.Snapshot]  // by place
+	seenMembers   *views[member]             // by instance
 
 	router   *gin.Engine
 	metrics  *metrics
@@ -140,6 +141,7 @@ func New(d Dependencies) *Server {
 	}
 	viewsFor := cmp.Or(d.ViewsFor, defaultViewsFor)
 	s.seenClusters, s.seenSnapshots = newViews[[]delivery.Cluster](viewsFor, s.now), newViews[delivery.Snapshot](viewsFor, s.now)
+	s.seenMembers = newViews[member](viewsFor, s.now)
 	s.router = s.newRouter()
 	return s
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,11 +114,24 @@ func (idle) Resume(_ context.Context, id delivery.ExecutionID, _ delivery.Princi
 	return delivery.Errorf(delivery.NotFound, "execution %s", id)
 }
 
+// instance is the id of one of the application's instances.
+func (w *world) instance(t *testing.T) string {
+	t.Helper()
+	for _, e := range w.cloud.Log.Events() {
+		if e.Kind == simcloud.InstanceLifecycle {
+			return e.Resource
+		}
+	}
+	t.Fatal("no instance was launched")
+	return ""
+}
+
 // get sends a request and returns how many answers the body lists, and the calls
 // that the cloud got for it, by action.
 func (w *world) get(t *testing.T, path string, anew bool) (answers int, calls map[string]int) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+path, http.NoBody)
+	url := w.url + strings.ReplaceAll(path, "{instance}", w.instance(t))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,6 +172,7 @@ var views = map[string]int{
 	"/applications/storefront/clusters/aws-sim/storefront-prod":                                               9,
 	"/applications/storefront/serverGroups":                                                                   9,
 	"/applications/storefront/loadBalancers":                                                                  9,
+	"/instances/aws-sim/us-east-1/{instance}":                                                                 9,
 	"/serverGroups?applications=storefront":                                                                   9,
 	"/serverGroups?ids=aws-sim:us-east-1:" + group:                                                            8,
 	"/applications/storefront/serverGroups/aws-sim/us-east-1/" + group:                                        8,
@@ -190,8 +205,10 @@ func TestCallsDoNotGrowWithWhatOthersHave(t *testing.T) {
 // cloud is asked once.
 func TestViewsShareWhatWasRead(t *testing.T) {
 	w := newWorld(t, 0)
-	if _, calls := w.get(t, "/applications/storefront/serverGroups", false); len(calls) == 0 {
-		t.Fatal("the first request makes no calls")
+	for _, first := range []string{"/applications/storefront/serverGroups", "/instances/aws-sim/us-east-1/{instance}"} {
+		if _, calls := w.get(t, first, false); len(calls) == 0 {
+			t.Fatalf("%s makes no calls", first)
+		}
 	}
 	for path := range views {
 		if _, calls := w.get(t, path, false); len(calls) != 0 {
