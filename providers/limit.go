@@ -39,6 +39,7 @@ func limit(target, bare delivery.Target, pace Pace) *limited {
 	out := &limited{Target: target, bucket: rate.NewLimiter(rate.Limit(pace.PerSecond), pace.Burst)}
 	out.lister, _ = bare.(delivery.ClusterLister)
 	out.instances, _ = bare.(delivery.InstanceFinder)
+	out.images, _ = bare.(delivery.ImageFinder)
 	return out
 }
 
@@ -46,12 +47,14 @@ type limited struct {
 	delivery.Target
 	lister    delivery.ClusterLister
 	instances delivery.InstanceFinder
+	images    delivery.ImageFinder
 	bucket    *rate.Limiter
 }
 
 var (
 	_ delivery.ClusterLister  = (*limited)(nil)
 	_ delivery.InstanceFinder = (*limited)(nil)
+	_ delivery.ImageFinder    = (*limited)(nil)
 )
 
 func (l *limited) wait(ctx context.Context) error {
@@ -102,4 +105,15 @@ func (l *limited) GroupOf(ctx context.Context, instance string) (delivery.Cluste
 		return delivery.Cluster{}, "", err
 	}
 	return l.instances.GroupOf(ctx, instance)
+}
+
+// Images returns none when the target kind keeps no list of images.
+func (l *limited) Images(ctx context.Context, pattern string) ([]delivery.Image, error) {
+	if l.images == nil {
+		return nil, nil
+	}
+	if err := l.wait(ctx); err != nil {
+		return nil, err
+	}
+	return l.images.Images(ctx, pattern)
 }

@@ -1,8 +1,12 @@
 package mig
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"regexp"
+	"slices"
+	"strings"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
@@ -32,4 +36,41 @@ func (t *Target) GroupOf(ctx context.Context, instance string) (delivery.Cluster
 		}
 	}
 	return delivery.Cluster{}, "", none
+}
+
+// imagePattern is what a pattern of images' names may hold.
+var imagePattern = regexp.MustCompile(`^[-a-z0-9*?]+$`)
+
+// Images asks Compute Engine for the project's images that are ready and not
+// withdrawn. They are the same in every region.
+func (t *Target) Images(ctx context.Context, pattern string) ([]delivery.Image, error) {
+	out := []delivery.Image{}
+	if !imagePattern.MatchString(pattern) {
+		return out, nil // no name has such characters
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	expression := strings.NewReplacer("*", ".*", "?", ".").Replace(pattern)
+	images, err := collect(ctx, t.images.List(ctx, &computepb.ListImagesRequest{
+		Project: t.project, Filter: where("name", expression),
+	}, gcp.Reads()...), "list images %s", pattern)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range images {
+		switch i.GetDeprecated().GetState() {
+		case "OBSOLETE", "DELETED":
+			continue
+		}
+		if i.GetStatus() == "READY" {
+			out = append(out, delivery.Image{ID: pathOf(i.GetSelfLink()), Name: i.GetName(), CreatedAt: stamp(i.GetCreationTimestamp()), Tags: maps.Clone(i.GetLabels())})
+		}
+	}
+	if len(out) > delivery.MaxImages {
+		return nil, delivery.TooManyImages()
+	}
+	slices.SortFunc(out, func(a, b delivery.Image) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), strings.Compare(a.Name, b.Name))
+	})
+	return out, nil
 }
