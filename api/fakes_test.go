@@ -3,7 +3,10 @@ package api_test
 import (
 	"context"
 	"encoding/json"
+	"path"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -121,6 +124,23 @@ func (c *cloud) GroupOf(_ context.Context, instance string) (delivery.Cluster, s
 		return delivery.Cluster{}, "", c.failure
 	}
 	return delivery.Cluster{}, "", delivery.Errorf(delivery.NotFound, "instance %s", instance)
+}
+
+// Images has an image of every name, created a day after the one before it. Names
+// with "many" are too many.
+func (c *cloud) Images(_ context.Context, pattern string) ([]delivery.Image, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if strings.Contains(pattern, "many") {
+		return nil, delivery.TooManyImages()
+	}
+	var out []delivery.Image
+	for i, name := range c.images {
+		if ok, err := path.Match(pattern, name); ok && err == nil {
+			out = append(out, delivery.Image{ID: "ami-" + strconv.Itoa(i), Name: name, CreatedAt: start.AddDate(0, 0, i), Tags: map[string]string{"n": strconv.Itoa(i)}})
+		}
+	}
+	return out, c.failure
 }
 
 // listed is how often clusters were listed.

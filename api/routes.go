@@ -47,6 +47,7 @@ var routes = []route{
 	{http.MethodGet, "/applications/:app/loadBalancers", access{read, ofPath}, (*Server).listLoadBalancers},
 	{http.MethodGet, "/serverGroups", access{read, ofObject}, (*Server).searchServerGroups},
 	{http.MethodGet, "/instances/:account/:region/:instance", access{read, ofObject}, (*Server).getInstance},
+	{http.MethodGet, "/images/find", access{read, platform}, (*Server).findImages},
 
 	{http.MethodPost, "/tasks", access{write, ofObject}, (*Server).createTask},
 	{http.MethodGet, "/tasks/:id", access{read, ofObject}, (*Server).getTask},

@@ -109,6 +109,7 @@ type Server struct {
 	seenClusters  *views[[]delivery.Cluster] // by application
 	seenSnapshots *views[delivery.Snapshot]  // by place
 	seenMembers   *views[member]             // by instance
+	seenImages    *views[[]delivery.Image]   // by region and pattern
 
 	router   *gin.Engine
 	metrics  *metrics
@@ -141,7 +142,7 @@ func New(d Dependencies) *Server {
 	}
 	viewsFor := cmp.Or(d.ViewsFor, defaultViewsFor)
 	s.seenClusters, s.seenSnapshots = newViews[[]delivery.Cluster](viewsFor, s.now), newViews[delivery.Snapshot](viewsFor, s.now)
-	s.seenMembers = newViews[member](viewsFor, s.now)
+	s.seenMembers, s.seenImages = newViews[member](viewsFor, s.now), newViews[[]delivery.Image](viewsFor, s.now)
 	s.router = s.newRouter()
 	return s
 }

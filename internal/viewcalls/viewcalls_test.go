@@ -29,9 +29,9 @@ const (
 	accessKey = "AKIASIMULATED0000000"
 	region    = "us-east-1"
 	group     = "storefront-prod-v000"
-	// others is a third of 20,000: of each there is a group, a target group and a
-	// launch template.
-	others = 6667
+	// others is a quarter of 20,000: of each there is a group, a target group, a
+	// launch template and an image.
+	others = 5000
 )
 
 // world is the product without its workflow engine over one account with one
@@ -96,6 +96,11 @@ func seed(t *testing.T, server *aws.Cloud, others int) {
 		return tags(name, name, name+"-v000")
 	}}); err != nil {
 		t.Fatal(err)
+	}
+	for n := range others {
+		if _, err := server.SeedImage(simcloud.Image{Name: fmt.Sprintf("other%d-1.0", n)}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -172,6 +177,7 @@ var views = map[string]int{
 	"/applications/storefront/clusters/aws-sim/storefront-prod":                                               9,
 	"/applications/storefront/serverGroups":                                                                   9,
 	"/applications/storefront/loadBalancers":                                                                  9,
+	"/images/find?q=storefront-1&account=aws-sim":                                                             1,
 	"/instances/aws-sim/us-east-1/{instance}":                                                                 9,
 	"/serverGroups?applications=storefront":                                                                   9,
 	"/serverGroups?ids=aws-sim:us-east-1:" + group:                                                            8,
@@ -188,7 +194,7 @@ func TestCallsDoNotGrowWithWhatOthersHave(t *testing.T) {
 		answers, want := empty.get(t, path, true)
 		again, got := full.get(t, path, true)
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s: calls differ (-alone +beside %d resources):\n%s", path, 3*others, diff)
+			t.Errorf("%s: calls differ (-alone +beside %d resources):\n%s", path, 4*others, diff)
 		}
 		total := 0
 		for _, n := range got {
@@ -197,7 +203,7 @@ func TestCallsDoNotGrowWithWhatOthersHave(t *testing.T) {
 		if answers != 1 || again != 1 || total == 0 || total > most {
 			t.Errorf("%s: %d and %d answers for %d calls; want 1 answer for at most %d calls", path, answers, again, total, most)
 		}
-		t.Logf("%d calls alone and beside %d resources: %s", total, 3*others, path)
+		t.Logf("%d calls alone and beside %d resources: %s", total, 4*others, path)
 	}
 }
 
@@ -205,7 +211,7 @@ func TestCallsDoNotGrowWithWhatOthersHave(t *testing.T) {
 // cloud is asked once.
 func TestViewsShareWhatWasRead(t *testing.T) {
 	w := newWorld(t, 0)
-	for _, first := range []string{"/applications/storefront/serverGroups", "/instances/aws-sim/us-east-1/{instance}"} {
+	for _, first := range []string{"/applications/storefront/serverGroups", "/instances/aws-sim/us-east-1/{instance}", "/images/find?q=storefront-1&account=aws-sim"} {
 		if _, calls := w.get(t, first, false); len(calls) == 0 {
 			t.Fatalf("%s makes no calls", first)
 		}
