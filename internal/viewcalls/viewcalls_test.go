@@ -20,6 +20,7 @@ import (
 	"github.com/slipway-cd/slipway/providers"
 	"github.com/slipway-cd/slipway/simcloud"
 	"github.com/slipway-cd/slipway/simcloud/aws"
+	"github.com/slipway-cd/slipway/simcloud/gcp"
 	"github.com/slipway-cd/slipway/store"
 )
 
@@ -28,11 +29,18 @@ const (
 	accountID = "123456789012"
 	accessKey = "AKIASIMULATED0000000"
 	region    = "us-east-1"
-	group     = "storefront-prod-v000"
+
+	project      = "slipway-sim"
+	token        = "ya29.simulated"
+	googleRegion = "us-central1"
+
+	group = "storefront-prod-v000"
 	// others is a quarter of 20,000: of each there is a group, a target group, a
 	// launch template and an image.
 	others = 5000
 )
+
+var quiet = slog.New(slog.DiscardHandler)
 
 // world is the product without its workflow engine over one account with one
 // application, storefront.
@@ -41,20 +49,38 @@ type world struct {
 	cloud *simcloud.World
 }
 
-func newWorld(t *testing.T, others int) *world {
+// newAWS is a world over an account of AWS.
+func newAWS(t *testing.T, others int) *world {
 	t.Helper()
-	quiet := slog.New(slog.DiscardHandler)
 	cloud := simcloud.NewWorld(simcloud.WorldOptions{Scale: 1, Seed: 1, Logger: quiet})
 	t.Cleanup(cloud.Close)
 	// The groups are looked at once only, when they are made: what is read is the same each time.
 	server := aws.New(cloud, aws.Options{PageSize: 100, TickInterval: time.Hour, Logger: quiet})
-	seed(t, server, others)
+	seedAWS(t, server, others)
+	return newWorld(t, cloud, server, providers.AccountConfig{
+		Name: account, Provider: "aws", AccountID: accountID, Regions: []string{region}, AccessKeyID: accessKey, SecretAccessKey: "simulated",
+	})
+}
+
+// newGoogle is a world over a project of Google Cloud.
+func newGoogle(t *testing.T, others int) *world {
+	t.Helper()
+	cloud := simcloud.NewWorld(simcloud.WorldOptions{Scale: 1, Seed: 1, Logger: quiet})
+	t.Cleanup(cloud.Close)
+	server := gcp.New(cloud, gcp.Options{PageSize: 100, TickInterval: time.Hour, Logger: quiet})
+	seedGoogle(t, server, others)
+	return newWorld(t, cloud, server, providers.AccountConfig{
+		Name: project, Provider: "gce", Project: project, Regions: []string{googleRegion}, AccessToken: token,
+	})
+}
+
+// newWorld serves the API over an account of a simulated cloud.
+func newWorld(t *testing.T, cloud *simcloud.World, server http.Handler, config providers.AccountConfig) *world {
+	t.Helper()
 	endpoint := httptest.NewServer(server)
 	t.Cleanup(endpoint.Close)
-	registry, err := providers.Open(t.Context(), []providers.AccountConfig{{
-		Name: account, Provider: "aws", AccountID: accountID, Regions: []string{region},
-		Endpoint: endpoint.URL, AccessKeyID: accessKey, SecretAccessKey: "simulated", CallsPerSecond: 500, Burst: 500,
-	}})
+	config.Endpoint, config.CallsPerSecond, config.Burst = endpoint.URL, 500, 500
+	registry, err := providers.Open(t.Context(), []providers.AccountConfig{config})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +102,7 @@ func newWorld(t *testing.T, others int) *world {
 	return &world{url: listener.URL, cloud: cloud}
 }
 
-func seed(t *testing.T, server *aws.Cloud, others int) {
+func seedAWS(t *testing.T, server *aws.Cloud, others int) {
 	t.Helper()
 	server.SeedRegion(aws.SeedRegion{Account: account, AccountID: accountID, AccessKey: accessKey, Region: region,
 		Zones: []string{"us-east-1a", "us-east-1b"}, SecurityGroups: []string{"web"}})
@@ -84,17 +110,11 @@ func seed(t *testing.T, server *aws.Cloud, others int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tags := func(application, cluster, group string) map[string]string {
-		return map[string]string{"slipway:application": application, "slipway:cluster": cluster, "slipway:server-group": group}
-	}
 	if err := server.SeedCluster(aws.SeedCluster{AccountID: accountID, Region: region, LoadBalancer: "storefront", Group: group, TargetGroup: group,
-		Image: image.Name, Capacity: simcloud.Capacity{Min: 3, Max: 3, Desired: 3}, Tags: tags("storefront", "storefront-prod", group)}); err != nil {
+		Image: image.Name, Capacity: simcloud.Capacity{Min: 3, Max: 3, Desired: 3}, Tags: tags("storefront", "storefront-prod")}); err != nil {
 		t.Fatal(err)
 	}
-	if err := server.SeedOthers(aws.SeedOthers{AccountID: accountID, Region: region, Count: others, Image: image.ID, Tags: func(n int) map[string]string {
-		name := fmt.Sprintf("other%d", n)
-		return tags(name, name, name+"-v000")
-	}}); err != nil {
+	if err := server.SeedOthers(aws.SeedOthers{AccountID: accountID, Region: region, Count: others, Image: image.ID, Tags: tagsOfOthers}); err != nil {
 		t.Fatal(err)
 	}
 	for n := range others {
@@ -102,6 +122,36 @@ func seed(t *testing.T, server *aws.Cloud, others int) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func seedGoogle(t *testing.T, server *gcp.Cloud, others int) {
+	t.Helper()
+	server.SeedProject(gcp.SeedProject{Account: project, Project: project, Token: token, Regions: map[string][]string{googleRegion: {"a", "b", "c"}}})
+	if _, err := server.SeedImage(project, simcloud.Image{Name: "storefront-1.0"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.SeedCluster(gcp.SeedCluster{Project: project, Region: googleRegion, LoadBalancer: "storefront", Group: group, Image: "storefront-1.0",
+		Capacity: simcloud.Capacity{Desired: 3}, Tags: tags("storefront", "storefront-prod")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.SeedOthers(gcp.SeedOthers{Project: project, Region: googleRegion, Count: others, Image: "storefront-1.0", Tags: tagsOfOthers}); err != nil {
+		t.Fatal(err)
+	}
+	for n := range others {
+		if _, err := server.SeedImage(project, simcloud.Image{Name: fmt.Sprintf("other%d-1.0", n)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// tags are those of the first server group of a cluster.
+func tags(application, cluster string) map[string]string {
+	return map[string]string{"slipway:application": application, "slipway:cluster": cluster, "slipway:server-group": cluster + "-v000"}
+}
+
+func tagsOfOthers(n int) map[string]string {
+	name := fmt.Sprintf("other%d", n)
+	return tags(name, name)
 }
 
 // idle is an engine in which nothing runs.
@@ -123,7 +173,7 @@ func (idle) Resume(_ context.Context, id delivery.ExecutionID, _ delivery.Princi
 func (w *world) instance(t *testing.T) string {
 	t.Helper()
 	for _, e := range w.cloud.Log.Events() {
-		if e.Kind == simcloud.InstanceLifecycle {
+		if e.Kind == simcloud.InstanceLifecycle && strings.HasPrefix(e.Group, group) {
 			return e.Resource
 		}
 	}
@@ -170,55 +220,79 @@ func (w *world) get(t *testing.T, path string, anew bool) (answers int, calls ma
 	return answers, calls
 }
 
-// views are requests about the application, each with the most calls it may cost.
-var views = map[string]int{
-	"/applications/storefront/clusters":                                                                       9,
-	"/applications/storefront/clusters/aws-sim":                                                               9,
-	"/applications/storefront/clusters/aws-sim/storefront-prod":                                               9,
-	"/applications/storefront/serverGroups":                                                                   9,
-	"/applications/storefront/loadBalancers":                                                                  9,
-	"/images/find?q=storefront-1&account=aws-sim":                                                             1,
-	"/instances/aws-sim/us-east-1/{instance}":                                                                 9,
-	"/serverGroups?applications=storefront":                                                                   9,
-	"/serverGroups?ids=aws-sim:us-east-1:" + group:                                                            8,
-	"/applications/storefront/serverGroups/aws-sim/us-east-1/" + group:                                        8,
-	"/applications/storefront/clusters/aws-sim/storefront-prod/serverGroups":                                  9,
-	"/applications/storefront/clusters/aws-sim/storefront-prod/aws/us-east-1/serverGroups/target/current_asg": 8,
+// views are requests about the application.
+var views = []string{
+	"/applications/storefront/clusters",
+	"/applications/storefront/clusters/{account}",
+	"/applications/storefront/clusters/{account}/storefront-prod",
+	"/applications/storefront/clusters/{account}/storefront-prod/serverGroups",
+	"/applications/storefront/clusters/{account}/storefront-prod/{provider}/{region}/serverGroups/target/current_asg",
+	"/applications/storefront/serverGroups",
+	"/applications/storefront/serverGroups/{account}/{region}/" + group,
+	"/applications/storefront/loadBalancers",
+	"/serverGroups?applications=storefront",
+	"/serverGroups?ids={account}:{region}:" + group,
+	"/instances/{account}/{region}/{instance}",
+	"/images/find?q=storefront-1&account={account}&provider={provider}",
+}
+
+// clouds are where the application runs. A view costs at most so many calls: of a
+// managed instance group four pieces are listed each by themselves, and Cloud Run
+// is asked, too.
+var clouds = map[string]struct {
+	open                      func(*testing.T, int) *world
+	account, region, provider string
+	most                      int
+}{
+	"aws":    {newAWS, account, region, "aws", 9},
+	"google": {newGoogle, project, googleRegion, "gce", 12},
 }
 
 // TestCallsDoNotGrowWithWhatOthersHave compares the calls for each view in an
 // empty account with those in a full one.
 func TestCallsDoNotGrowWithWhatOthersHave(t *testing.T) {
-	empty, full := newWorld(t, 0), newWorld(t, others)
-	for path, most := range views {
-		answers, want := empty.get(t, path, true)
-		again, got := full.get(t, path, true)
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s: calls differ (-alone +beside %d resources):\n%s", path, 4*others, diff)
-		}
-		total := 0
-		for _, n := range got {
-			total += n
-		}
-		if answers != 1 || again != 1 || total == 0 || total > most {
-			t.Errorf("%s: %d and %d answers for %d calls; want 1 answer for at most %d calls", path, answers, again, total, most)
-		}
-		t.Logf("%d calls alone and beside %d resources: %s", total, 4*others, path)
+	for name, c := range clouds {
+		t.Run(name, func(t *testing.T) {
+			empty, full := c.open(t, 0), c.open(t, others)
+			for _, view := range views {
+				path := strings.NewReplacer("{account}", c.account, "{region}", c.region, "{provider}", c.provider).Replace(view)
+				answers, want := empty.get(t, path, true)
+				again, got := full.get(t, path, true)
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("%s: calls differ (-alone +beside %d resources):\n%s", path, 4*others, diff)
+				}
+				total := 0
+				for _, n := range got {
+					total += n
+				}
+				if answers != 1 || again != 1 || total == 0 || total > c.most {
+					t.Errorf("%s: %d and %d answers for %d calls; want 1 answer for at most %d calls: %v", path, answers, again, total, c.most, got)
+				}
+				t.Logf("%d calls alone and beside %d resources: %s", total, 4*others, path)
+			}
+		})
 	}
 }
 
 // TestViewsShareWhatWasRead: a page asks for everything about an application; the
 // cloud is asked once.
 func TestViewsShareWhatWasRead(t *testing.T) {
-	w := newWorld(t, 0)
-	for _, first := range []string{"/applications/storefront/serverGroups", "/instances/aws-sim/us-east-1/{instance}", "/images/find?q=storefront-1&account=aws-sim"} {
-		if _, calls := w.get(t, first, false); len(calls) == 0 {
-			t.Fatalf("%s makes no calls", first)
+	w := newAWS(t, 0)
+	asked := 0
+	for _, view := range views {
+		path := strings.NewReplacer("{account}", account, "{region}", region, "{provider}", "aws").Replace(view)
+		for again := range 2 {
+			_, calls := w.get(t, path, false)
+			for _, n := range calls {
+				asked += n
+			}
+			if again > 0 && len(calls) > 0 {
+				t.Errorf("%s: calls for what was read a moment ago: %v", path, calls)
+			}
 		}
 	}
-	for path := range views {
-		if _, calls := w.get(t, path, false); len(calls) != 0 {
-			t.Errorf("%s: calls for what was read a moment ago: %v", path, calls)
-		}
+	// One cluster, the group of one instance and the images: 9 + 1 + 1.
+	if asked != 11 {
+		t.Errorf("%d calls for %d views, want 11", asked, len(views))
 	}
 }
