@@ -21,8 +21,9 @@ const (
 
 // views keeps what was read from the clouds for a moment, and lets those who ask
 // for the same at the same time share one read. What is kept belongs to nobody:
-// whether the caller may see it is decided before it is looked up. Errors are
-// shared by those who wait, and not kept.
+// the access rule is applied before it is looked up or, where only the answer
+// tells which application it is about, before any of it is used. Errors are shared
+// by those who wait, and not kept.
 type views[T any] struct {
 	// keepFor is how old an answer may be, counted from the beginning of its read;
 	// nothing is kept when it is negative.
