@@ -9,9 +9,9 @@ ARGS  ?=
 STATICCHECK   := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 WORKFLOWCHECK := go run go.temporal.io/sdk/contrib/tools/workflowcheck@v0.6.0
 
-# Packages whose tests link the Temporal server run without the race detector:
+# Packages that link the Temporal server are tested without the race detector:
 # building the server with it takes longer than everything else together.
-SERVER_PACKAGES := ./cmd/... ./workflows/embedded ./internal/bench
+SERVER_PACKAGES := ./cmd/... ./workflows/embedded ./internal/bench ./internal/footprint/server
 RACE_PACKAGES    = $(filter-out $(shell go list $(SERVER_PACKAGES)),$(shell go list ./...))
 
 .PHONY: build
@@ -59,15 +59,19 @@ crash: ## kill the real process 25 times in the middle of rolling deploys under 
 	SLIPWAY_KILLS=25 go test -count=1 -v -timeout 60m -run 'TestCrash' ./cmd/slipwayd
 
 .PHONY: faults
-faults: ## 1,000 random fault schedules of the workflow and 10,000 of the decisions in virtual time, 100 over the wire
+faults: ## 1,000 random fault schedules of the workflow and 10,000 of the decisions in virtual time, 100 of the three target kinds over the wire
 	go test -count=1 -v -timeout 30m ./delivery/rollout -run 'TestInvariantsUnderFaults' -rapid.checks=10000
 	go test -count=1 -v -timeout 30m ./workflows -run 'Fault' -rapid.checks=100
-	go test -count=1 -v ./providers/aws/asg -run 'TestConformance|TestStaleReads|TestErrors'
+	go test -count=1 -v ./providers/aws/asg ./providers/gcp/mig ./providers/gcp/cloudrun -run 'TestConformance|TestStaleReads|TestErrors'
 	SLIPWAY_SCHEDULES=100 go test -count=1 -v -timeout 30m ./internal/wirefaults
 
 .PHONY: bench
 bench: ## speed and memory, as ratios against a baseline in the same run; ARGS= passes flags on
 	go run ./internal/bench $(ARGS)
+
+.PHONY: footprint
+footprint: ## size, build time and idle memory of slipwayd and of each role alone; ARGS= passes flags on
+	go run ./internal/footprint $(ARGS)
 
 .PHONY: help
 help:

@@ -172,22 +172,51 @@ func (m *memory) CreateExecution(_ context.Context, n delivery.NewExecution) (de
 		return n.Execution, false, m.failure
 	}
 	n.Execution.Application = strings.ToLower(n.Execution.Application)
-	scope := n.Execution.Application + "/" + n.Execution.PipelineConfigID
-	for _, key := range []string{"idempotency " + n.IdempotencyKey, "correlation " + n.CorrelationID} {
-		if strings.HasSuffix(key, " ") {
-			continue
-		}
-		if first, ok := m.keys[scope+key]; ok {
-			if key == "idempotency "+n.IdempotencyKey && first.RequestHash != n.RequestHash {
-				return n.Execution, false, delivery.Errorf(delivery.Invalid, "Idempotency-Key was used for another request")
-			}
-			return m.executions[first.Execution.ID], false, nil
-		}
-		m.keys[scope+key] = n
+	if e, err := m.earlier(n); delivery.KindOf(err) != delivery.NotFound {
+		return e, false, err
+	}
+	for _, key := range keysOf(n) {
+		m.keys[key] = n
 	}
 	m.executions[n.Execution.ID] = n.Execution
 	m.order = append(m.order, n.Execution.ID)
 	return n.Execution, true, nil
+}
+
+func (m *memory) EarlierStart(_ context.Context, n delivery.NewExecution) (delivery.Execution, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.failure != nil {
+		return delivery.Execution{}, m.failure
+	}
+	n.Execution.Application = strings.ToLower(n.Execution.Application)
+	return m.earlier(n)
+}
+
+func keysOf(n delivery.NewExecution) []string {
+	var out []string
+	scope := n.Execution.Application + "/" + n.Execution.PipelineConfigID
+	if n.IdempotencyKey != "" {
+		out = append(out, scope+"idempotency "+n.IdempotencyKey)
+	}
+	if n.CorrelationID != "" {
+		out = append(out, scope+"correlation "+n.CorrelationID)
+	}
+	return out
+}
+
+func (m *memory) earlier(n delivery.NewExecution) (delivery.Execution, error) {
+	for _, key := range keysOf(n) {
+		first, ok := m.keys[key]
+		if !ok {
+			continue
+		}
+		if n.IdempotencyKey != "" && first.IdempotencyKey == n.IdempotencyKey && first.RequestHash != n.RequestHash {
+			return n.Execution, delivery.Errorf(delivery.Invalid, "Idempotency-Key was used for another request")
+		}
+		return m.executions[first.Execution.ID], nil
+	}
+	return n.Execution, delivery.Errorf(delivery.NotFound, "no earlier start")
 }
 
 func (m *memory) NextSequence(_ context.Context, _ string, floor int, taken []int) (int, error) {

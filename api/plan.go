@@ -62,7 +62,7 @@ func (s *Server) planOf(ctx context.Context, start delivery.NewExecution) (v1.Pl
 		}
 		out.Stages = append(out.Stages, planned)
 	}
-	out.Hash = fmt.Sprintf("%x", p.hash.Sum(nil)[:16])
+	out.Hash = p.hash.sum()
 	lines, err := json.Marshal(planLines(out))
 	if err != nil {
 		return v1.Plan{}, err
@@ -174,13 +174,13 @@ type hasher struct{ texts []string }
 
 func (h *hasher) add(texts ...string) { h.texts = append(h.texts, texts...) }
 
-// Sum returns the hash of everything that was added.
-func (h *hasher) Sum([]byte) []byte {
+// sum is the hash of everything that was added, in hexadecimal digits.
+func (h *hasher) sum() string {
 	sum := sha256.New()
 	for _, text := range h.texts {
 		fmt.Fprintf(sum, "%d:%s", len(text), text)
 	}
-	return sum.Sum(nil)
+	return fmt.Sprintf("%x", sum.Sum(nil)[:16])
 }
 
 func presentPlan(p rollout.Plan) v1.PlannedDeployment {

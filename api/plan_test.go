@@ -90,5 +90,11 @@ func TestStalePlan(t *testing.T) {
 	if _, _, executions := h.store.count(); executions != 0 {
 		t.Errorf("%d executions were started by stale plans", executions)
 	}
-	h.do("POST", "/pipelines/storefront/plan-me", start(h.planned(planImage).Hash)).want(202)
+	once := start(h.planned(planImage).Hash)
+	ref := h.do("POST", "/pipelines/storefront/plan-me", once, "Idempotency-Key", "k").want(202).get("ref")
+	h.cloud.scale("us-east-1", 0, 2)
+	if again := h.do("POST", "/pipelines/storefront/plan-me", once, "Idempotency-Key", "k").want(202).get("ref"); again != ref {
+		t.Errorf("%v was started again as %v", ref, again)
+	}
+	h.do("POST", "/pipelines/storefront/plan-me", start("other"), "Idempotency-Key", "k").want(422)
 }

@@ -45,6 +45,9 @@ type executionRecords interface {
 	// CreateExecution accepts a start durably. created is false when an earlier
 	// start with the same key is returned instead.
 	CreateExecution(ctx context.Context, n delivery.NewExecution) (e delivery.Execution, created bool, err error)
+	// EarlierStart is the execution that CreateExecution would return in place of a
+	// new one, NotFound when there is none.
+	EarlierStart(ctx context.Context, n delivery.NewExecution) (delivery.Execution, error)
 	Execution(ctx context.Context, id delivery.ExecutionID) (delivery.Execution, error)
 	Executions(ctx context.Context, f delivery.ExecutionFilter) ([]delivery.Execution, error)
 	Deployments(ctx context.Context, execution delivery.ExecutionID) ([]delivery.Deployment, error)

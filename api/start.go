@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -25,6 +26,13 @@ func (s *Server) startPipeline(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	keys := startKeys(c, p, trigger)
+	switch earlier, err := s.earlierStart(c.Request.Context(), keys); {
+	case err != nil:
+		return err
+	case earlier != "":
+		return render(c, http.StatusAccepted, refTo(earlier))
+	}
 	start, err := s.prepareStart(c, p, trigger)
 	if err != nil {
 		return err
@@ -32,21 +40,48 @@ func (s *Server) startPipeline(c *gin.Context) error {
 	if err := s.checkPlan(c.Request.Context(), start, planHashOf(trigger)); err != nil {
 		return err
 	}
-	key := acceptedKeyOf(c)
-	if key.key != "" { // the key is the caller's own; neither name nor key holds a line feed
-		start.IdempotencyKey, start.RequestHash = principalOf(c).Name+"\n"+key.key, key.hash
-	}
+	start.IdempotencyKey, start.RequestHash = keys.IdempotencyKey, keys.RequestHash
 	e, created, err := s.store.CreateExecution(c.Request.Context(), start)
 	if err != nil {
-		if key.key != "" && delivery.KindOf(err) == delivery.Invalid {
-			return reusedKey()
-		}
-		return err
+		return startError(keys, err)
 	}
 	if created {
 		s.metrics.accepted.Inc()
 	}
-	return render(c, http.StatusAccepted, v1.Ref{Ref: "/pipelines/" + string(e.ID)})
+	return render(c, http.StatusAccepted, refTo(e.ID))
+}
+
+func refTo(id delivery.ExecutionID) v1.Ref { return v1.Ref{Ref: "/pipelines/" + string(id)} }
+
+// startKeys is a start as far as it tells one from another.
+func startKeys(c *gin.Context, p delivery.Pipeline, trigger delivery.Trigger) delivery.NewExecution {
+	out := delivery.NewExecution{CorrelationID: trigger.CorrelationID,
+		Execution: delivery.Execution{Application: p.Application, PipelineConfigID: p.ID}}
+	if key := acceptedKeyOf(c); key.key != "" { // the key is the caller's own; neither name nor key holds a line feed
+		out.IdempotencyKey, out.RequestHash = principalOf(c).Name+"\n"+key.key, key.hash
+	}
+	return out
+}
+
+// earlierStart finds what a repeated start has begun, empty for a new one. It
+// comes before all checks: that the clouds, the pipeline or the plan changed
+// since, perhaps by the start itself, does not make the repeat another request.
+func (s *Server) earlierStart(ctx context.Context, keys delivery.NewExecution) (delivery.ExecutionID, error) {
+	if keys.IdempotencyKey == "" && keys.CorrelationID == "" {
+		return "", nil
+	}
+	e, err := s.store.EarlierStart(ctx, keys)
+	if delivery.KindOf(err) == delivery.NotFound {
+		return "", nil
+	}
+	return e.ID, startError(keys, err)
+}
+
+func startError(keys delivery.NewExecution, err error) error {
+	if keys.IdempotencyKey != "" && delivery.KindOf(err) == delivery.Invalid {
+		return reusedKey()
+	}
+	return err
 }
 
 // prepareStart resolves a pipeline and a trigger into an execution to record.

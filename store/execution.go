@@ -50,7 +50,22 @@ func (s *Store) CreateExecution(ctx context.Context, n delivery.NewExecution) (e
 // keyScope is within what the keys of a start are compared.
 func keyScope(e delivery.Execution) string { return e.Application + "/" + e.PipelineConfigID }
 
-func earlierStart(ctx context.Context, tx *sql.Tx, n delivery.NewExecution) (delivery.ExecutionID, error) {
+// EarlierStart returns the execution that CreateExecution would return in place
+// of a new one: that of an earlier start with the same key. NotFound when there
+// is none; Invalid as for CreateExecution.
+func (s *Store) EarlierStart(ctx context.Context, n delivery.NewExecution) (delivery.Execution, error) {
+	n.Execution.Application = strings.ToLower(n.Execution.Application)
+	id, err := earlierStart(ctx, s.reads, n)
+	switch {
+	case err != nil:
+		return delivery.Execution{}, fmt.Errorf("find an earlier start: %w", s.classify(err))
+	case id == "":
+		return delivery.Execution{}, delivery.Errorf(delivery.NotFound, "no earlier start has the key")
+	}
+	return s.Execution(ctx, id)
+}
+
+func earlierStart(ctx context.Context, from reader, n delivery.NewExecution) (delivery.ExecutionID, error) {
 	const query = `SELECT execution_id, request_hash FROM execution_keys WHERE scope = ? AND kind = ? AND key = ?`
 	for _, k := range []struct{ kind, key string }{{idempotencyKey, n.IdempotencyKey}, {correlationKey, n.CorrelationID}} {
 		if k.key == "" {
@@ -58,7 +73,7 @@ func earlierStart(ctx context.Context, tx *sql.Tx, n delivery.NewExecution) (del
 		}
 		var id delivery.ExecutionID
 		var hash string
-		found, err := first(tx.QueryRowContext(ctx, query, keyScope(n.Execution), k.kind, k.key), &id, &hash)
+		found, err := first(from.QueryRowContext(ctx, query, keyScope(n.Execution), k.kind, k.key), &id, &hash)
 		if err != nil {
 			return "", err
 		}

@@ -26,7 +26,7 @@ type recorder interface {
 type engine interface {
 	StartExecution(ctx context.Context, id delivery.ExecutionID) error
 	Cancel(ctx context.Context, id delivery.ExecutionID, by delivery.Principal, reason string) error
-	requestLock(ctx context.Context, clusterKey, holder string) error
+	requestLock(ctx context.Context, clusterKey string, r LockRequest) error
 	isOpen(ctx context.Context, workflowID string) (bool, error)
 }
 
@@ -115,10 +115,10 @@ func (a *Activities) call(ctx context.Context, operation string, cluster deliver
 	return err
 }
 
-// RequestLock asks the cluster's lock to put the holder, a workflow id, into its
-// queue. The lock answers with the signal "granted".
-func (a *Activities) RequestLock(ctx context.Context, clusterKey, holder string) error {
-	return applicationError(a.engine.requestLock(ctx, clusterKey, holder))
+// RequestLock asks the cluster's lock for the cluster. The lock answers with the
+// signal "granted".
+func (a *Activities) RequestLock(ctx context.Context, clusterKey string, r LockRequest) error {
+	return applicationError(a.engine.requestLock(ctx, clusterKey, r))
 }
 
 // NextFence returns the fencing token of a holder of the cluster's lock.

@@ -150,8 +150,8 @@ func unavailable(err error) error {
 	}
 }
 
-func (c *Client) requestLock(ctx context.Context, clusterKey, holder string) error {
-	_, err := c.temporal.SignalWithStartWorkflow(ctx, lockID(clusterKey), signalRequest, LockHolder{holder},
+func (c *Client) requestLock(ctx context.Context, clusterKey string, r LockRequest) error {
+	_, err := c.temporal.SignalWithStartWorkflow(ctx, lockID(clusterKey), signalRequest, r,
 		client.StartWorkflowOptions{TaskQueue: TaskQueue, WorkflowTaskTimeout: taskTimeout,
 			WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE}, lockType, LockState{Cluster: clusterKey})
 	if err != nil {

@@ -47,9 +47,12 @@ type Control struct {
 	Command
 }
 
-// Grant gives a deployment its cluster.
+// Grant gives a deployment its cluster, or refuses it.
 type Grant struct {
 	Fence int64 `json:"fence"`
+	// HeldBy is the workflow that has the cluster, when it is refused to one that
+	// does not want to wait.
+	HeldBy string `json:"heldBy,omitempty"`
 }
 
 // DeploymentInput starts a Deployment. What to deploy is in the stored stage.
@@ -58,6 +61,8 @@ type DeploymentInput struct {
 	Execution delivery.ExecutionID  `json:"execution"`
 	Stage     string                `json:"stage"`
 	Cluster   delivery.Cluster      `json:"cluster"`
+	// Concurrency is rollout.Queue when empty.
+	Concurrency rollout.Concurrency `json:"concurrency,omitempty"`
 	// Carried is the state of the run that continued as new; nil at the start.
 	Carried *DeploymentState `json:"carried,omitempty"`
 }
@@ -91,6 +96,8 @@ type deployment struct {
 	DeploymentInput
 	DeploymentState
 	control, granted, wake workflow.ReceiveChannel
+	// heldBy is set when the cluster is refused: the workflow that has it.
+	heldBy string
 	// woken is set by a wake signal until the next Advance.
 	woken bool
 	log   log.Logger
@@ -184,15 +191,19 @@ func (d *deployment) lock(ctx workflow.Context) (*rollout.Outcome, error) {
 		if outcome := d.canceledEarly(); outcome != nil {
 			return outcome, nil
 		}
-		if err := workflow.ExecuteActivity(actx, a.RequestLock, d.Cluster.Key(), d.ID.WorkflowID()).Get(ctx, nil); err != nil {
+		if err := workflow.ExecuteActivity(actx, a.RequestLock, d.Cluster.Key(), LockRequest{d.ID.WorkflowID(), d.Concurrency}).Get(ctx, nil); err != nil {
 			return nil, err
 		}
 		tctx, stop := workflow.WithCancel(ctx)
 		timer := workflow.NewTimer(tctx, lockRenewal)
-		for d.Fence == 0 && d.canceledEarly() == nil && !timer.IsReady() {
+		for d.Fence == 0 && d.heldBy == "" && d.canceledEarly() == nil && !timer.IsReady() {
 			d.await(ctx, timer)
 		}
 		stop()
+		if d.Fence == 0 && d.heldBy != "" {
+			return &rollout.Outcome{Status: delivery.DeploymentFailed, Failure: &delivery.Failure{Kind: delivery.Conflict.String(), Step: "take the cluster",
+				Message: fmt.Sprintf("%s is being deployed to by %s, and the strategy's concurrency is reject", d.Cluster.Key(), d.heldBy)}}, nil
+		}
 	}
 	return nil, nil
 }

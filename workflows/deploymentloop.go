@@ -23,7 +23,7 @@ func (d *deployment) await(ctx workflow.Context, future workflow.Future) {
 	s.AddReceive(d.granted, func(c workflow.ReceiveChannel, _ bool) {
 		var grant Grant
 		c.Receive(ctx, &grant)
-		d.Fence = max(d.Fence, grant.Fence)
+		d.answered(grant)
 	})
 	s.AddReceive(d.wake, func(c workflow.ReceiveChannel, _ bool) {
 		c.Receive(ctx, nil)
@@ -41,11 +41,17 @@ func (d *deployment) receive() {
 	}
 	var grant Grant
 	for d.granted.ReceiveAsync(&grant) {
-		d.Fence = max(d.Fence, grant.Fence)
+		d.answered(grant)
+		grant = Grant{}
 	}
 	for d.wake.ReceiveAsync(nil) {
 		d.woken = true
 	}
+}
+
+// answered takes the lock's answer.
+func (d *deployment) answered(g Grant) {
+	d.Fence, d.heldBy = max(d.Fence, g.Fence), g.HeldBy
 }
 
 // interruptible runs an activity that only reads, until it ends or a control or

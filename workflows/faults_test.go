@@ -109,7 +109,19 @@ func drawConfig(rt *rapid.T) fakecloud.Config {
 
 // drawStrategy returns the strategy's fields with the bounds that it promises.
 func drawStrategy(rt *rapid.T, old, wanted int) (fields string, floor, ceiling int) {
-	switch rapid.SampledFrom([]string{"rolling", "rolling", "redblack", "none"}).Draw(rt, "strategy") {
+	switch rapid.SampledFrom([]string{"rolling", "rolling", "redblack", "none", "canary", "bluegreen", "highlander"}).Draw(rt, "strategy") {
+	case "canary":
+		first := rapid.IntRange(1, 60).Draw(rt, "weight")
+		size := rapid.IntRange(0, wanted).Draw(rt, "size")
+		bake := rapid.SampledFrom([]int{0, 30, 120}).Draw(rt, "bake")
+		keep := rapid.SampledFrom([]int{0, 0, 60}).Draw(rt, "keep")
+		return fmt.Sprintf(`"strategy":"canary","keepOldFor":%d,"steps":[{"weight":%d,"size":%d,"bake":%d},{"weight":%d,"bake":%d},{"weight":100,"bake":%d}]`,
+			keep, first, size, bake, first+rapid.IntRange(1, 39).Draw(rt, "more"), bake, bake), min(old, wanted), old + wanted
+	case "bluegreen":
+		delay := rapid.SampledFrom([]int{0, 45}).Draw(rt, "delay")
+		return fmt.Sprintf(`"strategy":"bluegreen","delayBeforeDisableSec":%d,"scaleDown":%t`, delay, rapid.Bool().Draw(rt, "scaleDown")), min(old, wanted), old + wanted
+	case "highlander":
+		return `"strategy":"highlander"`, min(old, wanted), old + wanted
 	case "redblack":
 		percent := rapid.IntRange(1, 99).Draw(rt, "percent")
 		return fmt.Sprintf(`"strategy":"rollingredblack","targetPercentages":[%d,100]`, percent), min(old, wanted), old + wanted

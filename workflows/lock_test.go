@@ -18,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/rollout"
 )
 
 // holders are the workflows that want the lock of a test.
@@ -25,7 +26,9 @@ type holders struct {
 	mu      sync.Mutex
 	env     *testsuite.TestWorkflowEnvironment
 	granted []string // "workflow:fence", in order
-	dead    map[string]bool
+	// refused and superseded are who was told so, with by whom.
+	refused, superseded []string
+	dead                map[string]bool
 	// onGrant is called for each grant, in the workflow's time.
 	onGrant func(workflow string)
 }
@@ -36,7 +39,7 @@ func (h *holders) isOpen(_ context.Context, workflow string) (bool, error) {
 	return !h.dead[workflow], nil
 }
 
-func (h *holders) requestLock(context.Context, string, string) error          { return nil }
+func (h *holders) requestLock(context.Context, string, LockRequest) error     { return nil }
 func (h *holders) StartExecution(context.Context, delivery.ExecutionID) error { return nil }
 func (h *holders) Cancel(context.Context, delivery.ExecutionID, delivery.Principal, string) error {
 	return nil
@@ -54,6 +57,11 @@ func newLock(onGrant func(h *holders, workflow string)) *holders {
 		func(_, workflow, _, _ string, arg any) error {
 			h.mu.Lock()
 			dead := h.dead[workflow]
+			if by := arg.(Grant).HeldBy; by != "" {
+				h.refused = append(h.refused, workflow+" by "+by)
+				h.mu.Unlock()
+				return nil
+			}
 			if !dead {
 				h.granted = append(h.granted, fmt.Sprintf("%s:%d", workflow, arg.(Grant).Fence))
 			}
@@ -64,11 +72,17 @@ func newLock(onGrant func(h *holders, workflow string)) *holders {
 			h.env.RegisterDelayedCallback(func() { h.onGrant(workflow) }, 0)
 			return nil
 		}).Maybe()
+	h.env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, signalControl, mock.Anything).Return(
+		func(_, workflow, _, _ string, arg any) error {
+			h.superseded = append(h.superseded, workflow+" "+arg.(Control).Reason)
+			h.env.RegisterDelayedCallback(func() { h.env.SignalWorkflow(signalRelease, LockHolder{workflow}) }, 10*time.Second)
+			return nil
+		}).Maybe()
 	return h
 }
 
 func (h *holders) request(workflow string, after time.Duration) {
-	h.env.RegisterDelayedCallback(func() { h.env.SignalWorkflow(signalRequest, LockHolder{workflow}) }, after)
+	h.env.RegisterDelayedCallback(func() { h.env.SignalWorkflow(signalRequest, LockRequest{Workflow: workflow}) }, after)
 }
 
 func (h *holders) release(workflow string, after time.Duration) {
@@ -145,6 +159,52 @@ func TestLockContinuesAsNewWithItsQueue(t *testing.T) {
 	}
 	want := LockState{Cluster: "acct/r1/shop-prod", Holder: "a", Fence: 1, Queue: []string{"b", "c"}}
 	if diff := cmp.Diff(want, state); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestLockSupersedes: who supersedes comes after the holder, which is told to go,
+// and in place of everybody else who waits.
+func TestLockSupersedes(t *testing.T) {
+	h := newLock(func(h *holders, w string) {
+		if w == "c" {
+			h.release(w, time.Second)
+		}
+	})
+	h.request("a", 0)
+	h.request("b", time.Second)
+	for _, after := range []time.Duration{2 * time.Second, 3 * time.Second} { // it asks again while it waits
+		h.env.RegisterDelayedCallback(func() { h.env.SignalWorkflow(signalRequest, LockRequest{"c", rollout.Supersede}) }, after)
+	}
+	h.run(t)
+	if diff := cmp.Diff([]string{"a superseded by c", "b superseded by c"}, h.superseded); diff != "" {
+		t.Error(diff)
+	}
+	if len(h.granted) == 0 || h.granted[0] != "a:1" || !strings.HasPrefix(h.granted[len(h.granted)-1], "c:") {
+		t.Errorf("granted %v", h.granted)
+	}
+}
+
+// TestLockRejects: who does not want to wait is refused while the cluster has a
+// holder that lives, and only then.
+func TestLockRejects(t *testing.T) {
+	h := newLock(func(h *holders, w string) {
+		if w != "a" {
+			h.release(w, time.Second)
+		}
+	})
+	reject := func(w string, after time.Duration) {
+		h.env.RegisterDelayedCallback(func() { h.env.SignalWorkflow(signalRequest, LockRequest{w, rollout.Reject}) }, after)
+	}
+	reject("a", 0)
+	reject("b", 2*time.Second)
+	h.env.RegisterDelayedCallback(func() { h.mu.Lock(); h.dead["a"] = true; h.mu.Unlock() }, 10*time.Second)
+	reject("c", 11*time.Second)
+	h.run(t)
+	if diff := cmp.Diff([]string{"b by a"}, h.refused); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"a:1", "c:2"}, h.granted); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -125,9 +125,16 @@ func (p Progress) onto(e delivery.Execution) (delivery.Execution, error) {
 
 // BegunStage is what a stage is to do. Failure is set when its input is wrong.
 type BegunStage struct {
-	Wait     time.Duration      `json:"wait,omitempty"`
-	Clusters []delivery.Cluster `json:"clusters,omitempty"`
-	Failure  *delivery.Failure  `json:"failure,omitempty"`
+	Wait     time.Duration     `json:"wait,omitempty"`
+	Clusters []ClusterToDeploy `json:"clusters,omitempty"`
+	Failure  *delivery.Failure `json:"failure,omitempty"`
+}
+
+// ClusterToDeploy is a cluster of a deploy stage, with what its deployment does
+// when another one has the cluster.
+type ClusterToDeploy struct {
+	delivery.Cluster
+	Concurrency rollout.Concurrency `json:"concurrency,omitempty"`
 }
 
 // BeginStage evaluates the expressions of a stage, reads its input, and writes
@@ -166,7 +173,7 @@ func readStage(kind string, evaluated json.RawMessage) (BegunStage, error) {
 		deploy, err := pipeline.ParseDeploy(kind, evaluated)
 		var begun BegunStage
 		for _, c := range deploy.Clusters {
-			begun.Clusters = append(begun.Clusters, c.Cluster)
+			begun.Clusters = append(begun.Clusters, ClusterToDeploy{c.Cluster, c.Strategy.Concurrency})
 		}
 		return begun, err
 	default:

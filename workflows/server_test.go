@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -188,6 +189,58 @@ func TestOnAServer(t *testing.T) {
 		})
 	}
 }
+
+// TestSecondDeployment starts a deployment in the middle of another one of the
+// same cluster.
+func TestSecondDeployment(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		concurrency   string
+		first, second delivery.DeploymentStatus
+		cause         string // of the one that did not succeed
+	}{
+		{"queue", delivery.DeploymentSucceeded, delivery.DeploymentSucceeded, ""},
+		{"supersede", delivery.DeploymentRolledBack, delivery.DeploymentSucceeded, "superseded by deployment/" + string(secondExecution)},
+		{"reject", delivery.DeploymentSucceeded, delivery.DeploymentFailed, "is being deployed to by deployment/" + string(testExecution)},
+	} {
+		t.Run(test.concurrency, func(t *testing.T) {
+			t.Parallel()
+			l := startLive(t, deployDocument("good", "lb", rolling, 4), quick(), v000(4))
+			l.until(t, "the first batch", func(delivery.Execution, delivery.Deployment) bool { return len(l.cloud.Writes()) > 5 })
+			l.accept(t, secondExecution, deployDocument("better", "lb", rolling+`,"concurrency":"`+test.concurrency+`"`, 4))
+			l.until(t, "both ends", func(delivery.Execution, delivery.Deployment) bool {
+				return l.store.executions[testExecution].Status.Complete() && l.store.executions[secondExecution].Status.Complete()
+			})
+			l.store.mu.Lock()
+			defer l.store.mu.Unlock()
+			first := l.store.deployments[delivery.NewDeploymentID(testExecution, "1", testCluster)]
+			second := l.store.deployments[delivery.NewDeploymentID(secondExecution, "1", testCluster)]
+			if first.Status != test.first || second.Status != test.second {
+				t.Errorf("the first ended %s (%v), the second %s (%v)", first.Status, first.Failure, second.Status, second.Failure)
+			}
+			for _, d := range []delivery.Deployment{first, second} {
+				if d.Status != delivery.DeploymentSucceeded && !strings.Contains(fmt.Sprint(d.Failure), test.cause) {
+					t.Errorf("%s: %v, want %q", d.ID, d.Failure, test.cause)
+				}
+			}
+			serving := "better"
+			if test.concurrency == "reject" {
+				serving = "good"
+			}
+			for _, g := range l.cloud.Truth().Groups {
+				if l.cloud.Truth().Routing.Percent(g.Name) == 100 && g.Image != serving {
+					t.Errorf("%s serves %s", g.Name, g.Image)
+				}
+			}
+			if v := l.cloud.Violations(); len(v) > 0 {
+				t.Errorf("violations: %q", v)
+			}
+		})
+	}
+}
+
+// secondExecution deploys while testExecution does.
+const secondExecution = delivery.ExecutionID("01JD3Z8Q6V5T0H3W4M8N7K2RXC")
 
 // save writes the histories of an execution, its deployment and the lock.
 func (l *live) save(t *testing.T, name string, d delivery.Deployment) {

@@ -94,7 +94,7 @@ func (x *execution) controlAll(to Control) {
 }
 
 // deploy is the deploy stage: one child per cluster, side by side.
-func (x *execution) deploy(ctx workflow.Context, refID string, clusters []delivery.Cluster) stageResult {
+func (x *execution) deploy(ctx workflow.Context, refID string, clusters []ClusterToDeploy) stageResult {
 	children := make([]*childDeployment, len(clusters))
 	for i, cluster := range clusters {
 		children[i] = x.startDeployment(ctx, refID, cluster)
@@ -122,9 +122,9 @@ func (x *execution) deploy(ctx workflow.Context, refID string, clusters []delive
 }
 
 // startDeployment starts the child and follows it in the background.
-func (x *execution) startDeployment(ctx workflow.Context, refID string, cluster delivery.Cluster) *childDeployment {
+func (x *execution) startDeployment(ctx workflow.Context, refID string, to ClusterToDeploy) *childDeployment {
 	stage := x.stage(refID)
-	id := delivery.NewDeploymentID(x.ID, refID, cluster)
+	id := delivery.NewDeploymentID(x.ID, refID, to.Cluster)
 	stage.Deployments = append(stage.Deployments, id)
 	child := &childDeployment{id: id}
 	x.open = append(x.open, child)
@@ -136,7 +136,7 @@ func (x *execution) startDeployment(ctx workflow.Context, refID string, cluster 
 		WorkflowTaskTimeout:   taskTimeout,
 		ParentClosePolicy:     enums.PARENT_CLOSE_POLICY_ABANDON,
 		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
-	}), deploymentType, DeploymentInput{ID: id, Execution: x.ID, Stage: refID, Cluster: cluster})
+	}), deploymentType, DeploymentInput{ID: id, Execution: x.ID, Stage: refID, Cluster: to.Cluster, Concurrency: to.Concurrency})
 	workflow.Go(ctx, func(ctx workflow.Context) { child.send(ctx, future) })
 	workflow.Go(ctx, func(ctx workflow.Context) { child.follow(ctx, future) })
 	return child

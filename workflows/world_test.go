@@ -169,10 +169,10 @@ func (l *locks) drop(holder string) {
 	l.lock.release(holder)
 }
 
-func (l *locks) requestLock(ctx context.Context, clusterKey, holder string) error {
+func (l *locks) requestLock(ctx context.Context, clusterKey string, r LockRequest) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lock.request(holder)
+	l.lock.request(r)
 	return l.grant(ctx, clusterKey)
 }
 

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -102,6 +103,8 @@ type Strategy struct {
 	HealthTimeout time.Duration `json:"healthTimeout"`
 	// Deadline bounds the whole deployment, pauses not counted.
 	Deadline time.Duration `json:"deadline"`
+	// Concurrency is what to do when another deployment has the cluster.
+	Concurrency Concurrency `json:"concurrency,omitempty"`
 	// KeepOnFailure leaves everything as it stands when the deployment fails. A
 	// cancel still rolls back.
 	KeepOnFailure bool `json:"keepOnFailure"`
@@ -124,6 +127,7 @@ type strategyJSON struct {
 	DelayBeforeScaleDown  float64      `json:"delayBeforeScaleDownSec"`
 	MaxRemaining          *int         `json:"maxRemainingAsgs"`
 	HealthTimeout         float64      `json:"healthTimeoutSec"`
+	Concurrency           Concurrency  `json:"concurrency"`
 	Deadline              float64      `json:"deadlineSec"`
 	Rollback              *struct {
 		OnFailure *bool `json:"onFailure"`
@@ -142,6 +146,7 @@ func ParseStrategy(cluster json.RawMessage) (Strategy, []delivery.Finding) {
 		PauseBetweenBatches:   seconds(in.PauseBetweenBatches),
 		TargetPercentages:     in.TargetPercentages,
 		PipelineBeforeCleanup: in.PipelineBeforeCleanup,
+		Concurrency:           cmp.Or(in.Concurrency, Queue),
 		ScaleDown:             in.ScaleDown,
 		DelayBeforeScaleDown:  seconds(in.DelayBeforeScaleDown),
 		HealthTimeout:         seconds(in.HealthTimeout),
@@ -220,6 +225,9 @@ func (s Strategy) findings(in strategyJSON) []delivery.Finding {
 	}
 	if !slices.Contains(Kinds(), s.Kind) {
 		add("/strategy", "%q is not a strategy that can be carried out; known are %s", in.Strategy, kindNames())
+	}
+	if !s.Concurrency.valid() {
+		add("/concurrency", "is %q; must be queue, supersede or reject", in.Concurrency)
 	}
 	for _, f := range []struct {
 		pointer string

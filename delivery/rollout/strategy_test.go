@@ -13,7 +13,7 @@ import (
 )
 
 func TestParseStrategy(t *testing.T) {
-	defaults := rollout.Strategy{MaxSurge: rollout.Percentage(25), HealthTimeout: rollout.DefaultHealthTimeout, Deadline: rollout.DefaultDeadline}
+	defaults := rollout.Strategy{MaxSurge: rollout.Percentage(25), HealthTimeout: rollout.DefaultHealthTimeout, Deadline: rollout.DefaultDeadline, Concurrency: rollout.Queue}
 	with := func(change func(*rollout.Strategy)) rollout.Strategy {
 		s := defaults
 		change(&s)
@@ -44,6 +44,16 @@ func TestParseStrategy(t *testing.T) {
 				s.PauseBetweenBatches, s.DelayBeforeScaleDown, s.MaxRemaining = 2*time.Minute, time.Minute, 2
 				s.PipelineBeforeCleanup = &rollout.PipelineRef{Application: "a", PipelineID: "p", Parameters: json.RawMessage(`{"x":1}`)}
 			})},
+		{"a canary without its last step", `{"strategy":"canary","concurrency":"supersede","keepOldFor":60,"steps":[{"weight":5,"size":1,"bake":600}]}`,
+			with(func(s *rollout.Strategy) {
+				s.Kind, s.Concurrency, s.MaxRemaining = rollout.Canary, rollout.Supersede, 2
+				s.Canary = []rollout.CanaryStep{{Weight: 5, Size: 1, Bake: 10 * time.Minute}, {Weight: 100}}
+				s.ScaleDown, s.DelayBeforeScaleDown = true, time.Minute
+			})},
+		{"red/black is blue/green", `{"strategy":"redblack","delayBeforeDisableSec":5}`,
+			with(func(s *rollout.Strategy) { s.Kind, s.DelayBeforeDisable = rollout.BlueGreen, 5*time.Second })},
+		{"highlander keeps one", `{"strategy":"highlander"}`,
+			with(func(s *rollout.Strategy) { s.Kind, s.MaxRemaining = rollout.Highlander, 1 })},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, findings := rollout.ParseStrategy(json.RawMessage(test.in))
@@ -73,6 +83,7 @@ func TestParseStrategyNamesTheField(t *testing.T) {
 		`{"strategy":"rolling","healthTimeoutSec":999999999}`:        "/healthTimeoutSec",
 		`{"strategy":"rolling","rollback":{"onFailure":"yes"}}`:      "/rollback/onFailure",
 		`{"strategy":"rollingredblack","targetPercentages":["a"]}`:   "/targetPercentages",
+		`{"strategy":"rolling","concurrency":"parallel"}`:            "/concurrency",
 		`{"strategy":7}`: "/strategy",
 	} {
 		_, findings := rollout.ParseStrategy(json.RawMessage(in))

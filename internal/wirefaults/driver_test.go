@@ -60,6 +60,7 @@ func (d *driver) prepare(ctx context.Context) error {
 	var findings []delivery.Finding
 	if err := d.retry(ctx, lookBudget, func() (err error) {
 		findings, err = d.target.Validate(ctx, d.want.Cluster, d.want.Spec)
+		d.note("validate: %v", err)
 		return err
 	}); err != nil {
 		return fmt.Errorf("validate: %w", err)

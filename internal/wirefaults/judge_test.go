@@ -12,7 +12,6 @@ import (
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/rollout"
 	"github.com/slipway-cd/slipway/simcloud"
-	"github.com/slipway-cd/slipway/simcloud/simulator"
 )
 
 // judge compares what became of the cloud with what the outcome promises.
@@ -23,8 +22,8 @@ func (x *trial) judge(ctx context.Context, outcome rollout.Outcome, before deliv
 	wanted := x.after(outcome, before)
 	var is map[string]string
 	accepted := func() bool {
-		if old := is[simulator.Group]; x.canceledIn == rollout.Cleaning && strings.Contains(old, "complete=true") {
-			wanted[simulator.Group] = old // what is to go may stay when the cleaning up is canceled, but whole
+		if old := is[x.kind.group]; x.canceledIn == rollout.Cleaning && strings.Contains(old, "complete=true") {
+			wanted[x.kind.group] = old // what is to go may stay when the cleaning up is canceled, but whole
 		}
 		return cmp.Equal(wanted, is)
 	}
@@ -48,7 +47,7 @@ func (x *trial) expected() delivery.DeploymentStatus {
 	switch {
 	case x.canceledIn == rollout.Preparing:
 		return delivery.DeploymentCanceled
-	case x.canceledIn != "" && x.canceledIn != rollout.Cleaning, x.image == crashing:
+	case x.canceledIn != "" && x.canceledIn != rollout.Cleaning, x.image == x.kind.crashing:
 		return delivery.DeploymentRolledBack
 	default:
 		return delivery.DeploymentSucceeded
@@ -62,9 +61,9 @@ func (x *trial) after(outcome rollout.Outcome, before delivery.Snapshot) map[str
 	}
 	after := delivery.Snapshot{Routing: &delivery.Routing{}}
 	fresh := delivery.ServerGroup{Name: x.driver.state.Input.Group, Complete: true, Capacity: x.driver.want.Spec.Capacity}
-	shares := map[string]int{simulator.Group: 0, fresh.Name: 100}
+	shares := map[string]int{x.kind.group: 0, fresh.Name: 100}
 	for _, old := range before.Groups {
-		if x.rolling() {
+		if x.empties && x.kind.sized {
 			old.Capacity = delivery.Pinned(0)
 		} else if x.driver.state.Steps[len(x.driver.state.Steps)-1].Weights[0].Percent > 0 {
 			for _, w := range x.driver.state.Steps[len(x.driver.state.Steps)-1].Weights {
@@ -77,9 +76,9 @@ func (x *trial) after(outcome rollout.Outcome, before delivery.Snapshot) map[str
 	}
 	out := settled(after)
 	for name := range out {
-		out[name] = line(after.Group(name).Capacity, true, shares[name], after.Group(name).Capacity.Desired)
+		out[name] = line(after.Group(name).Capacity, true, shares[name], x.kind.healthy(after.Group(name).Capacity.Desired))
 	}
-	out[fresh.Name] = line(fresh.Capacity, true, shares[fresh.Name], fresh.Capacity.Desired)
+	out[fresh.Name] = line(fresh.Capacity, true, shares[fresh.Name], x.kind.healthy(fresh.Capacity.Desired))
 	return out
 }
 
@@ -101,15 +100,19 @@ func line(c delivery.Capacity, complete bool, weight, healthy int) string {
 func (x *trial) audit(outcome rollout.Outcome) {
 	events := x.sim.World.Log.Events()
 	config := simcloud.AuditConfig{After: x.sim.Seeded(), Final: true, Drain: drain, Reaction: 40 * time.Second,
-		Floors:   map[string]int{simulator.Cluster: x.floor},
-		Ceilings: map[string]int{simulator.Account + "/" + region + "/" + simulator.Cluster: x.ceiling}}
+		Floors: map[string]int{}, Ceilings: map[string]int{}}
+	if x.kind.sized {
+		config.Floors[x.kind.key()], config.Ceilings[x.kind.key()] = x.floor, x.ceiling
+	}
 	if x.rollbackAfter > 0 {
 		forward := config
 		forward.Final = false
 		for _, v := range simcloud.Audit(events[:x.rollbackAfter], forward) {
 			x.Errorf("on the way forward: %s%s", v, around(events, v))
 		}
-		config.Ceilings[simulator.Account+"/"+region+"/"+simulator.Cluster] = x.old + x.ceiling
+		if x.kind.sized {
+			config.Ceilings[x.kind.key()] = x.old + x.ceiling
+		}
 	}
 	for _, v := range simcloud.Audit(events, config) {
 		x.Errorf("%s%s", v, around(events, v))

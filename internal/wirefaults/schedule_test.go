@@ -3,7 +3,6 @@ package wirefaults
 import (
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/slipway-cd/slipway/simcloud"
@@ -12,10 +11,13 @@ import (
 // schedule is everything that is decided about one deployment before it begins.
 type schedule struct {
 	seed int64
+	kind kind
 	// old and wanted are the sizes of the old and the new server group.
 	old, wanted int
 	// strategy are the strategy's fields in a cluster object.
 	strategy string
+	// empties is true when the old server group ends without instances, if it stays.
+	empties bool
 	// floor and ceiling are what the strategy promises to keep.
 	floor, ceiling int
 	image          string
@@ -40,15 +42,11 @@ type schedule struct {
 	pageSize          int
 }
 
-// The images beside the good one: crashing is never healthy, slow takes 0.4 s of
-// real time for each answer, so that requests are always in flight.
-const (
-	crashing = "storefront-2.0-crash"
-	slow     = "storefront-2.0-slow"
-)
-
-// newSchedule draws a schedule.
+// newSchedule draws a schedule. The kinds take turns, so that a few seeds in a row
+// have them all.
 func newSchedule(seed int64) schedule {
+	all := kinds()
+	k := all[seed%int64(len(all))]
 	r := rand.New(rand.NewPCG(uint64(seed), 0x51177a7))
 	upTo := func(most float64) float64 { return most * r.Float64() }
 	sometimes := func(share float64, value func() int) int {
@@ -58,7 +56,7 @@ func newSchedule(seed int64) schedule {
 		return 0
 	}
 	s := schedule{
-		seed: seed, old: 1 + r.IntN(5), wanted: 1 + r.IntN(5), image: "storefront-1.1",
+		seed: seed, kind: k, old: 1 + r.IntN(5), wanted: 1 + r.IntN(5), image: k.good,
 		deep: upTo(0.5), twice: upTo(0.2), pageSize: 2 + r.IntN(4),
 		throttle: upTo(0.05), before: upTo(0.05), delay: upTo(0.05),
 		delayBy: time.Duration(20+r.IntN(100)) * time.Millisecond,
@@ -69,15 +67,15 @@ func newSchedule(seed int64) schedule {
 	s.drawStrategy(r)
 	switch n := r.IntN(100); {
 	case n < 15:
-		s.image = crashing
+		s.image = k.crashing
 	case n < 40:
-		s.image = slow
+		s.image = k.slow
 	}
 	s.cancelAt = sometimes(0.35, func() int { return 1 + r.IntN(40) })
 	for range sometimes(0.3, func() int { return 1 + r.IntN(2) }) {
 		s.killAt = append(s.killAt, 3+r.IntN(30))
 	}
-	if len(s.killAt) < 2 { // three of them count as a bad version
+	if len(s.killAt) < 2 && k.launch != (simcloud.Match{}) { // three of them count as a bad version
 		s.failedLaunches = sometimes(0.15, func() int { return 1 })
 	}
 	return s
@@ -85,12 +83,27 @@ func newSchedule(seed int64) schedule {
 
 func (s *schedule) drawStrategy(r *rand.Rand) {
 	s.floor, s.ceiling = min(s.old, s.wanted), s.old+s.wanted
-	switch n := r.IntN(10); {
-	case n == 0:
+	scaleDown := s.kind.sized && r.IntN(2) == 0 // groups without a size cannot be scaled down
+	switch n := r.IntN(10); n {
+	case 0:
 		s.strategy = `"strategy":"none"`
-	case n == 1:
+	case 1:
 		s.strategy = fmt.Sprintf(`"strategy":"rollingredblack","targetPercentages":[%d,100]`, 1+r.IntN(99))
+	case 2, 3:
+		weight := 1 + r.IntN(50)
+		s.strategy = fmt.Sprintf(`"strategy":"canary","steps":[{"weight":%d,"bake":%d},{"weight":%d},{"weight":100,"bake":%d}]`,
+			weight, r.IntN(60), weight+1+r.IntN(40), r.IntN(30))
+		if scaleDown {
+			s.strategy += fmt.Sprintf(`,"keepOldFor":%d`, r.IntN(30))
+		}
+		s.empties = scaleDown
+	case 4:
+		s.strategy = fmt.Sprintf(`"strategy":"bluegreen","delayBeforeDisableSec":%d,"scaleDown":%t`, r.IntN(2)*20, scaleDown)
+		s.empties = scaleDown
+	case 5:
+		s.strategy = `"strategy":"highlander"`
 	default:
+		s.empties = true
 		surge, unavailable := r.IntN(4), r.IntN(3)
 		if surge+unavailable == 0 {
 			surge = 1
@@ -101,23 +114,15 @@ func (s *schedule) drawStrategy(r *rand.Rand) {
 	}
 }
 
-// rolling tells whether the old server group ends empty.
-func (s schedule) rolling() bool { return strings.Contains(s.strategy, `"rolling"`) }
-
 // stage is the deploy stage's JSON.
 func (s schedule) stage() string {
-	return fmt.Sprintf(`{"clusters":[{"account":"aws-sim","application":"storefront","cloudProvider":"aws","stack":"prod",%s,
-		"capacity":{"min":%d,"max":%d,"desired":%d},"availabilityZones":{"us-east-1":["us-east-1a","us-east-1b"]},
-		"loadBalancers":["storefront"],"securityGroups":["storefront"],"instanceType":"m6i.large","amiName":%q,
-		"healthCheckGracePeriod":15}]}`, s.strategy, s.wanted, s.wanted+1, s.wanted, s.image)
+	return s.kind.stage(fmt.Sprintf(`%s,"capacity":{"min":%d,"max":%d,"desired":%d}`, s.strategy, s.wanted, s.wanted+1, s.wanted), s.image)
 }
-
-// user matches the account's own user: machines are launched by the cloud itself.
-const user = "arn:aws:iam::*:user/*"
 
 // faults are those that the simulator injects by itself; answers are lost by the
 // wire.
 func (s schedule) faults() []simcloud.Fault {
+	user := s.kind.cloud.principal
 	all := []simcloud.Fault{
 		{ID: "throttle", Match: simcloud.Match{Principal: user, Probability: s.throttle}, Effect: simcloud.Effect{Kind: simcloud.EffectThrottle}},
 		{ID: "error", Match: simcloud.Match{Principal: user, Probability: s.before / 2}, Effect: simcloud.Effect{Kind: simcloud.EffectError, Status: 503}},
@@ -129,14 +134,14 @@ func (s schedule) faults() []simcloud.Fault {
 			Effect: simcloud.Effect{Kind: simcloud.EffectStaleRead, Reads: s.staleFor[i]}})
 	}
 	if s.failedLaunches > 0 {
-		all = append(all, simcloud.Fault{ID: "launch", Match: simcloud.Match{Service: "ec2", Action: "RunInstances"},
+		all = append(all, simcloud.Fault{ID: "launch", Match: s.kind.launch,
 			Effect: simcloud.Effect{Kind: simcloud.EffectNoCapacity}, Times: s.failedLaunches})
 	}
 	return all
 }
 
 func (s schedule) String() string {
-	return fmt.Sprintf("seed %d: %d -> %d of %s, %s, floor %d, ceiling %d, cancel at %d, kills at %v, %d launches fail, deep %.2f, twice %.2f, throttle %.2f, before %.2f, delay %.2f of %s, stale at %v for %v, pages of %d",
-		s.seed, s.old, s.wanted, s.image, s.strategy, s.floor, s.ceiling, s.cancelAt, s.killAt, s.failedLaunches, s.deep, s.twice,
+	return fmt.Sprintf("seed %d of %s: %d -> %d of %s, %s, floor %d, ceiling %d, cancel at %d, kills at %v, %d launches fail, deep %.2f, twice %.2f, throttle %.2f, before %.2f, delay %.2f of %s, stale at %v for %v, pages of %d",
+		s.seed, s.kind.name, s.old, s.wanted, s.image, s.strategy, s.floor, s.ceiling, s.cancelAt, s.killAt, s.failedLaunches, s.deep, s.twice,
 		s.throttle, s.before, s.delay, s.delayBy, s.staleAt, s.staleFor, s.pageSize)
 }

@@ -1,16 +1,15 @@
 package wirefaults
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,7 +26,6 @@ import (
 )
 
 const (
-	region = "us-east-1"
 	// scale makes a health check's 5 s pass in 250 ms.
 	scale = 20
 	// propagation is the most that a weight takes to reach every proxy, settle
@@ -47,23 +45,40 @@ const (
 )
 
 // TestFaultSchedulesOverTheWire carries out rolling deployments of random
-// strategies and sizes under random faults. A few schedules run always;
-// SLIPWAY_SCHEDULES is another number, and SLIPWAY_SEED the seed of the first.
+// strategies and sizes under random faults, on each target kind in turn. A few
+// schedules run always; SLIPWAY_SCHEDULES is another number, SLIPWAY_SEED the seed
+// of the first, and SLIPWAY_KIND the only kind.
 func TestFaultSchedulesOverTheWire(t *testing.T) {
-	first, n := int64(number(t, "SLIPWAY_SEED", 1)), number(t, "SLIPWAY_SCHEDULES", schedules)
 	places := make(chan struct{}, atOnce)
 	var all sync.WaitGroup
 	var total totals
-	for i := range n {
+	for _, s := range drawn(t) {
 		places <- struct{}{}
 		all.Go(func() {
 			defer func() { <-places }()
-			s := newSchedule(first + int64(i))
-			t.Run(fmt.Sprintf("seed=%d", s.seed), func(t *testing.T) { total.add(carryOut(t, s)) })
+			t.Run(fmt.Sprintf("%s,seed=%d", s.kind.name, s.seed), func(t *testing.T) { total.add(s.kind, carryOut(t, s)) })
 		})
 	}
 	all.Wait()
-	t.Log(total.String())
+	for _, line := range total.lines() {
+		t.Log(line)
+	}
+}
+
+// drawn are the schedules that are asked for.
+func drawn(t *testing.T) []schedule {
+	t.Helper()
+	only := os.Getenv("SLIPWAY_KIND")
+	if only != "" && !slices.ContainsFunc(kinds(), func(k kind) bool { return k.name == only }) {
+		t.Fatalf("SLIPWAY_KIND=%q is no target kind", only)
+	}
+	var out []schedule
+	for seed, n := int64(number(t, "SLIPWAY_SEED", 1)), number(t, "SLIPWAY_SCHEDULES", schedules); len(out) < n; seed++ {
+		if s := newSchedule(seed); only == "" || s.kind.name == only {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 func number(t *testing.T, name string, otherwise int) int {
@@ -113,7 +128,7 @@ func carryOut(t *testing.T, s schedule) result {
 	ctx, cancel := context.WithTimeout(t.Context(), realTime)
 	defer cancel()
 	before := x.truth(ctx)
-	load, err := loadgen.Start(ctx, loadgen.Config{URL: x.sim.LoadBalancer(region), Rate: loadRate})
+	load, err := loadgen.Start(ctx, loadgen.Config{URL: s.kind.cloud.entrance(x.sim, s.kind.loadBalancer, s.kind.region), Rate: loadRate})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +148,7 @@ func carryOut(t *testing.T, s schedule) result {
 		x.Errorf("%s, the first: %+v", traffic, traffic.Failures[0])
 	}
 	if t.Failed() {
-		t.Logf("run it again: SLIPWAY_SEED=%d SLIPWAY_SCHEDULES=1\n%s\n%v\n%s", s.seed, s, outcome, strings.Join(x.driver.trace, "\n"))
+		t.Logf("run it again, on %s: SLIPWAY_SEED=%d SLIPWAY_SCHEDULES=1\n%s\n%v\n%s", s.kind.name, s.seed, s, outcome, strings.Join(x.driver.trace, "\n"))
 	}
 	return result{status: outcome.Status, looks: x.driver.looks, wire: x.wire.counted(), load: traffic,
 		judged: len(s.killAt) == 0, took: time.Since(began), cancel: x.canceledIn != "", killed: x.killed}
@@ -141,15 +156,15 @@ func carryOut(t *testing.T, s schedule) result {
 
 func newTrial(t *testing.T, s schedule) *trial {
 	t.Helper()
-	options := simulator.Options{Scale: scale, Seed: s.seed, Capacity: s.old, PropagationMax: propagation, Drain: drain,
+	options := simulator.Options{Scale: scale, Seed: s.seed, Capacity: s.old, Clouds: []string{s.kind.cloud.name}, PropagationMax: propagation, Drain: drain,
 		BootDelay: boot, BootJitter: boot, Logger: slog.New(slog.DiscardHandler)}
-	options.Cloud.PageSize = s.pageSize
+	options.Cloud.PageSize, options.Google.PageSize = s.pageSize, s.pageSize
 	sim, err := simulator.Start(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(sim.Close)
-	x := &trial{T: t, schedule: s, sim: sim, wire: newLossy(sim.AWS, s), random: rand.New(rand.NewPCG(uint64(s.seed), 0xdead))}
+	x := &trial{T: t, schedule: s, sim: sim, wire: newLossy(s.kind.cloud.api(sim), s), random: rand.New(rand.NewPCG(uint64(s.seed), 0xdead))}
 	endpoint := httptest.NewServer(x.wire)
 	t.Cleanup(endpoint.Close)
 	endpoint.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
@@ -161,11 +176,10 @@ func newTrial(t *testing.T, s schedule) *trial {
 // open returns the target of the cluster as the product makes it.
 func (x *trial) open(endpoint string) delivery.Target {
 	x.Helper()
-	registry, err := providers.Open(x.Context(), []providers.AccountConfig{{
-		Name: simulator.Account, Provider: "aws", AccountID: simulator.AccountID, Regions: []string{region},
-		Endpoint: endpoint, AccessKeyID: simulator.AccessKey, SecretAccessKey: "simulated",
-		Settle: settle, DeregistrationDelay: drain, Drain: drain, CallsPerSecond: 200, Burst: 400,
-	}})
+	account := x.kind.account
+	account.Regions, account.Endpoint, account.Settle, account.Drain = []string{x.kind.region}, endpoint, settle, drain
+	account.CallsPerSecond, account.Burst = 200, 400
+	registry, err := providers.Open(x.Context(), []providers.AccountConfig{account})
 	if err != nil {
 		x.Fatal(err)
 	}
@@ -217,12 +231,10 @@ func (x *trial) entered(_, to rollout.Phase) {
 func (x *trial) kill() {
 	var victims []string
 	for _, g := range x.sim.World.TargetGroups() {
-		if g.Config().Region != region {
-			continue
-		}
 		var healthy []string
 		for _, h := range g.Health() {
-			if h.State == simcloud.TargetHealthy {
+			machine, ok := x.sim.World.Fleet.Instance(h.Instance)
+			if ok && x.kind.owns(machine.Launched()) && h.State == simcloud.TargetHealthy {
 				healthy = append(healthy, h.Instance)
 			}
 		}
@@ -242,58 +254,9 @@ func (x *trial) kill() {
 // truth observes the cluster without faults.
 func (x *trial) truth(ctx context.Context) delivery.Snapshot {
 	x.Helper()
-	seen, err := x.open(x.sim.Endpoints().AWS).Observe(ctx, x.driver.want.Cluster, simulator.LoadBalancer)
+	seen, err := x.open(x.kind.cloud.endpoint(x.sim)).Observe(ctx, x.driver.want.Cluster, x.kind.loadBalancer)
 	if err != nil {
 		x.Fatalf("observe the truth: %v", err)
 	}
 	return seen
-}
-
-// control makes a call of the simulator's control API.
-func (x *trial) control(method, path string, body any) {
-	x.Helper()
-	data, err := json.Marshal(body)
-	if err != nil {
-		x.Fatal(err)
-	}
-	if body == nil {
-		data = nil
-	}
-	request, err := http.NewRequestWithContext(x.Context(), method, x.sim.Endpoints().Control+path, bytes.NewReader(data))
-	if err != nil {
-		x.Fatal(err)
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		x.Fatal(err)
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode/100 != 2 {
-		text, _ := io.ReadAll(answer.Body)
-		x.Fatalf("%s %s: %s %s", method, path, answer.Status, text)
-	}
-}
-
-// faultBody is a fault as the control API reads it: durations are strings.
-type faultBody struct {
-	ID     string         `json:"id,omitempty"`
-	Match  simcloud.Match `json:"match"`
-	Effect effectBody     `json:"effect"`
-	Times  int            `json:"times,omitempty"`
-}
-
-type effectBody struct {
-	Kind     simcloud.EffectKind `json:"kind"`
-	Status   int                 `json:"status,omitempty"`
-	Duration string              `json:"duration,omitempty"`
-	Reads    int                 `json:"reads,omitempty"`
-}
-
-func faultJSON(f simcloud.Fault) faultBody {
-	out := faultBody{ID: f.ID, Match: f.Match, Times: f.Times,
-		Effect: effectBody{Kind: f.Effect.Kind, Status: f.Effect.Status, Reads: f.Effect.Reads}}
-	if f.Effect.Duration > 0 {
-		out.Effect.Duration = f.Effect.Duration.String()
-	}
-	return out
 }

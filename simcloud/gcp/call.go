@@ -45,7 +45,8 @@ type call struct {
 	now       time.Time
 	// about is the path of what the call is about, for events.
 	about string
-	// deployment is the deployment that the call names, for events.
+	// deployment is the deployment that the call itself names, for events: not the owner of what it is about, which may
+	// be another one.
 	deployment string
 	// outcome is what a fault does to the call.
 	outcome simcloud.Outcome

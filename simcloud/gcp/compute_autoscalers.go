@@ -96,7 +96,6 @@ func (c *call) patchAutoscaler(in *computepb.PatchRegionAutoscalerRequest) (*com
 	if refusal := c.ready(path); refusal != nil {
 		return nil, refusal
 	}
-	c.deployment = r.tags[deploymentTag]
 	next := merged(r.message.(*computepb.Autoscaler), in.GetAutoscalerResource(), "status", "recommended_size")
 	target, refusal := c.checkAutoscaler(next)
 	if refusal != nil {

@@ -178,7 +178,6 @@ func writable[T proto.Message](c *call, path string) (*resource, T, error) {
 	if !ok {
 		return nil, none, notFound(path)
 	}
-	c.deployment = r.tags[deploymentTag]
 	if refusal := c.ready(path); refusal != nil {
 		return nil, none, refusal
 	}

@@ -188,7 +188,6 @@ func (c *call) group(region, name string) (*group, error) {
 	if g == nil {
 		return nil, notFound(path)
 	}
-	c.deployment = g.resource.tags[deploymentTag]
 	if refusal := c.ready(path); refusal != nil {
 		return nil, refusal
 	}

@@ -90,6 +90,28 @@ func (r *computeRig) endGroup(name string) {
 	}
 }
 
+// TestEventsNameTheDeploymentOfTheRequest: a deployment shrinks the group of another one, which the event must not say
+// is at work.
+func TestEventsNameTheDeploymentOfTheRequest(t *testing.T) {
+	r := newComputeRig(t, 0, gcp.Options{})
+	r.addTemplate(newGroup, "shop-1-1")
+	r.done(r.addGroup(newGroup, 1))
+	r.resize(newGroup, 2)
+	r.advance(10 * time.Second)
+	r.done(r.managers.Delete(t.Context(), &computepb.DeleteRegionInstanceGroupManagerRequest{Project: shopProject, Region: shopRegion, InstanceGroupManager: newGroup}))
+	named := map[string]string{}
+	for _, e := range r.world.Log.Events() {
+		if e.Kind == simcloud.APICall && e.Write && strings.HasSuffix(e.Resource, "/instanceGroupManagers/"+newGroup) {
+			named[e.Action] = e.Deployment
+		}
+	}
+	want := map[string]string{"RegionInstanceGroupManagers.Insert": tagsOf(newGroup)["slipway:deployment"],
+		"RegionInstanceGroupManagers.Resize": "", "RegionInstanceGroupManagers.Delete": ""}
+	if diff := cmp.Diff(want, named); diff != "" {
+		t.Errorf("deployments that events name (-want +got):\n%s", diff)
+	}
+}
+
 // TestAutoscaler keeps the target size within its bounds while its mode is ON.
 func TestAutoscaler(t *testing.T) {
 	r := newComputeRig(t, 0, gcp.Options{})

@@ -142,7 +142,6 @@ func (c *call) remove(path, typ string, then func()) (*computepb.Operation, erro
 	if refusal := c.ready(path); refusal != nil {
 		return nil, refusal
 	}
-	c.deployment = r.tags[deploymentTag]
 	return c.begin(operationSpec{kind: "delete", target: path, scope: scopeOf(path), finish: func(time.Time) []*computepb.Errors {
 		delete(c.project.data.resources, path)
 		if then != nil {

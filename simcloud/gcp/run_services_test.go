@@ -1,6 +1,7 @@
 package gcp_test
 
 import (
+	"maps"
 	"regexp"
 	"strings"
 	"testing"
@@ -10,6 +11,30 @@ import (
 	"github.com/slipway-cd/slipway/simcloud"
 	"github.com/slipway-cd/slipway/simcloud/gcp"
 )
+
+// TestSettled: a seeded service is on its way until every proxy sends its traffic.
+func TestSettled(t *testing.T) {
+	t.Parallel()
+	r := newRunRig(t, gcp.Options{})
+	if !r.cloud.Settled() {
+		t.Error("an empty cloud is not settled")
+	}
+	err := r.cloud.SeedService(gcp.SeedService{Project: "shop", Region: "us-central1", Service: "shop-run", Revision: "shop-run-v000", Image: runImages + ":1.0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.cloud.Settled() {
+		t.Error("settled while the first revision starts")
+	}
+	eventually(t, "the service to serve", r.cloud.Settled)
+	for _, listener := range r.world.LoadBalancers()[0].Listeners() {
+		for worker, rules := range listener.Effective {
+			if !maps.Equal(rules[shop+"#traffic"], listener.Stored[shop+"#traffic"]) || len(rules[shop+"#traffic"]) == 0 {
+				t.Errorf("settled, and worker %d sends traffic by %v", worker, rules)
+			}
+		}
+	}
+}
 
 // create makes a service and returns what became of it.
 func (r *runRig) create(id string, s *runpb.Service) *runpb.Service {

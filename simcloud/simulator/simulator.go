@@ -200,11 +200,11 @@ const (
 	settlePause = 2 * time.Millisecond
 )
 
-// settle moves the clock until every instance of the seed is in service.
+// settle moves the clock until every instance of the seed is in service and its traffic reaches them.
 func (s *Simulator) settle(ctx context.Context) error {
 	tick := time.NewTicker(settlePause)
 	defer tick.Stop()
-	for !s.healthy() {
+	for !s.settled() {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -215,7 +215,7 @@ func (s *Simulator) settle(ctx context.Context) error {
 	return nil
 }
 
-func (s *Simulator) healthy() bool {
+func (s *Simulator) settled() bool {
 	for _, group := range s.World.TargetGroups() {
 		ready := 0
 		for _, target := range group.Health() {
@@ -227,7 +227,7 @@ func (s *Simulator) healthy() bool {
 			return false
 		}
 	}
-	return true
+	return s.Google.Settled()
 }
 
 // serve answers on a free loopback port and returns its URL.

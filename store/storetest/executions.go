@@ -39,6 +39,11 @@ func executionStarts(t *testing.T, open Opener) {
 		same(t, must(s.CreateExecution(ctx, byCorrelation)).repeated(t), first)
 		_, err := s.Execution(ctx, again.Execution.ID)
 		kind(t, delivery.NotFound, err)
+		for _, n := range []delivery.NewExecution{again, byKey, byCorrelation} {
+			earlier, err := s.EarlierStart(ctx, n)
+			noError(t, err)
+			same(t, earlier, first)
+		}
 	})
 	t.Run("the first is returned as it stands now", func(t *testing.T) {
 		now := first
@@ -53,10 +58,14 @@ func executionStarts(t *testing.T, open Opener) {
 		other.RequestHash = "h2"
 		_, _, err := s.CreateExecution(ctx, other)
 		kind(t, delivery.Invalid, err)
+		_, err = s.EarlierStart(ctx, other)
+		kind(t, delivery.Invalid, err)
 	})
 	t.Run("keys of another pipeline are other keys", func(t *testing.T) {
 		other := again
 		other.Execution.PipelineConfigID = "5b8e0f52-3d8e-4a49-9d3c-0a0000000002"
+		_, err := s.EarlierStart(ctx, other)
+		kind(t, delivery.NotFound, err)
 		must(s.CreateExecution(ctx, other)).created(t)
 	})
 	t.Run("an id is given once", func(t *testing.T) {

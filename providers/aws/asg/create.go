@@ -93,7 +93,7 @@ func (n *creation) makeTemplate(ctx context.Context) (string, error) {
 	if err := delivery.InvalidError("server group "+n.change.Group, append(findings, more...)); err != nil {
 		return "", err
 	}
-	_, err = n.compute.CreateLaunchTemplate(ctx, &ec2.CreateLaunchTemplateInput{
+	_, err = n.compute.createLaunchTemplate(ctx, &ec2.CreateLaunchTemplateInput{
 		LaunchTemplateName: ptr(n.change.Group),
 		ClientToken:        ptr(n.change.Key.Token()),
 		LaunchTemplateData: n.templateData(img, security),

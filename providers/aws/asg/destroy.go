@@ -166,7 +166,7 @@ func (d *demolition) deleteTemplate(ctx context.Context) (delivery.Receipt, erro
 	if d.template == nil {
 		return delivery.Receipt{}, nil
 	}
-	_, err := d.compute.DeleteLaunchTemplate(ctx, &ec2.DeleteLaunchTemplateInput{LaunchTemplateId: d.template.LaunchTemplateId})
+	_, err := d.compute.deleteLaunchTemplate(ctx, &ec2.DeleteLaunchTemplateInput{LaunchTemplateId: d.template.LaunchTemplateId})
 	return d.receipt("DeleteLaunchTemplate", aws.Classify(err, "delete launch template %s", d.change.Group))
 }
 

@@ -151,7 +151,7 @@ func (t *Target) imageOf(ctx context.Context, g *astypes.AutoScalingGroup) (stri
 	if g.LaunchTemplate == nil || g.LaunchTemplate.LaunchTemplateId == nil {
 		return "", nil
 	}
-	answer, err := t.compute.DescribeLaunchTemplateVersions(ctx, &ec2.DescribeLaunchTemplateVersionsInput{
+	answer, err := t.compute.describeLaunchTemplateVersions(ctx, &ec2.DescribeLaunchTemplateVersionsInput{
 		LaunchTemplateId: g.LaunchTemplate.LaunchTemplateId, Versions: []string{cmp.Or(deref(g.LaunchTemplate.Version), "$Default")},
 	})
 	if err != nil {

@@ -136,7 +136,7 @@ func (t *Target) resolveSubnets(ctx context.Context, s settings, vpc string) ([]
 // it; those of another VPC of the same name would be refused at launch.
 func (t *Target) network(ctx context.Context, s settings) (string, []delivery.Finding, error) {
 	if s.SubnetType == "" {
-		answer, err := t.compute.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{
+		answer, err := t.compute.describeVPCs(ctx, &ec2.DescribeVpcsInput{
 			Filters: []ec2types.Filter{{Name: ptr("is-default"), Values: []string{"true"}}},
 		})
 		if err != nil {

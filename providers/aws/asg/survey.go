@@ -297,7 +297,7 @@ func (t *Target) groupBehind(ctx context.Context, targetGroup string) (*astypes.
 	if err != nil || len(targets) == 0 || targets[0].Target == nil {
 		return nil, err
 	}
-	answer, err := t.compute.DescribeInstances(ctx, &ec2.DescribeInstancesInput{
+	answer, err := t.compute.describeInstances(ctx, &ec2.DescribeInstancesInput{
 		Filters: []ec2types.Filter{{Name: ptr("instance-id"), Values: []string{deref(targets[0].Target.Id)}}},
 	})
 	if err != nil {

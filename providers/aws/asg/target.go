@@ -59,7 +59,7 @@ type Target struct {
 	region  string
 	options Options
 	groups  *autoscaling.Client
-	compute *ec2.Client
+	compute ec2Calls
 	balance *elb.Client
 }
 
@@ -85,7 +85,7 @@ func New(session *aws.Session, region string, o Options) *Target {
 	return &Target{
 		session: session, account: session.Account(), region: region, options: o,
 		groups:  autoscaling.NewFromConfig(cfg),
-		compute: ec2.NewFromConfig(cfg),
+		compute: callsOf(ec2.NewFromConfig(cfg)),
 		balance: elb.NewFromConfig(cfg),
 	}
 }

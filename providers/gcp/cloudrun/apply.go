@@ -113,8 +113,9 @@ func (t *Target) afterOvertaken(ctx context.Context, before *runpb.Service, c de
 	return waiting("service " + c.Cluster.Name() + ", which changes"), nil
 }
 
-// weighted returns the service's entries with the wanted weights. An entry of
-// somebody else's revision stays at 0 if it has a tag, for its address.
+// weighted returns the service's entries with the wanted weights. A group that
+// gets 0 stays in the traffic, by a tag: it may have to take the traffic back. An
+// entry of somebody else's revision stays at 0 if it has a tag, for its address.
 func (t *Target) weighted(ctx context.Context, service *runpb.Service, c delivery.Change) ([]entry, error) {
 	wanted, total := map[string]int32{}, 0
 	for _, w := range c.Weights {
@@ -133,6 +134,7 @@ func (t *Target) weighted(ctx context.Context, service *runpb.Service, c deliver
 		e.percent = 0
 		if !given[e.revision] {
 			e.percent, given[e.revision] = wanted[e.revision], true
+			e.tag = keepTag(service, c.Cluster, e)
 		}
 		if e.percent > 0 || e.tag != "" {
 			out = append(out, e)
@@ -153,6 +155,17 @@ func (t *Target) weighted(ctx context.Context, service *runpb.Service, c deliver
 		given[w.ServerGroup] = true
 	}
 	return dropLostTags(out), nil
+}
+
+// keepTag returns the tag that keeps a group's entry in the traffic at 0: its own,
+// else the one that its creation would have given it, unless another entry has it.
+func keepTag(service *runpb.Service, cluster delivery.Cluster, e entry) string {
+	tag := tagOf(e.revision)
+	used := slices.ContainsFunc(pinned(service), func(o entry) bool { return o.tag == tag || o.revision == e.revision && o.tag != "" })
+	if e.tag != "" || e.percent > 0 || used || !cluster.Owns(e.revision) {
+		return e.tag
+	}
+	return tag
 }
 
 // withoutFailed leaves out entries of 0 % whose revisions have failed, if the

@@ -123,6 +123,24 @@ func (c *cloud) weigh(t *testing.T, weights ...delivery.Weight) delivery.Change 
 
 func all(group string) delivery.Weight { return delivery.Weight{ServerGroup: group, Percent: 100} }
 
+// TestGroupWithoutTag: a group whose entry has no tag gets one when it loses its
+// traffic, and so stays where the traffic can come back to.
+func TestGroupWithoutTag(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	old, group := shop.ServerGroup(0), shop.ServerGroup(1)
+	c.seed(shop.Cluster(), old)
+	c.apply(t, c.create(group, "1.1"))
+	c.healthy(t, group)
+	c.apply(t, c.weigh(t, all(group)))
+	if got, want := c.traffic(shop.Cluster()), fmt.Sprintf("%s=0#v000 %s=100#v001", old, group); got != want {
+		t.Errorf("traffic %q; want %q", got, want)
+	}
+	if g := c.observe(t).Group(old); g == nil || !g.Complete {
+		t.Errorf("the group without traffic: %+v", g)
+	}
+}
+
 // TestForeignRevision: traffic of the latest revision is pinned by the creation, so
 // that none moves; the first weights take it from the foreign revision, which keeps
 // the address of its tag.
