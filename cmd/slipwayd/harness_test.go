@@ -202,6 +202,7 @@ func (d *daemon) call(method, url string, body, into any) (status int, raw []byt
 		d.t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Cache-Control", "no-cache")
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		d.t.Fatalf("%s %s: %v", method, url, err)
