@@ -25,7 +25,7 @@ run: build ## build and start against simulated clouds; ARGS= passes flags on
 
 .PHONY: test
 test: ## run all tests
-	go test ./...
+	go test -timeout 40m ./...
 
 .PHONY: check
 check: format vet static workflows race ## everything but the slow tests
@@ -61,6 +61,10 @@ demo-checks: ## canaries of a good and of a broken version, judged by metrics, o
 .PHONY: crash
 crash: ## kill the real process 25 times in the middle of rolling deploys under load
 	SLIPWAY_KILLS=25 go test -count=1 -v -timeout 60m -run 'TestCrash' ./cmd/slipwayd
+
+.PHONY: strategies
+strategies: ## every strategy on every target kind under load, compared with its plan
+	SLIPWAY_STRATEGIES=all go test -count=1 -v -timeout 60m -run 'TestStrategies' ./cmd/slipwayd
 
 .PHONY: faults
 faults: ## 1,000 random fault schedules of the workflow and 10,000 of the decisions in virtual time, 100 of the three target kinds over the wire

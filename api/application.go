@@ -58,7 +58,7 @@ func (s *Server) getApplication(c *gin.Context) error {
 	if !expand {
 		return render(c, http.StatusOK, out)
 	}
-	clusters, err := s.observeClusters(c.Request.Context(), app.Name, clusterFilter{})
+	clusters, err := s.observeClusters(c.Request.Context(), app.Name, clusterFilter{anew: wantsAnew(c)})
 	if err != nil {
 		return err
 	}

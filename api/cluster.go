@@ -14,7 +14,7 @@ import (
 
 // listClusters answers with the names of the clusters by account.
 func (s *Server) listClusters(c *gin.Context) error {
-	clusters, err := s.observeClusters(c.Request.Context(), param(c, "app"), clusterFilter{})
+	clusters, err := s.observeClusters(c.Request.Context(), param(c, "app"), clusterFilter{anew: wantsAnew(c)})
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (s *Server) listClusters(c *gin.Context) error {
 // listAccountClusters is 404 when the application has no cluster in the account.
 func (s *Server) listAccountClusters(c *gin.Context) error {
 	account := param(c, "account")
-	clusters, err := s.observeClusters(c.Request.Context(), param(c, "app"), clusterFilter{account: account})
+	clusters, err := s.observeClusters(c.Request.Context(), param(c, "app"), clusterFilter{account: account, anew: wantsAnew(c)})
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (s *Server) listAccountClusters(c *gin.Context) error {
 
 // getCluster answers {} for a cluster that has no server groups, as Gate does.
 func (s *Server) getCluster(c *gin.Context) error {
-	filter := clusterFilter{account: param(c, "account"), cluster: param(c, "cluster")}
+	filter := clusterFilter{account: param(c, "account"), cluster: param(c, "cluster"), anew: wantsAnew(c)}
 	clusters, err := s.observeClusters(c.Request.Context(), param(c, "app"), filter)
 	if err != nil {
 		return err
@@ -49,28 +49,6 @@ func (s *Server) getCluster(c *gin.Context) error {
 		return render(c, http.StatusOK, object{})
 	}
 	return render(c, http.StatusOK, clusters[0])
-}
-
-func (s *Server) listServerGroups(c *gin.Context) error {
-	q := queryOf(c)
-	provider, wanted := q.text("cloudProvider"), q.list("clusters")
-	q.flag("expand", false)
-	if err := q.err(); err != nil {
-		return err
-	}
-	clusters, err := s.observeClusters(c.Request.Context(), param(c, "app"), clusterFilter{})
-	if err != nil {
-		return err
-	}
-	out := []v1.ServerGroup{}
-	for _, cluster := range clusters {
-		if provider != "" && provider != cluster.CloudProvider ||
-			len(wanted) > 0 && !slices.Contains(wanted, cluster.Account+":"+cluster.Name) {
-			continue
-		}
-		out = append(out, cluster.ServerGroups...)
-	}
-	return render(c, http.StatusOK, out)
 }
 
 // presentClusters joins the snapshots of a cluster's regions. Clusters without
@@ -116,7 +94,7 @@ func presentServerGroup(seen delivery.Snapshot, g delivery.ServerGroup) v1.Serve
 		Name: g.Name, Account: seen.Cluster.Account, Region: seen.Cluster.Region, Zones: []string{},
 		Cluster: seen.Cluster.Name(), Application: seen.Cluster.Moniker.App,
 		Type: seen.Cluster.Provider, CloudProvider: seen.Cluster.Provider,
-		IsDisabled: !seen.Serving(g.Name), Moniker: presentMoniker(seen.Cluster.Moniker),
+		IsDisabled: !seen.Serving(g.Name), Disabled: !seen.Serving(g.Name), Moniker: presentMoniker(seen.Cluster.Moniker),
 		CreatedTime: v1.MillisOf(g.CreatedAt), Image: g.Image, ImageID: g.ImageID,
 		Capacity:      v1.Capacity{Min: g.Capacity.Min, Max: g.Capacity.Max, Desired: g.Capacity.Desired},
 		Instances:     []v1.Instance{},
@@ -124,6 +102,9 @@ func presentServerGroup(seen delivery.Snapshot, g delivery.ServerGroup) v1.Serve
 		Managed: g.Managed, Deployment: string(g.Deployment), Deleting: g.Deleting,
 	}
 	out.Moniker.Sequence = &g.Sequence
+	if g.Image != "" {
+		out.BuildInfo = &v1.BuildInfo{Images: []string{g.Image}}
+	}
 	if seen.Routing != nil {
 		percent := seen.Routing.Percent(g.Name)
 		out.TrafficPercent, out.LoadBalancers = &percent, []string{seen.Routing.LoadBalancer}

@@ -3,7 +3,10 @@ package api_test
 import (
 	"context"
 	"encoding/json"
+	"path"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -73,6 +76,7 @@ type cloud struct {
 	images    []string
 	snapshots map[string]delivery.Snapshot
 	failure   error
+	lists     int
 }
 
 func newCloud() *cloud {
@@ -85,8 +89,8 @@ func (c *cloud) Accounts() []delivery.Account {
 }
 
 func (c *cloud) Target(cluster delivery.Cluster) (delivery.Target, error) {
-	if cluster.Account != "aws-sim" {
-		return nil, delivery.Errorf(delivery.Invalid, "no account %s", cluster.Account)
+	if cluster.Account != "aws-sim" || cluster.Provider != "aws" || !c.Accounts()[0].HasRegion(cluster.Region) {
+		return nil, delivery.Errorf(delivery.Invalid, "no account %s of provider %s in %s", cluster.Account, cluster.Provider, cluster.Region)
 	}
 	return c, nil
 }
@@ -95,6 +99,7 @@ func (c *cloud) Target(cluster delivery.Cluster) (delivery.Target, error) {
 func (c *cloud) Clusters(_ context.Context, application string) ([]delivery.Cluster, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.lists++
 	var out []delivery.Cluster
 	for _, seen := range c.snapshots {
 		if seen.Cluster.Moniker.App == application {
@@ -102,6 +107,47 @@ func (c *cloud) Clusters(_ context.Context, application string) ([]delivery.Clus
 		}
 	}
 	return out, c.failure
+}
+
+// GroupOf knows the instances of the snapshots, and i-gone, which went between two reads.
+func (c *cloud) GroupOf(_ context.Context, instance string) (delivery.Cluster, string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, seen := range c.snapshots {
+		for _, g := range seen.Groups {
+			if instance == "i-gone" || slices.ContainsFunc(g.Instances, func(i delivery.Instance) bool { return i.ID == instance }) {
+				return seen.Cluster, g.Name, c.failure
+			}
+		}
+	}
+	if c.failure != nil {
+		return delivery.Cluster{}, "", c.failure
+	}
+	return delivery.Cluster{}, "", delivery.Errorf(delivery.NotFound, "instance %s", instance)
+}
+
+// Images has an image of every name, created a day after the one before it. Names
+// with "many" are too many.
+func (c *cloud) Images(_ context.Context, pattern string) ([]delivery.Image, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if strings.Contains(pattern, "many") {
+		return nil, delivery.TooManyImages()
+	}
+	var out []delivery.Image
+	for i, name := range c.images {
+		if ok, err := path.Match(pattern, name); ok && err == nil {
+			out = append(out, delivery.Image{ID: "ami-" + strconv.Itoa(i), Name: name, CreatedAt: start.AddDate(0, 0, i), Tags: map[string]string{"n": strconv.Itoa(i)}})
+		}
+	}
+	return out, c.failure
+}
+
+// listed is how often clusters were listed.
+func (c *cloud) listed() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lists
 }
 
 func (c *cloud) Describe() delivery.Descriptor {

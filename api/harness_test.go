@@ -48,7 +48,7 @@ func newHarnessWith(t *testing.T, heartbeat, readTimeout time.Duration) *harness
 	h.engine = &memoryEngine{store: h.store}
 	clock := &ticking{now: start}
 	h.server = api.New(api.Dependencies{
-		Store: h.store, Engine: h.engine, Targets: h.cloud, Version: "1.2.3", Now: clock.read, Heartbeat: heartbeat,
+		Store: h.store, Engine: h.engine, Targets: h.cloud, Version: "1.2.3", Now: clock.read, Heartbeat: heartbeat, ViewsFor: -1,
 		Logger: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	})
 	listener := httptest.NewUnstartedServer(h.server.Handler())

@@ -104,7 +104,7 @@ func (s *Server) deleteApplication(ctx context.Context, name string) error {
 	if len(running) > 0 {
 		return delivery.Errorf(delivery.Conflict, "Application has executions that run, for example %s", running[0].ID)
 	}
-	clusters, err := s.observeClusters(ctx, name, clusterFilter{})
+	clusters, err := s.observeClusters(ctx, name, clusterFilter{anew: true})
 	if err != nil {
 		return err
 	}

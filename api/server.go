@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -89,6 +90,9 @@ type Dependencies struct {
 	Hosts []string
 	// Heartbeat is the pause between two comments on a silent event stream; 15 s when zero.
 	Heartbeat time.Duration
+	// ViewsFor is how long what was read from the clouds answers further requests;
+	// 2 s when zero, not at all when negative.
+	ViewsFor time.Duration
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 }
@@ -104,6 +108,11 @@ type Server struct {
 	hosts     []string
 	heartbeat time.Duration
 	now       func() time.Time
+
+	seenClusters  *views[[]delivery.Cluster] // by application
+	seenSnapshots *views[delivery.Snapshot]  // by place
+	seenMembers   *views[member]             // by instance
+	seenImages    *views[[]delivery.Image]   // by region and pattern
 
 	router   *gin.Engine
 	metrics  *metrics
@@ -134,6 +143,9 @@ func New(d Dependencies) *Server {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	viewsFor := cmp.Or(d.ViewsFor, defaultViewsFor)
+	s.seenClusters, s.seenSnapshots = newViews[[]delivery.Cluster](viewsFor, s.now), newViews[delivery.Snapshot](viewsFor, s.now)
+	s.seenMembers, s.seenImages = newViews[member](viewsFor, s.now), newViews[[]delivery.Image](viewsFor, s.now)
 	s.router = s.newRouter()
 	return s
 }

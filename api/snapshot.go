@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/gin-gonic/gin"
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
@@ -23,10 +26,24 @@ const (
 )
 
 // clusterFilter narrows clusters; an empty field does not.
-type clusterFilter struct{ account, cluster string }
+type clusterFilter struct {
+	provider, account, region, cluster string
+	// names are "account:cluster".
+	names []string
+	// anew asks the clouds even when a view is kept: a decision is made on the answer.
+	anew bool
+}
 
 func (f clusterFilter) keeps(c delivery.Cluster) bool {
-	return (f.account == "" || f.account == c.Account) && (f.cluster == "" || strings.EqualFold(f.cluster, c.Name()))
+	return (f.provider == "" || f.provider == c.Provider) && (f.account == "" || f.account == c.Account) &&
+		(f.region == "" || f.region == c.Region) && (f.cluster == "" || strings.EqualFold(f.cluster, c.Name())) &&
+		(len(f.names) == 0 || slices.Contains(f.names, c.Account+":"+c.Name()))
+}
+
+// wantsAnew reports whether the client asked for what is, instead of what was a
+// moment ago.
+func wantsAnew(c *gin.Context) bool {
+	return strings.Contains(strings.ToLower(c.GetHeader("Cache-Control")), "no-cache")
 }
 
 // place is a cluster to look at and the load balancer it is known to be behind.
@@ -35,16 +52,51 @@ type place struct {
 	loadBalancer string
 }
 
-// observeClusters reads the clusters of an application from the clouds. What
-// cannot be read is an error: an answer with a part missing would be taken for
-// the whole.
+func (p place) key() string {
+	return strings.Join([]string{p.cluster.Provider, p.cluster.Key(), p.loadBalancer}, " ")
+}
+
+// observeClusters reads the clusters of an application from the clouds.
 func (s *Server) observeClusters(ctx context.Context, application string, filter clusterFilter) ([]v1.Cluster, error) {
+	snapshots, err := s.snapshots(ctx, application, filter)
+	return presentClusters(snapshots), err
+}
+
+// clusterAt reads one cluster without asking what else there is: once for each
+// provider that its account serves when the cluster names none.
+func (s *Server) clusterAt(ctx context.Context, cluster delivery.Cluster, anew bool) ([]delivery.Snapshot, error) {
+	filter := clusterFilter{provider: cluster.Provider, account: cluster.Account, region: cluster.Region, cluster: cluster.Name()}
+	ctx, cancel := context.WithTimeout(ctx, observeTimeout)
+	defer cancel()
+	found, err := s.pipelinePlaces(ctx, cluster.Moniker.App)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range s.targets.Accounts() {
+		for _, provider := range a.Providers() {
+			there := cluster
+			there.Provider = provider
+			found = append(found, place{cluster: there})
+		}
+	}
+	return s.observePlaces(ctx, narrow(found, cluster.Moniker.App, filter), anew)
+}
+
+// snapshots reads the clusters of an application from the clouds, or returns what
+// was read a moment ago; they are shared, so they must not be changed. What cannot
+// be read is an error: an answer with a part missing would be taken for the whole.
+func (s *Server) snapshots(ctx context.Context, application string, filter clusterFilter) ([]delivery.Snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, observeTimeout)
 	defer cancel()
 	places, err := s.knownPlaces(ctx, application, filter)
 	if err != nil {
 		return nil, err
 	}
+	return s.observePlaces(ctx, places, filter.anew)
+}
+
+// observePlaces reads places, several at once.
+func (s *Server) observePlaces(ctx context.Context, places []place, anew bool) ([]delivery.Snapshot, error) {
 	snapshots, failures := make([]delivery.Snapshot, len(places)), make([]error, len(places))
 	turns := make(chan struct{}, observeAtOnce)
 	var all sync.WaitGroup
@@ -52,14 +104,16 @@ func (s *Server) observeClusters(ctx context.Context, application string, filter
 		turns <- struct{}{}
 		all.Go(func() {
 			defer func() { <-turns }()
-			snapshots[i], failures[i] = s.observePlace(ctx, p)
+			snapshots[i], failures[i] = s.seenSnapshots.get(ctx, p.key(), anew, func(ctx context.Context) (delivery.Snapshot, error) {
+				return s.observePlace(ctx, p)
+			})
 		})
 	}
 	all.Wait()
-	if err := errors.Join(failures...); err != nil {
-		return nil, err
+	for i, err := range failures {
+		failures[i] = refusal(err, "observe "+places[i].cluster.Key())
 	}
-	return presentClusters(snapshots), nil
+	return snapshots, errors.Join(failures...)
 }
 
 func (s *Server) observePlace(ctx context.Context, p place) (delivery.Snapshot, error) {
@@ -74,7 +128,7 @@ func (s *Server) observePlace(ctx context.Context, p place) (delivery.Snapshot, 
 	if delivery.KindOf(err) == delivery.NotFound && p.loadBalancer != "" {
 		seen, err = target.Observe(ctx, p.cluster, "")
 	}
-	return seen, refusal(err, "observe "+p.cluster.Key())
+	return seen, err
 }
 
 // refusal turns what a cloud said of a read into what Slipway says of itself:
@@ -95,35 +149,55 @@ func refusal(err error, what string) error {
 // knownPlaces returns where an application runs, by its pipelines and by what
 // the clouds have of it, sorted and each once.
 func (s *Server) knownPlaces(ctx context.Context, application string, filter clusterFilter) ([]place, error) {
-	pipelines, err := s.store.Pipelines(ctx, application)
+	found, err := s.pipelinePlaces(ctx, application)
 	if err != nil {
 		return nil, err
 	}
-	var found []place
-	for _, p := range pipelines {
-		found = append(found, placesOf(p)...)
-	}
-	running, err := s.targets.Clusters(ctx, application)
+	running, err := s.seenClusters.get(ctx, application, filter.anew, func(ctx context.Context) ([]delivery.Cluster, error) {
+		return s.targets.Clusters(ctx, application)
+	})
 	if err != nil {
 		return nil, refusal(err, "list clusters of "+application)
 	}
 	for _, c := range running {
 		found = append(found, place{cluster: c})
 	}
+	return narrow(found, application, filter), nil
+}
+
+// narrow returns the places of an application that the filter keeps, sorted and
+// each once: with its load balancer where one is known.
+func narrow(found []place, application string, filter clusterFilter) []place {
 	byKey := make(map[string]place)
 	for _, p := range found {
 		if !strings.EqualFold(p.cluster.Moniker.App, application) || !filter.keeps(p.cluster) {
 			continue
 		}
-		if known, ok := byKey[p.cluster.Key()]; !ok || known.loadBalancer == "" {
-			byKey[p.cluster.Key()] = p
+		key := p.cluster.Provider + " " + p.cluster.Key()
+		if known, ok := byKey[key]; !ok || known.loadBalancer == "" {
+			byKey[key] = p
 		}
 	}
 	out := make([]place, 0, len(byKey))
 	for _, p := range byKey {
 		out = append(out, p)
 	}
-	slices.SortFunc(out, func(a, b place) int { return strings.Compare(a.cluster.Key(), b.cluster.Key()) })
+	slices.SortFunc(out, func(a, b place) int {
+		return cmp.Or(strings.Compare(a.cluster.Key(), b.cluster.Key()), strings.Compare(a.cluster.Provider, b.cluster.Provider))
+	})
+	return out
+}
+
+// pipelinePlaces returns where the pipelines of an application deploy to.
+func (s *Server) pipelinePlaces(ctx context.Context, application string) ([]place, error) {
+	pipelines, err := s.store.Pipelines(ctx, application)
+	if err != nil {
+		return nil, err
+	}
+	var out []place
+	for _, p := range pipelines {
+		out = append(out, placesOf(p)...)
+	}
 	return out, nil
 }
 

@@ -24,10 +24,15 @@ type Account struct {
 
 // Has reports whether clusters of this cloudProvider may be in the account.
 func (a Account) Has(provider string) bool {
+	return slices.Contains(a.Providers(), provider)
+}
+
+// Providers returns the cloudProviders that clusters in the account may have.
+func (a Account) Providers() []string {
 	if len(a.Serves) == 0 {
-		return provider == a.Provider
+		return []string{a.Provider}
 	}
-	return slices.Contains(a.Serves, provider)
+	return slices.Clone(a.Serves)
 }
 
 // HasRegion reports whether the account is configured for the region.

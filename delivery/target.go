@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -44,6 +45,46 @@ type ClusterLister interface {
 	// Clusters returns the clusters of the application that have at least one
 	// managed server group, sorted by account, region and name. It only reads.
 	Clusters(ctx context.Context, application string) ([]Cluster, error)
+}
+
+// InstanceFinder finds what an instance belongs to. Target kinds whose instances
+// can be looked up one by one implement it for their account and region.
+type InstanceFinder interface {
+	// GroupOf returns the cluster and the name of the server group that an instance
+	// of this id is in. It makes one call, whatever else there is, and only reads.
+	// NotFound means that it is in none; a group does not mean that the instance is
+	// still there, which Observe tells.
+	GroupOf(ctx context.Context, instance string) (Cluster, string, error)
+}
+
+// MaxImages is how many images an ImageFinder returns at the most.
+const MaxImages = 1000
+
+// ImageFinder finds images that server groups can be made of. Target kinds whose
+// cloud keeps a list of images implement it for their account and region.
+type ImageFinder interface {
+	// Images returns the images that a spec may name whose whole name matches the
+	// pattern, the newest first. In it * stands for any characters and ? for one. A
+	// pattern that is an id, where ids can be told from names, finds the image of
+	// that id. Invalid with the pointer /pattern means that more than MaxImages match.
+	// It only reads, as many pages as the matching images need.
+	Images(ctx context.Context, pattern string) ([]Image, error)
+}
+
+// Image is what server groups are made of.
+type Image struct {
+	// ID is what ServerGroup.ImageID has, for example "ami-0a1b2c3d4e5f60718".
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// CreatedAt is zero when the cloud does not say.
+	CreatedAt time.Time         `json:"createdAt,omitzero"`
+	Tags      map[string]string `json:"tags,omitempty"`
+}
+
+// TooManyImages is the error of an ImageFinder for a pattern that matches more
+// than MaxImages.
+func TooManyImages() error {
+	return InvalidError("", []Finding{{Pointer: "/pattern", Message: fmt.Sprintf("matches more than %d images", MaxImages)}})
 }
 
 // Descriptor says what a target kind is.

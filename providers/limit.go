@@ -28,9 +28,14 @@ const (
 // share its bucket. A caller whose context ends first gets Throttled.
 func Limit(target delivery.Target, pace Pace) delivery.Target { return limit(target, nil, pace) }
 
-// limit is Limit; lister, when not nil, is paced by the same bucket.
-func limit(target delivery.Target, lister delivery.ClusterLister, pace Pace) *limited {
-	return &limited{Target: target, lister: lister, bucket: pace.bucket()}
+// limit is Limit; what bare can do beside being a target is paced by the same
+// bucket. It may be nil.
+func limit(target, bare delivery.Target, pace Pace) *limited {
+	out := &limited{Target: target, bucket: pace.bucket()}
+	out.lister, _ = bare.(delivery.ClusterLister)
+	out.instances, _ = bare.(delivery.InstanceFinder)
+	out.images, _ = bare.(delivery.ImageFinder)
+	return out
 }
 
 func (p Pace) bucket() *rate.Limiter {
@@ -57,11 +62,17 @@ func (l *limitedMetrics) Measure(ctx context.Context, request delivery.MetricReq
 
 type limited struct {
 	delivery.Target
-	lister delivery.ClusterLister
-	bucket *rate.Limiter
+	lister    delivery.ClusterLister
+	instances delivery.InstanceFinder
+	images    delivery.ImageFinder
+	bucket    *rate.Limiter
 }
 
-var _ delivery.ClusterLister = (*limited)(nil)
+var (
+	_ delivery.ClusterLister  = (*limited)(nil)
+	_ delivery.InstanceFinder = (*limited)(nil)
+	_ delivery.ImageFinder    = (*limited)(nil)
+)
 
 func (l *limited) wait(ctx context.Context) error {
 	if err := l.bucket.Wait(ctx); err != nil {
@@ -100,4 +111,26 @@ func (l *limited) Clusters(ctx context.Context, application string) ([]delivery.
 		return nil, err
 	}
 	return l.lister.Clusters(ctx, application)
+}
+
+// GroupOf returns NotFound when the target kind cannot find instances.
+func (l *limited) GroupOf(ctx context.Context, instance string) (delivery.Cluster, string, error) {
+	if l.instances == nil {
+		return delivery.Cluster{}, "", delivery.Errorf(delivery.NotFound, "instance %s", instance)
+	}
+	if err := l.wait(ctx); err != nil {
+		return delivery.Cluster{}, "", err
+	}
+	return l.instances.GroupOf(ctx, instance)
+}
+
+// Images returns none when the target kind keeps no list of images.
+func (l *limited) Images(ctx context.Context, pattern string) ([]delivery.Image, error) {
+	if l.images == nil {
+		return nil, nil
+	}
+	if err := l.wait(ctx); err != nil {
+		return nil, err
+	}
+	return l.images.Images(ctx, pattern)
 }

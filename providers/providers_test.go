@@ -375,3 +375,76 @@ func TestSettingsOfAnotherProvider(t *testing.T) {
 		}
 	}
 }
+
+// finder is a target whose instances can be found.
+type finder struct {
+	memory
+	asked []string
+}
+
+func (f *finder) GroupOf(_ context.Context, instance string) (delivery.Cluster, string, error) {
+	f.asked = append(f.asked, instance)
+	return cluster("prod", "r", "a"), "shop-a-v001", f.broken
+}
+
+func (f *finder) Images(_ context.Context, pattern string) ([]delivery.Image, error) {
+	f.asked = append(f.asked, pattern)
+	return []delivery.Image{{ID: "ami-1", Name: pattern}}, f.broken
+}
+
+// TestFinders: what a target kind can find is reached through the registry, at the
+// pace of the region; of another kind it finds nothing.
+func TestFinders(t *testing.T) {
+	f := &finder{}
+	registry, err := providers.New(providers.Registration{
+		Account: delivery.Account{Name: "prod", Provider: "aws", Serves: []string{"aws", "other"}, Regions: []string{"r"}},
+		Limit:   providers.Pace{PerSecond: 0.001, Burst: 3},
+		Open: map[string]providers.Opener{
+			"aws":   func(string) (delivery.Target, error) { return f, nil },
+			"other": func(string) (delivery.Target, error) { return &memory{}, nil },
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	find := func(ctx context.Context, provider string) (string, error) {
+		target, err := registry.Target(delivery.Cluster{Account: "prod", Region: "r", Provider: provider})
+		if err != nil {
+			t.Fatal(err)
+		}
+		instances, ok := target.(delivery.InstanceFinder)
+		if !ok {
+			t.Fatalf("a target of provider %s finds no instances", provider)
+		}
+		_, group, err := instances.GroupOf(ctx, "i-1")
+		return group, err
+	}
+	if group, err := find(t.Context(), "aws"); err != nil || group != "shop-a-v001" {
+		t.Errorf("found %q, %v", group, err)
+	}
+	if _, err := find(t.Context(), "other"); delivery.KindOf(err) != delivery.NotFound {
+		t.Errorf("a kind that finds none: %v", err)
+	}
+	for provider, want := range map[string]int{"aws": 1, "other": 0} {
+		target, err := registry.Target(delivery.Cluster{Account: "prod", Region: "r", Provider: provider})
+		if err != nil {
+			t.Fatal(err)
+		}
+		images, ok := target.(delivery.ImageFinder)
+		if !ok {
+			t.Fatalf("a target of provider %s finds no images", provider)
+		}
+		if found, err := images.Images(t.Context(), "shop-*"); err != nil || len(found) != want {
+			t.Errorf("provider %s: images %+v, %v", provider, found, err)
+		}
+	}
+	f.broken = delivery.Errorf(delivery.Transient, "the cloud says no")
+	if _, err := find(t.Context(), "aws"); delivery.KindOf(err) != delivery.Transient {
+		t.Errorf("broken: %v", err)
+	}
+	hurried, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if _, err := find(hurried, "aws"); delivery.KindOf(err) != delivery.Throttled || len(f.asked) != 3 {
+		t.Errorf("without a turn: %v after %d calls", err, len(f.asked))
+	}
+}

@@ -76,8 +76,7 @@ func (r *Registry) add(reg Registration) error {
 			if err != nil {
 				return fmt.Errorf("open account %s in %s: %w", a.Name, region, err)
 			}
-			lister, _ := bare.(delivery.ClusterLister)
-			paced := limit(Guard(bare), lister, reg.Limit)
+			paced := limit(Guard(bare), bare, reg.Limit)
 			at := place{a.Name, region, provider}
 			r.targets[at], r.listers[at] = paced, paced
 			measure, measured := reg.Metrics[provider]

@@ -31,12 +31,16 @@ type ServerGroup struct {
 	Application   string   `json:"application"`
 	Type          string   `json:"type"`
 	CloudProvider string   `json:"cloudProvider"`
-	// IsDisabled is true when the group takes no traffic.
-	IsDisabled     bool           `json:"isDisabled"`
-	Moniker        Moniker        `json:"moniker"`
-	CreatedTime    *Millis        `json:"createdTime"`
-	Image          string         `json:"image"`
-	ImageID        string         `json:"imageId"`
+	// IsDisabled is true when the group takes no traffic. Disabled is the same under
+	// the name that Spinnaker's single server group has.
+	IsDisabled  bool    `json:"isDisabled"`
+	Disabled    bool    `json:"disabled"`
+	Moniker     Moniker `json:"moniker"`
+	CreatedTime *Millis `json:"createdTime"`
+	Image       string  `json:"image"`
+	ImageID     string  `json:"imageId"`
+	// BuildInfo is null when the image is not known.
+	BuildInfo      *BuildInfo     `json:"buildInfo"`
 	Capacity       Capacity       `json:"capacity"`
 	Instances      []Instance     `json:"instances"`
 	InstanceCounts InstanceCounts `json:"instanceCounts"`
@@ -53,6 +57,12 @@ type ServerGroup struct {
 	Deployment string `json:"deployment,omitempty"`
 	// Deleting is true once its deletion began.
 	Deleting bool `json:"deleting"`
+}
+
+// BuildInfo says what a server group runs.
+type BuildInfo struct {
+	// Images has the image's name where known, else its id.
+	Images []string `json:"images"`
 }
 
 // Capacity is a size in instances.

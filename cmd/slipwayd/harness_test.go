@@ -202,6 +202,7 @@ func (d *daemon) call(method, url string, body, into any) (status int, raw []byt
 		d.t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Cache-Control", "no-cache")
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		d.t.Fatalf("%s %s: %v", method, url, err)
@@ -242,8 +243,14 @@ type execution struct {
 // trigger starts a pipeline of the application storefront and returns the execution's id.
 func (d *daemon) trigger(pipeline string, parameters map[string]any) string {
 	d.t.Helper()
+	return d.startWith(pipeline, map[string]any{"type": "manual", "parameters": parameters})
+}
+
+// startWith does the same with any body.
+func (d *daemon) startWith(pipeline string, body map[string]any) string {
+	d.t.Helper()
 	var ref struct{ Ref string }
-	status, raw := d.call(http.MethodPost, d.url+"/pipelines/storefront/"+pipeline, map[string]any{"type": "manual", "parameters": parameters}, &ref)
+	status, raw := d.call(http.MethodPost, d.url+"/pipelines/storefront/"+pipeline, body, &ref)
 	if status != http.StatusAccepted {
 		d.t.Fatalf("trigger %s: %d %s", pipeline, status, raw)
 	}

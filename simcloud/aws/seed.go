@@ -135,12 +135,16 @@ func (s *seeder) run() error {
 	if err := s.route(target); err != nil {
 		return err
 	}
+	return s.group(template, target)
+}
+
+func (s *seeder) group(template, target string) error {
 	var tags []tagInput
 	for _, t := range s.tags() {
 		tags = append(tags, tagInput{Key: t.Key, Value: t.Value, PropagateAtLaunch: ptr(true)})
 	}
 	subnets, zones := s.subnets()
-	_, err = s.call.createAutoScalingGroup(&createGroupInput{
+	_, err := s.call.createAutoScalingGroup(&createGroupInput{
 		AutoScalingGroupName: s.seed.Group, MinSize: ptr(int32(s.seed.Capacity.Min)), MaxSize: ptr(int32(s.seed.Capacity.Max)),
 		DesiredCapacity: ptr(int32(s.seed.Capacity.Desired)), LaunchTemplate: &templateSpec{LaunchTemplateId: template, Version: "1"},
 		VPCZoneIdentifier: strings.Join(subnets, ","), AvailabilityZones: zones, TargetGroupARNs: []string{target}, HealthCheckType: "ELB",

@@ -79,8 +79,10 @@ type clients struct {
 }
 
 var (
-	_ delivery.Target        = (*Target)(nil)
-	_ delivery.ClusterLister = (*Target)(nil)
+	_ delivery.Target         = (*Target)(nil)
+	_ delivery.ClusterLister  = (*Target)(nil)
+	_ delivery.InstanceFinder = (*Target)(nil)
+	_ delivery.ImageFinder    = (*Target)(nil)
 )
 
 // New makes the target of one region. It does no I/O.
