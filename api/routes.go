@@ -63,6 +63,8 @@ var routes = []route{
 	{http.MethodGet, "/pipelines/:id", access{read, ofObject}, (*Server).getExecution},
 	{http.MethodPut, "/pipelines/:id/cancel", access{execute, ofObject}, (*Server).cancelExecution},
 	{http.MethodPut, "/pipelines/:id/pause", access{execute, ofObject}, (*Server).pauseExecution},
+	{http.MethodPut, "/pipelines/:id/advance", access{execute, ofObject}, (*Server).advanceExecution},
+	{http.MethodPut, "/pipelines/:id/promote", access{execute, ofObject}, (*Server).promoteExecution},
 	{http.MethodPut, "/pipelines/:id/resume", access{execute, ofObject}, (*Server).resumeExecution},
 	{http.MethodGet, "/executions", access{read, ofObject}, (*Server).listExecutions},
 	{http.MethodGet, eventsPath, access{read, ofObject}, (*Server).streamEvents},

@@ -11,6 +11,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/rollout"
 )
 
 // records is what the API needs of the store.
@@ -64,6 +65,8 @@ type executionRecords interface {
 type engine interface {
 	Cancel(ctx context.Context, id delivery.ExecutionID, by delivery.Principal, reason string) error
 	Pause(ctx context.Context, id delivery.ExecutionID, by delivery.Principal) error
+	// Move is answered when the deployment made the move, or says why it cannot.
+	Move(ctx context.Context, id delivery.DeploymentID, m rollout.Move, override bool, by delivery.Principal, reason string) error
 	Resume(ctx context.Context, id delivery.ExecutionID, by delivery.Principal) error
 }
 

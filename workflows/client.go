@@ -16,11 +16,16 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/rollout"
 )
 
 // commandTime is how long a command waits for an execution's answer, which takes
 // milliseconds when a worker runs.
 const commandTime = 5 * time.Second
+
+// moveTime is how long a move waits for a deployment's answer: a change that is
+// being made goes first.
+const moveTime = 40 * time.Second
 
 // executions is what a client needs of the store: to tell an execution that is
 // over from one that was not started yet.
@@ -88,6 +93,30 @@ func (c *Client) Pause(ctx context.Context, id delivery.ExecutionID, by delivery
 // Resume lets a paused execution go on. The errors are those of Cancel.
 func (c *Client) Resume(ctx context.Context, id delivery.ExecutionID, by delivery.Principal) error {
 	return c.command(ctx, id, updateResume, ulid.Make().String(), Command{By: by.Name})
+}
+
+// Move asks a deployment to make a move. Its answer means that the move is made
+// and recorded. NotFound for a deployment that does not run, Conflict with the
+// reason for a move that it cannot make now.
+func (c *Client) Move(ctx context.Context, id delivery.DeploymentID, m rollout.Move, override bool, by delivery.Principal, reason string) error {
+	ctx, cancel := context.WithTimeout(ctx, moveTime)
+	defer cancel()
+	handle, err := c.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: id.WorkflowID(), UpdateID: ulid.Make().String(), UpdateName: updateMove,
+		Args:         []any{MoveCommand{Move: m, Override: override, Command: Command{By: by.Name, Reason: reason}}},
+		WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err == nil {
+		err = handle.Get(ctx, nil)
+	}
+	var missing *serviceerror.NotFound
+	if errors.As(err, &missing) {
+		return delivery.Errorf(delivery.NotFound, "deployment %s does not run", id)
+	}
+	if err != nil {
+		return fmt.Errorf("%s deployment %s: %w", m, id, unavailable(err))
+	}
+	return nil
 }
 
 // command sends an update. An execution whose workflow is not there yet, because

@@ -96,6 +96,10 @@ type deployment struct {
 	DeploymentInput
 	DeploymentState
 	control, granted, wake workflow.ReceiveChannel
+	// asked are moves that wait for their answer. They come as updates.
+	asked []*askedMove
+	asks  workflow.Channel
+	over  bool
 	// heldBy is set when the cluster is refused: the workflow that has it.
 	heldBy string
 	// woken is set by a wake signal until the next Advance.
@@ -109,11 +113,15 @@ func Deployment(ctx workflow.Context, in DeploymentInput) (DeploymentResult, err
 	d := &deployment{DeploymentInput: in, log: log.With(workflow.GetLogger(ctx), "deployment", in.ID),
 		control: workflow.GetSignalChannel(ctx, signalControl),
 		granted: workflow.GetSignalChannel(ctx, signalGranted),
-		wake:    workflow.GetSignalChannel(ctx, signalWake)}
+		wake:    workflow.GetSignalChannel(ctx, signalWake),
+		asks:    workflow.NewBufferedChannel(ctx, maxAsks)}
 	if in.Carried != nil {
 		d.DeploymentState, d.Carried = *in.Carried, nil
 	}
 	work, _ := workflow.NewDisconnectedContext(ctx)
+	if err := d.handleMoves(work); err != nil {
+		return DeploymentResult{}, err
+	}
 	return d.run(work, ctx.Done())
 }
 
@@ -223,8 +231,8 @@ func (d *deployment) canceledEarly() *rollout.Outcome {
 // changed.
 func (d *deployment) obey(ctx workflow.Context) error {
 	d.receive()
-	if len(d.Controls) == 0 {
-		return nil
+	if err := d.obeyMoves(ctx); err != nil || len(d.Controls) == 0 {
+		return err
 	}
 	before, state := d.Rollout.Status(), *d.Rollout
 	for _, c := range d.Controls {
@@ -299,7 +307,7 @@ func (d *deployment) apply(ctx workflow.Context, change delivery.Change, happene
 	actx, stop := workflow.WithCancel(workflow.WithActivityOptions(ctx, applyOptions))
 	future := workflow.ExecuteActivity(actx, a.Apply, ApplyRequest{Change: change, Execution: d.Execution, Stage: d.Stage})
 	for !future.IsReady() {
-		if d.await(ctx, future); len(d.Controls) > 0 {
+		if d.await(ctx, future); d.orders() > 0 {
 			stop()
 			break
 		}
@@ -351,6 +359,7 @@ func (d *deployment) end(ctx workflow.Context, outcome *rollout.Outcome, err err
 	}
 	recorded := d.record(ctx, outcome, d.transition(outcome.Status, outcome.Failure))
 	d.release(ctx)
+	d.refuseMoves(ctx)
 	if err == nil {
 		err = recorded
 	}

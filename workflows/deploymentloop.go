@@ -27,6 +27,11 @@ func (d *deployment) await(ctx workflow.Context, futures ...workflow.Future) {
 		c.Receive(ctx, &grant)
 		d.answered(grant)
 	})
+	s.AddReceive(d.asks, func(c workflow.ReceiveChannel, _ bool) {
+		var m *askedMove
+		c.Receive(ctx, &m)
+		d.asked = append(d.asked, m)
+	})
 	s.AddReceive(d.wake, func(c workflow.ReceiveChannel, _ bool) {
 		c.Receive(ctx, nil)
 		d.woken = true
@@ -46,10 +51,17 @@ func (d *deployment) receive() {
 		d.answered(grant)
 		grant = Grant{}
 	}
+	var m *askedMove
+	for d.asks.ReceiveAsync(&m) {
+		d.asked = append(d.asked, m)
+	}
 	for d.wake.ReceiveAsync(nil) {
 		d.woken = true
 	}
 }
+
+// orders counts what people want and did not get yet.
+func (d *deployment) orders() int { return len(d.Controls) + len(d.asked) }
 
 // answered takes the lock's answer.
 func (d *deployment) answered(g Grant) {
@@ -61,12 +73,12 @@ func (d *deployment) answered(g Grant) {
 func (d *deployment) interruptible(ctx workflow.Context, activity, in, out any) (interrupted bool, err error) {
 	actx, stop := workflow.WithCancel(ctx)
 	defer stop()
-	waiting := len(d.Controls)
+	waiting := d.orders()
 	d.woken = false
 	future := workflow.ExecuteActivity(actx, activity, in)
 	for !future.IsReady() {
 		d.await(ctx, future)
-		if !future.IsReady() && (len(d.Controls) > waiting || d.woken) {
+		if !future.IsReady() && (d.orders() > waiting || d.woken) {
 			return true, nil
 		}
 	}
@@ -81,13 +93,13 @@ func (d *deployment) interruptibleUntil(ctx workflow.Context, until time.Time, a
 	}
 	actx, stop := workflow.WithCancel(ctx)
 	defer stop()
-	waiting := len(d.Controls)
+	waiting := d.orders()
 	d.woken = false
 	future := workflow.ExecuteActivity(actx, activity, in)
 	timer := workflow.NewTimer(actx, max(until.Sub(workflow.Now(ctx)), time.Millisecond))
 	for !future.IsReady() {
 		d.await(ctx, future, timer)
-		if !future.IsReady() && (timer.IsReady() || len(d.Controls) > waiting || d.woken) {
+		if !future.IsReady() && (timer.IsReady() || d.orders() > waiting || d.woken) {
 			return true, nil
 		}
 	}
@@ -102,7 +114,7 @@ func (d *deployment) sleep(ctx workflow.Context, t time.Duration) {
 	tctx, stop := workflow.WithCancel(ctx)
 	defer stop()
 	timer := workflow.NewTimer(tctx, t)
-	for !timer.IsReady() && len(d.Controls) == 0 {
+	for !timer.IsReady() && d.orders() == 0 {
 		d.await(ctx, timer)
 	}
 }
@@ -116,6 +128,10 @@ func (d *deployment) tooLong(ctx workflow.Context) bool {
 
 func (d *deployment) continueAsNew(ctx workflow.Context) error {
 	d.receive()
+	if err := d.obeyMoves(ctx); err != nil {
+		return err
+	}
+	_ = workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
 	in := d.DeploymentInput
 	in.Carried = &d.DeploymentState
 	return workflow.NewContinueAsNewError(ctx, deploymentType, in)

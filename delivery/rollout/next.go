@@ -105,6 +105,14 @@ func (s State) pause() time.Duration {
 	}
 }
 
+// restFor says for people what the pause after a step is for.
+func (s State) restFor() string {
+	if weights := s.Steps[s.Step].Weights; s.Input.Strategy.Kind == Canary && weights != nil {
+		return fmt.Sprintf("the bake at %d %% of the traffic", (&delivery.Routing{Weights: weights}).Percent(s.Input.Group))
+	}
+	return "the pause between batches"
+}
+
 // create makes the new group, empty and without weight.
 func (s State) create(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 	if g := seen.Group(s.Input.Group); g != nil {
@@ -262,17 +270,17 @@ func sick(g RecordedGroup) int { return max(0, g.Capacity.Desired-g.Healthy) }
 
 // betweenSteps runs the gate and the pause that follow a step.
 func (s State) betweenSteps(now time.Time) (State, *Decision) {
-	if ref := s.Input.Strategy.PipelineBeforeCleanup; ref != nil {
-		if id := fmt.Sprintf("step/%d", s.Step); s.Answered != id {
+	if ref := s.Input.Strategy.PipelineBeforeCleanup; ref != nil && !s.advanced() {
+		if id := s.restName(); s.Answered != id {
 			s.Waiting = "pipeline " + ref.PipelineID
 			return s, &Decision{Gate: &Gate{ID: id, Pipeline: ref}}
 		}
 	}
-	if until := s.StepDone.Add(s.pause()); now.Before(until) {
-		s.Waiting = "the pause between batches"
+	if until := s.restUntil(s.pause()); now.Before(until) {
+		s.Waiting = s.restFor()
 		return s, &Decision{Await: &Await{For: s.Waiting, Until: until, Deadline: until}}
 	}
-	if name := s.unproved(); name != "" && (s.pause() > 0 || s.Input.Strategy.PipelineBeforeCleanup != nil) {
+	if name := s.unproved(); name != "" && !s.advanced() && (s.pause() > 0 || s.Input.Strategy.PipelineBeforeCleanup != nil) {
 		s.Waiting = proving + name + " to pass"
 		return s, &Decision{Await: &Await{For: s.Waiting, Deadline: s.Started.Add(s.Input.Strategy.Deadline + s.rested(now))}}
 	}
@@ -311,7 +319,7 @@ func (s State) scaleDown(g *delivery.ServerGroup, seen delivery.Snapshot, now ti
 	if s.StepDone.IsZero() {
 		s.StepDone = now
 	}
-	until := s.StepDone.Add(s.Input.Strategy.DelayBeforeScaleDown)
+	until := s.restUntil(s.Input.Strategy.DelayBeforeScaleDown)
 	if now.Before(until) {
 		s.Waiting = "the delay before the scale down"
 		return s, &Decision{Await: &Await{For: s.Waiting, Until: until, Deadline: until}}

@@ -431,7 +431,14 @@ func TestInvariantsUnderFaults(t *testing.T) {
 		was := d.cloud.Truth()
 		cancelAt := rapid.IntRange(-200, 200).Draw(rt, "cancelAt")
 		pauseAt := rapid.IntRange(-100, 100).Draw(rt, "pauseAt")
+		moveAt := rapid.IntRange(-100, 150).Draw(rt, "moveAt")
+		move := rapid.SampledFrom([]rollout.Move{rollout.Advance, rollout.Promote}).Draw(rt, "move")
 		d.at = func(d *drive) {
+			if moveAt > 0 && d.looks%moveAt == 0 {
+				if next, err := d.state.Moved(move, d.looks%2 == 0); err == nil {
+					d.state = next
+				}
+			}
 			if d.looks == cancelAt {
 				d.state = d.state.Cancel(delivery.Principal{Name: "joe"}, "")
 			}

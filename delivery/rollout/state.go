@@ -83,6 +83,8 @@ type State struct {
 	StepDone time.Time `json:"stepDone,omitzero"`
 	// Answered is the id of the last gate that was answered.
 	Answered string `json:"answered,omitempty"`
+	// Advanced names the last pause that somebody ended before its time.
+	Advanced string `json:"advanced,omitempty"`
 	// Paused is when a pause began; zero when not paused.
 	Paused time.Time `json:"paused,omitzero"`
 	// CancelRequested is true once somebody asked for a rollback; Cause says who

@@ -1,0 +1,88 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/rollout"
+)
+
+// updateMove is the update that a deployment takes; it carries a MoveCommand.
+const updateMove = "move"
+
+// maxAsks is how many moves may wait for their answer at once; more wait outside.
+const maxAsks = 16
+
+// MoveCommand is a move that somebody asks a deployment to make.
+type MoveCommand struct {
+	Move     rollout.Move `json:"move"`
+	Override bool         `json:"override,omitempty"`
+	Command
+}
+
+// askedMove is a move until it is answered.
+type askedMove struct {
+	MoveCommand
+	done bool
+	err  error
+}
+
+// handleMoves takes moves as updates. The loop makes them, between a look and the
+// next, so that none is made on a state that a look is about to replace.
+func (d *deployment) handleMoves(ctx workflow.Context) error {
+	return workflow.SetUpdateHandler(ctx, updateMove, func(ctx workflow.Context, c MoveCommand) error {
+		ctx, _ = workflow.NewDisconnectedContext(ctx)
+		m := &askedMove{MoveCommand: c}
+		switch {
+		case d.over:
+			d.refuse(m)
+			return m.err
+		case d.Rollout == nil:
+			return applicationError(delivery.Errorf(delivery.Conflict, "cannot %s: the deployment waits for its turn", c.Move))
+		}
+		d.asks.Send(ctx, m)
+		if err := workflow.Await(ctx, func() bool { return m.done }); err != nil {
+			return err
+		}
+		return m.err
+	})
+}
+
+// obeyMoves makes the moves that were asked for, records those that could be
+// made, and answers all.
+func (d *deployment) obeyMoves(ctx workflow.Context) error {
+	for len(d.asked) > 0 {
+		m := d.asked[0]
+		d.asked = d.asked[1:]
+		state, err := d.Rollout.Moved(m.Move, m.Override)
+		if err == nil {
+			d.Rollout = &state
+			d.stopGate(ctx)
+			happened := d.transition(state.Status(), nil)
+			event := happened.data.(DeploymentEvent)
+			event.Action, event.By, event.Reason, event.Override = m.Move, m.By, m.Reason, m.Override
+			happened.data = event
+			if err := d.record(ctx, nil, happened); err != nil {
+				return err
+			}
+		}
+		m.done, m.err = true, applicationError(err)
+	}
+	return nil
+}
+
+// refuseMoves answers what is still asked of a deployment that is over, and waits
+// until the answers are out.
+func (d *deployment) refuseMoves(ctx workflow.Context) {
+	d.over = true
+	d.receive()
+	for _, m := range d.asked {
+		d.refuse(m)
+	}
+	d.asked = nil
+	_ = workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
+}
+
+func (d *deployment) refuse(m *askedMove) {
+	m.done, m.err = true, applicationError(delivery.Errorf(delivery.Conflict, "cannot %s: the deployment has ended", m.Move))
+}
