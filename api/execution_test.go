@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -280,4 +281,39 @@ func TestEventStreamsOutliveTheReadTimeout(t *testing.T) {
 			t.Fatalf("got %q", got)
 		}
 	}
+}
+
+// TestMoves: a move goes to the one deployment that is meant, with who asks and why.
+func TestMoves(t *testing.T) {
+	h := newHarness(t)
+	h.save("p", waitStages)
+	id := h.startOf("p", ``)
+	path := "/pipelines/" + string(id)
+	h.do("PUT", path+"/advance", "").want(409)
+	h.engine.run(id)
+	first := deploymentOf(id, delivery.DeploymentRunning)
+	second := first
+	second.ID += "-2"
+	h.store.deploy(first)
+	h.do("PUT", path+"/advance?reason=ready", "", "X-SPINNAKER-USER", "joe").want(200)
+	h.store.deploy(second)
+	several := h.do("PUT", path+"/promote", "").want(400)
+	if !strings.Contains(string(several.body), "?deployment") || !strings.Contains(string(several.body), string(second.ID)) {
+		t.Errorf("answer %s", several.body)
+	}
+	h.do("PUT", path+"/promote?deployment="+url.QueryEscape(string(second.ID))+"&override=true&reason=seen", "").want(200)
+	want := []string{"advance " + string(first.ID) + " by joe: ready", "promote " + string(second.ID) + " by anonymous: seen, override"}
+	if diff := cmp.Diff(want, h.engine.moves); diff != "" {
+		t.Error(diff)
+	}
+	for query, field := range map[string]string{"deployment=other": "?deployment", "override=true": "?reason", "override=perhaps": "?override"} {
+		if answer := h.do("PUT", path+"/advance?"+query, "").want(400); !strings.Contains(string(answer.body), field) {
+			t.Errorf("%s: %s", query, answer.body)
+		}
+	}
+	h.engine.refusal = delivery.Errorf(delivery.Conflict, "in no pause")
+	if answer := h.do("PUT", path+"/advance?deployment="+url.QueryEscape(string(first.ID)), "").want(409); !strings.Contains(string(answer.body), "in no pause") {
+		t.Errorf("answer %s", answer.body)
+	}
+	h.do("PUT", "/pipelines/nobody/advance", "").want(404)
 }

@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"path"
 	"slices"
 	"strconv"
@@ -11,10 +12,28 @@ import (
 	"time"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/rollout"
 )
 
 // memoryEngine obeys orders at once.
-type memoryEngine struct{ store *memory }
+type memoryEngine struct {
+	store *memory
+	// moves are those that were made; refusal, when it is set, is of all.
+	moves   []string
+	refusal error
+}
+
+func (m *memoryEngine) Move(_ context.Context, id delivery.DeploymentID, move rollout.Move, override bool, by delivery.Principal, reason string) error {
+	if m.refusal != nil {
+		return m.refusal
+	}
+	line := fmt.Sprintf("%s %s by %s: %s", move, id, by.Name, reason)
+	if override {
+		line += ", override"
+	}
+	m.moves = append(m.moves, line)
+	return nil
+}
 
 func (m *memoryEngine) order(id delivery.ExecutionID, next delivery.Status, apply func(e *delivery.Execution)) error {
 	e, err := m.store.Execution(context.Background(), id)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -25,6 +26,7 @@ import (
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/pipeline"
+	"github.com/slipway-cd/slipway/delivery/rollout"
 	"github.com/slipway-cd/slipway/internal/fakecloud"
 	"github.com/slipway-cd/slipway/workflows/embedded"
 )
@@ -234,6 +236,67 @@ func TestSecondDeployment(t *testing.T) {
 			}
 			if v := l.cloud.Violations(); len(v) > 0 {
 				t.Errorf("violations: %q", v)
+			}
+		})
+	}
+}
+
+// TestMoves ends the pauses of a canary on a real server, and asks for what cannot
+// be done.
+func TestMoves(t *testing.T) {
+	t.Parallel()
+	by := delivery.Principal{Name: "joe"}
+	id := delivery.NewDeploymentID(testExecution, "1", testCluster)
+	for _, test := range []struct {
+		move    rollout.Move
+		weights int // how many times they are set
+		made    int // moves that it takes
+	}{{rollout.Advance, 3, 3}, {rollout.Promote, 2, 2}} {
+		t.Run(string(test.move), func(t *testing.T) {
+			t.Parallel()
+			l := startLive(t, deployDocument("good", "lb", `"strategy":"canary","steps":[{"weight":5,"bake":3600},{"weight":50,"bake":3600},{"weight":100,"bake":3600}]`, 4), quick(), v000(4))
+			resting := func(_ delivery.Execution, d delivery.Deployment) bool {
+				return strings.Contains(string(d.Detail), "the bake at")
+			}
+			if err := l.client.Move(t.Context(), "nobody", test.move, false, by, ""); delivery.KindOf(err) != delivery.NotFound {
+				t.Errorf("move of an unknown deployment: %v", err)
+			}
+			l.until(t, "the first bake", resting)
+			if err := l.client.Move(t.Context(), id, test.move, false, by, "it is good"); err != nil {
+				t.Fatal(err)
+			}
+			made := 1
+			for {
+				_, d := l.until(t, "the next bake or the end", func(e delivery.Execution, d delivery.Deployment) bool { return over(e, d) || resting(e, d) })
+				if d.Status.Complete() {
+					break
+				}
+				err := l.client.Move(t.Context(), id, rollout.Advance, false, by, "and again")
+				switch {
+				case err == nil:
+					made++
+				case delivery.KindOf(err) != delivery.Conflict && delivery.KindOf(err) != delivery.NotFound:
+					t.Fatal(err)
+				}
+			}
+			_, d := l.until(t, "the end", over)
+			set := 0
+			for _, w := range l.cloud.Writes() {
+				if w.Change.Kind == delivery.SetRouting {
+					set++
+				}
+			}
+			if d.Status != delivery.DeploymentSucceeded || set != test.weights || made != test.made {
+				t.Errorf("ended %s after %d moves and %d weights: %v", d.Status, made, set, d.Failure)
+			}
+			told := `"action":"` + string(test.move) + `","by":"joe","reason":"it is good"`
+			l.store.mu.Lock()
+			if !slices.ContainsFunc(l.store.events, func(e delivery.Event) bool { return strings.Contains(string(e.Data), told) }) {
+				t.Errorf("no event has %s", told)
+			}
+			l.store.mu.Unlock()
+			if err := l.client.Move(t.Context(), id, test.move, false, by, ""); delivery.KindOf(err) != delivery.NotFound {
+				t.Errorf("move of a deployment that is over: %v", err)
 			}
 		})
 	}
