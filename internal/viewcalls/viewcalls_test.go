@@ -17,6 +17,7 @@ import (
 
 	"github.com/slipway-cd/slipway/api"
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/rollout"
 	"github.com/slipway-cd/slipway/providers"
 	"github.com/slipway-cd/slipway/simcloud"
 	"github.com/slipway-cd/slipway/simcloud/aws"
@@ -163,6 +164,10 @@ func (idle) Cancel(_ context.Context, id delivery.ExecutionID, _ delivery.Princi
 
 func (idle) Pause(_ context.Context, id delivery.ExecutionID, _ delivery.Principal) error {
 	return delivery.Errorf(delivery.NotFound, "execution %s", id)
+}
+
+func (idle) Move(_ context.Context, id delivery.DeploymentID, _ rollout.Move, _ bool, _ delivery.Principal, _ string) error {
+	return delivery.Errorf(delivery.NotFound, "deployment %s", id)
 }
 
 func (idle) Resume(_ context.Context, id delivery.ExecutionID, _ delivery.Principal) error {
