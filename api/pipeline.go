@@ -65,6 +65,9 @@ func (s *Server) putPipeline(c *gin.Context, p delivery.Pipeline, staleCheck boo
 	if err := s.authorize(by, write, resource{p.Application}); err != nil {
 		return p, err
 	}
+	if err := s.checkSuited(p.Document); err != nil {
+		return p, err
+	}
 	var expect delivery.PipelineExpectation
 	if p.ID != "" {
 		stored, err := s.store.PipelineByID(ctx, p.ID)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -79,6 +80,9 @@ func (s *Server) checkDeployment(ctx context.Context, one intended) []delivery.F
 	if err != nil {
 		return []delivery.Finding{{Pointer: "/account", Message: messageOf(err)}}
 	}
+	if unsuited := one.Strategy.Unsuited(target.Describe().Capabilities, one.Spec.LoadBalancer != ""); len(unsuited) > 0 {
+		return unsuited
+	}
 	findings, err := target.Validate(ctx, one.Cluster, one.Spec)
 	switch {
 	case err == nil:
@@ -90,6 +94,27 @@ func (s *Server) checkDeployment(ctx context.Context, one intended) []delivery.F
 	default:
 		return append([]delivery.Finding{{Message: messageOf(err)}}, delivery.FindingsOf(err)...)
 	}
+}
+
+// checkSuited refuses a pipeline with a strategy that the target kind of a cluster
+// cannot carry out. Of accounts that are not configured nothing is known yet.
+func (s *Server) checkSuited(document json.RawMessage) error {
+	d, err := pipeline.Parse(document)
+	if err != nil {
+		return err
+	}
+	var findings []delivery.Finding
+	for i, stage := range d.Stages {
+		for _, one := range pipeline.Intended(stage).Clusters {
+			target, err := s.targets.Target(one.Cluster)
+			if err != nil {
+				continue
+			}
+			routed := one.Spec.LoadBalancer != "" || one.MayBeRouted
+			findings = append(findings, under(stagePointer(i)+one.Pointer, one.Strategy.Unsuited(target.Describe().Capabilities, routed))...)
+		}
+	}
+	return delivery.InvalidError("pipeline is not valid", inOrder(findings))
 }
 
 // checkPlace checks account, provider and region against the configuration.

@@ -27,6 +27,8 @@ type DeployCluster struct {
 	// UseSourceCapacity asks for the capacity of the newest serving group
 	// instead of Spec.Capacity, which then holds only where there is none.
 	UseSourceCapacity bool
+	// MayBeRouted is true while an expression says which load balancers there are.
+	MayBeRouted bool
 	// Pointer is the JSON pointer of the cluster object relative to the stage, to
 	// which findings with pointers into Spec.Settings are appended.
 	Pointer string
@@ -71,6 +73,21 @@ func ParseDeploy(stageType string, context json.RawMessage) (DeployStage, error)
 	return stage, nil
 }
 
+// Intended reads as much of a stage that deploys as can be known before its
+// expressions are evaluated. What is wrong with it is Parse's to say.
+func Intended(stage StageSpec) DeployStage {
+	read := deployTypes()[stage.Type]
+	if read == nil {
+		return DeployStage{}
+	}
+	r := &reader{deferred: true}
+	o, ok := r.document(stage.Context())
+	if !ok {
+		return DeployStage{}
+	}
+	return read(o)
+}
+
 func readDeploy(o object) DeployStage {
 	o.require("clusters")
 	var stage DeployStage
@@ -98,6 +115,7 @@ func readCluster(o object, raw json.RawMessage, index int) []DeployCluster {
 			Image: readImage(o, provider), LoadBalancer: readLoadBalancer(o), Capacity: readCapacity(o), Settings: raw,
 		},
 		Strategy:          readStrategy(o, raw),
+		MayBeRouted:       o.dynamic("loadBalancers"),
 		UseSourceCapacity: o.flag("useSourceCapacity", false),
 		Pointer:           fmt.Sprintf("/clusters/%d", index),
 	}

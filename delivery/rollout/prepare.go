@@ -50,16 +50,14 @@ func (s State) refusal(seen delivery.Snapshot) *delivery.Failure {
 	refuse := func(kind delivery.Kind, format string, args ...any) *delivery.Failure {
 		return &delivery.Failure{Kind: kind.String(), Step: "plan the deployment", Message: fmt.Sprintf(format, args...)}
 	}
+	unsuited := s.Input.Strategy.Unsuited(s.Input.Capabilities, s.Input.Spec.LoadBalancer != "" || seen.Routing != nil)
+	if len(unsuited) > 0 {
+		f := refuse(delivery.Invalid, "the strategy cannot be carried out: %s %s", unsuited[0].Pointer, unsuited[0].Message)
+		f.Findings = unsuited
+		return f
+	}
 	wanted, m := s.Input.Spec.LoadBalancer, s.Input.Capabilities.MaxDestinations
 	switch {
-	case s.Input.Strategy.ScaleDown && !s.Input.Capabilities.Resize:
-		return refuse(delivery.Invalid, "scaleDown is set, but the size of a server group of this kind cannot be changed")
-	case len(s.Input.Strategy.Checks) > 0 && s.Input.Capabilities.Metrics == "":
-		return refuse(delivery.Invalid, "checks are set, but server groups of this kind are not measured")
-	case s.foreignQuery() != "":
-		return refuse(delivery.Invalid, "check %s asks another source than %s, which measures server groups of this kind", s.foreignQuery(), s.Input.Capabilities.Metrics)
-	case len(s.Input.Strategy.Checks) > 0 && seen.Routing == nil && len(seen.Groups) > 0:
-		return refuse(delivery.Invalid, "checks are set, but cluster %s is behind no load balancer that would measure its traffic", s.Input.Cluster.Name())
 	case wanted != "" && seen.Routing == nil:
 		return refuse(delivery.NotFound, "load balancer %s has no rule for cluster %s", wanted, s.Input.Cluster.Name())
 	case wanted == "" && seen.Routing != nil:
@@ -70,17 +68,6 @@ func (s State) refusal(seen delivery.Snapshot) *delivery.Failure {
 			seen.Routing.LoadBalancer, len(seen.Routing.Weights))
 	}
 	return nil
-}
-
-// foreignQuery returns the check that asks a source which does not know the
-// groups; empty when there is none.
-func (s State) foreignQuery() string {
-	for _, c := range s.Input.Strategy.Checks {
-		if source := c.Query.Source(); source != "" && source != s.Input.Capabilities.Metrics {
-			return c.Name
-		}
-	}
-	return ""
 }
 
 // record returns what a rollback will restore. The new group is no part of it.

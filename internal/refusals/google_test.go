@@ -41,7 +41,6 @@ func badGoogleStarts() []badStart {
 		{"a foreign backend service", instanceGroup("backendServices", `["mine"]`), nothing, at + "/backendServices"},
 		{"an image without a tag", service("image", `"storefront"`), nothing, at + "/image"},
 		{"a load balancer that is not the service", service("loadBalancers", `["storefront"]`), nothing, at + "/loadBalancers/0"},
-		{"a revision that is to be scaled down", service("strategy", `"rollingredblack"`, "targetPercentages", `[50]`, "maxSurge", "", "scaleDown", `true`), nothing, at + "/scaleDown"},
 		{"half a processor in words", service("cpu", `"half"`), nothing, at + "/cpu"},
 		{"a manifest of another service", service("image", "", "manifest",
 			`{"apiVersion":"serving.knative.dev/v1","kind":"Service","metadata":{"name":"storefront-other"},"spec":{"template":{"spec":{"containers":[{"image":"h/p/r/i:1"}]}}}}`),
