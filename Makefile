@@ -48,7 +48,7 @@ workflows: ## workflow code must be deterministic
 
 .PHONY: race
 race: ## tests with the race detector; the import rules (internal/layers) are among them
-	go test -race $(RACE_PACKAGES)
+	go test -race -short $(RACE_PACKAGES)
 
 .PHONY: demo-rolling
 demo-rolling: ## a rolling deploy of 12 instances under 200 requests a second
@@ -67,7 +67,7 @@ strategies: ## every strategy on every target kind under load, compared with its
 	SLIPWAY_STRATEGIES=all go test -count=1 -v -timeout 60m -run 'TestStrategies' ./cmd/slipwayd
 
 .PHONY: faults
-faults: ## 1,000 random fault schedules of the workflow and 10,000 of the decisions in virtual time, 100 of the three target kinds over the wire
+faults: ## 10,000 random fault schedules of the workflow and 10,000 of the decisions in virtual time, 100 of the three target kinds over the wire
 	go test -count=1 -v -timeout 30m ./delivery/rollout -run 'TestInvariantsUnderFaults' -rapid.checks=10000
 	go test -count=1 -v -timeout 30m ./workflows -run 'Fault' -rapid.checks=100
 	go test -count=1 -v ./providers/aws/asg ./providers/gcp/mig ./providers/gcp/cloudrun -run 'TestConformance|TestStaleReads|TestErrors'

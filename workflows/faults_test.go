@@ -14,8 +14,8 @@ import (
 )
 
 // parts is how many times the flag -rapid.checks (100) a run of the test draws:
-// 1,000 schedules.
-const parts = 10
+// 10,000 schedules.
+const parts = 100
 
 // TestFaultSchedules draws strategies, sizes, faults of cloud and store, and
 // commands at any time. Whatever comes: no invariant is broken, the execution

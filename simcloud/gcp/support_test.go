@@ -41,7 +41,7 @@ var behaviours = [][2]string{
 	{"Instances' templates, groups and backend services whose description is a JSON object of strings show it as ownership tags in events", "simulator's own"},
 	{"The partial response of `fields` and `$fields` is accepted and not cut", "simulator's limit"},
 	{"`RegionInstanceGroups.ListInstances` refuses what the Go client (v1.74.0) sends: its whole input as the body", "the client's source; that the real API refuses it too: assumption"},
-	{"Monitoring: a minute of a service's metric can be read after the delay of its description (90 s, 210 s, 180 s); a minute without requests has no point", "\"Retention and latency of metric data\"; list of Google Cloud metrics; no point: assumption"},
+	{"Monitoring: a minute of a service's metric can be read after the delay of its description (90 s, 210 s, 180 s), in the demo after 5 s; a minute without requests has no point", "\"Retention and latency of metric data\"; list of Google Cloud metrics; no point: assumption"},
 	{"Monitoring: filters are comparisons with `=`, or `starts_with`, joined by AND; one metric type is required", "`ListTimeSeriesRequest.filter`; the rest of the language: simulator's limit"},
 	{"Monitoring: aligners DELTA, RATE, SUM, MEAN, MIN, MAX, COUNT, PERCENTILE_50, _95, _99; reducers SUM, MEAN, MIN, MAX, COUNT, PERCENTILE_50, _95, _99; on the kinds and types that they are valid for", "comments of `google.monitoring.v3.Aggregation`"},
 	{"Monitoring: alignment periods end with the interval; one without points has none", "assumption"},

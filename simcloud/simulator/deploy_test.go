@@ -187,8 +187,9 @@ func (d *deployer) audit(n int) []simcloud.Violation {
 	})
 }
 
-// traffic sends requests to the load balancer until stop is called, which returns how many were sent and how many failed.
-func traffic(t *testing.T, url string) (stop func() (sent, failed int64)) {
+// traffic sends requests to the load balancer until stop is called and enough were sent or failed, or 20 s are over. It
+// returns how many were sent and how many failed.
+func traffic(t *testing.T, url string) (stop func(enough func(sent, failed int64) bool) (sent, failed int64)) {
 	t.Helper()
 	var sent, failed atomic.Int64
 	ctx, cancel := context.WithCancel(t.Context())
@@ -206,7 +207,10 @@ func traffic(t *testing.T, url string) (stop func() (sent, failed int64)) {
 			}
 		}
 	}()
-	return func() (int64, int64) {
+	return func(enough func(sent, failed int64) bool) (int64, int64) {
+		for deadline := time.Now().Add(20 * time.Second); !enough(sent.Load(), failed.Load()) && time.Now().Before(deadline); {
+			<-time.After(5 * time.Millisecond)
+		}
 		cancel()
 		<-done
 		return sent.Load(), failed.Load()
@@ -225,7 +229,7 @@ func TestCarefulDeployFailsNoRequest(t *testing.T) {
 	d.weigh(0, 100)
 	d.awaitEffect(0)
 	d.empty(n)
-	if sent, failed := stop(); failed > 0 || sent < 50 {
+	if sent, failed := stop(func(sent, _ int64) bool { return sent >= 50 }); failed > 0 || sent < 50 {
 		t.Errorf("%d of %d requests failed, want none of at least 50", failed, sent)
 	}
 	for _, v := range d.audit(n) {
@@ -248,7 +252,7 @@ func TestCarelessDeployIsCaught(t *testing.T) {
 	d.weigh(0, 100)
 	d.awaitEffect(0)
 	d.empty(n)
-	if _, failed := stop(); failed == 0 {
+	if _, failed := stop(func(_, failed int64) bool { return failed > 0 }); failed == 0 {
 		t.Error("no request failed, although nothing healthy was left")
 	}
 	found := map[string]bool{}
