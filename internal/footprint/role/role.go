@@ -36,13 +36,14 @@ func Engine(ctx context.Context, p *process.Process) (*store.Store, *workflows.C
 	return records, engine, nil
 }
 
-// Work is the worker role: it lets the worker and the outbox work.
-func Work(ctx context.Context, p *process.Process, targets delivery.Targets) error {
+// Work is the worker role: it lets the worker and the outbox work. metrics is nil
+// where nothing is measured.
+func Work(ctx context.Context, p *process.Process, targets delivery.Targets, metrics delivery.Metrics) error {
 	records, engine, err := Engine(ctx, p)
 	if err != nil {
 		return err
 	}
-	worker := workflows.NewWorker(engine, workflows.Dependencies{Targets: targets, Store: records, Logger: p.Logger})
+	worker := workflows.NewWorker(engine, workflows.Dependencies{Targets: targets, Metrics: metrics, Store: records, Logger: p.Logger})
 	if err := worker.Start(ctx); err != nil {
 		return err
 	}

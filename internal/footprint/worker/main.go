@@ -24,5 +24,5 @@ func start(ctx context.Context, p *process.Process) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return "", role.Work(ctx, p, targets)
+	return "", role.Work(ctx, p, targets, targets)
 }

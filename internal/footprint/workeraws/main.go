@@ -10,6 +10,7 @@ import (
 	"github.com/slipway-cd/slipway/internal/footprint/role"
 	"github.com/slipway-cd/slipway/providers/aws"
 	"github.com/slipway-cd/slipway/providers/aws/asg"
+	"github.com/slipway-cd/slipway/providers/aws/cloudwatch"
 )
 
 // version is set by the linker.
@@ -23,6 +24,7 @@ func start(ctx context.Context, p *process.Process) (string, error) {
 		return "", err
 	}
 	var targets role.Targets
+	var metrics delivery.Metrics // of the last region: one shows what a source costs
 	for _, a := range accounts {
 		if a.Provider != "aws" {
 			continue
@@ -33,10 +35,12 @@ func start(ctx context.Context, p *process.Process) (string, error) {
 			return "", err
 		}
 		if err := targets.Add(a, map[string]role.Opener{asg.Provider: func(region string) (delivery.Target, error) {
-			return asg.New(session, region, asg.Options{}), nil
+			target := asg.New(session, region, asg.Options{})
+			metrics = cloudwatch.New(session, region, target)
+			return target, nil
 		}}); err != nil {
 			return "", err
 		}
 	}
-	return "", role.Work(ctx, p, &targets)
+	return "", role.Work(ctx, p, &targets, metrics)
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/internal/footprint/process"
@@ -11,6 +12,7 @@ import (
 	"github.com/slipway-cd/slipway/providers/gcp"
 	"github.com/slipway-cd/slipway/providers/gcp/cloudrun"
 	"github.com/slipway-cd/slipway/providers/gcp/mig"
+	"github.com/slipway-cd/slipway/providers/gcp/monitoring"
 )
 
 // version is set by the linker.
@@ -24,6 +26,7 @@ func start(ctx context.Context, p *process.Process) (string, error) {
 		return "", err
 	}
 	var targets role.Targets
+	var metrics delivery.Metrics // of the last region: one shows what a source costs
 	for _, a := range accounts {
 		if a.Provider != "gce" {
 			continue
@@ -34,7 +37,11 @@ func start(ctx context.Context, p *process.Process) (string, error) {
 		}
 		if err := targets.Add(a, map[string]role.Opener{
 			mig.Provider: func(region string) (delivery.Target, error) {
-				return mig.New(session, region, mig.Options{})
+				target, err := mig.New(session, region, mig.Options{})
+				if err == nil {
+					metrics, err = monitoring.New(ctx, session, strings.TrimPrefix(a.Endpoint, "http://"), target)
+				}
+				return target, err
 			},
 			cloudrun.Provider: func(region string) (delivery.Target, error) {
 				return cloudrun.New(ctx, session, region, cloudrun.Options{})
@@ -43,5 +50,5 @@ func start(ctx context.Context, p *process.Process) (string, error) {
 			return "", err
 		}
 	}
-	return "", role.Work(ctx, p, &targets)
+	return "", role.Work(ctx, p, &targets, metrics)
 }
