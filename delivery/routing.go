@@ -62,3 +62,29 @@ func positive(ws []Weight) []Weight {
 	})
 	return out
 }
+
+// Percents turns weights as a cloud stores them into integer percents that add up to 100. A
+// positive weight never becomes 0. All zero stays all zero.
+func Percents[W int32 | uint32](weights []W) []int {
+	out := make([]int, len(weights))
+	var total int64
+	for _, w := range weights {
+		total += int64(w)
+	}
+	if total == 0 {
+		return out
+	}
+	sum, largest := 0, 0
+	for i, w := range weights {
+		out[i] = int(int64(w) * 100 / total)
+		if w > 0 && out[i] == 0 {
+			out[i] = 1
+		}
+		sum += out[i]
+		if w > weights[largest] {
+			largest = i
+		}
+	}
+	out[largest] += 100 - sum
+	return out
+}

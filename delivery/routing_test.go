@@ -3,6 +3,7 @@ package delivery_test
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/slipway-cd/slipway/delivery"
@@ -44,6 +45,42 @@ func TestSameWeights(t *testing.T) {
 		x, y := weights(a, "order of a"), weights(b, "order of b")
 		if got := delivery.SameWeights(x, y); got != same {
 			t.Fatalf("SameWeights(%v, %v) = %v", x, y, got)
+		}
+	})
+}
+
+func TestPercents(t *testing.T) {
+	for _, test := range []struct {
+		stored []int32
+		want   []int
+	}{
+		{nil, []int{}},
+		{[]int32{0, 0}, []int{0, 0}},
+		{[]int32{1}, []int{100}},
+		{[]int32{30, 70}, []int{30, 70}},
+		{[]int32{1, 1, 1}, []int{34, 33, 33}},
+		{[]int32{1, 999}, []int{1, 99}},
+		{[]int32{333, 666}, []int{33, 67}},
+	} {
+		if diff := cmp.Diff(test.want, delivery.Percents(test.stored)); diff != "" {
+			t.Errorf("%v: %s", test.stored, diff)
+		}
+	}
+}
+
+func TestPercentsAddUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		stored := rapid.SliceOfN(rapid.Int32Range(0, 999), 1, 6).Draw(t, "stored")
+		sum, total := 0, int32(0)
+		for i, percent := range delivery.Percents(stored) {
+			if (percent > 0) != (stored[i] > 0) {
+				t.Errorf("weight %d became %d %%", stored[i], percent)
+			}
+			sum += percent
+			total += stored[i]
+		}
+		if want := map[bool]int{true: 100}[total > 0]; sum != want {
+			t.Errorf("%v adds up to %d", stored, sum)
 		}
 	})
 }

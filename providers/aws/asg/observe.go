@@ -71,7 +71,7 @@ func (s *survey) routing() *delivery.Routing {
 		Router: s.rule.arn, LoadBalancer: nameOfLoadBalancer(s.balancer),
 		Fingerprint: s.rule.fingerprint(), Weights: make([]delivery.Weight, len(names)),
 	}
-	for i, percent := range percents(stored) {
+	for i, percent := range delivery.Percents(stored) {
 		out.Weights[i] = delivery.Weight{ServerGroup: names[i], Percent: percent}
 	}
 	slices.SortFunc(out.Weights, func(a, b delivery.Weight) int { return strings.Compare(a.ServerGroup, b.ServerGroup) })

@@ -20,42 +20,6 @@ func forward(sticky bool, to ...elbtypes.TargetGroupTuple) elbtypes.Action {
 	}}
 }
 
-func TestPercents(t *testing.T) {
-	for _, test := range []struct {
-		stored []int32
-		want   []int
-	}{
-		{nil, []int{}},
-		{[]int32{0, 0}, []int{0, 0}},
-		{[]int32{1}, []int{100}},
-		{[]int32{30, 70}, []int{30, 70}},
-		{[]int32{1, 1, 1}, []int{34, 33, 33}},
-		{[]int32{1, 999}, []int{1, 99}},
-		{[]int32{333, 666}, []int{33, 67}},
-	} {
-		if diff := cmp.Diff(test.want, percents(test.stored)); diff != "" {
-			t.Errorf("%v: %s", test.stored, diff)
-		}
-	}
-}
-
-func TestPercentsAddUp(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		stored := rapid.SliceOfN(rapid.Int32Range(0, 999), 1, maxDestinations).Draw(t, "stored")
-		sum, total := 0, int32(0)
-		for i, percent := range percents(stored) {
-			if (percent > 0) != (stored[i] > 0) {
-				t.Errorf("weight %d became %d %%", stored[i], percent)
-			}
-			sum += percent
-			total += stored[i]
-		}
-		if want := map[bool]int{true: 100}[total > 0]; sum != want {
-			t.Errorf("%v adds up to %d", stored, sum)
-		}
-	})
-}
-
 func TestWithKeepsWhatIsNotOurs(t *testing.T) {
 	login := elbtypes.Action{Type: elbtypes.ActionTypeEnumAuthenticateOidc, Order: ptr(int32(1)),
 		AuthenticateOidcConfig: &elbtypes.AuthenticateOidcActionConfig{ClientId: ptr("id")}}

@@ -3,9 +3,7 @@ package asg
 import (
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -53,7 +51,7 @@ func parseSettings(spec delivery.GroupSpec) (settings, []delivery.Finding) {
 	var s settings
 	if len(spec.Settings) > 0 {
 		if err := json.Unmarshal(spec.Settings, &s); err != nil {
-			return s, []delivery.Finding{findingOf(err)}
+			return s, []delivery.Finding{delivery.JSONFinding(err)}
 		}
 	}
 	if spec.Image != "" {
@@ -66,34 +64,6 @@ func parseSettings(spec delivery.GroupSpec) (settings, []delivery.Finding) {
 		s.LoadBalancers = []string{spec.LoadBalancer}
 	}
 	return s, nil
-}
-
-func findingOf(err error) delivery.Finding {
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
-		pointer := ""
-		if wrong.Field != "" {
-			pointer = "/" + strings.ReplaceAll(wrong.Field, ".", "/")
-		}
-		return delivery.Finding{Pointer: pointer, Message: fmt.Sprintf("is a JSON %s; want %s", wrong.Value, nameOfType(wrong.Type))}
-	}
-	return delivery.Finding{Message: "is not a JSON object: " + err.Error()}
-}
-
-// nameOfType says in JSON's words what a field of settings wants.
-func nameOfType(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.String:
-		return "a string"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Slice:
-		return "an array"
-	case reflect.Int32:
-		return "a whole number"
-	default:
-		return "an object"
-	}
 }
 
 // balancer is the load balancer's name; empty for none.

@@ -3,7 +3,6 @@ package cloudrun
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -50,7 +49,7 @@ func parseSettings(spec delivery.GroupSpec) (settings, []delivery.Finding) {
 	if len(spec.Settings) > 0 {
 		for _, into := range []any{&s, &raw} {
 			if err := json.Unmarshal(spec.Settings, into); err != nil {
-				return s, []delivery.Finding{findingOf(err)}
+				return s, []delivery.Finding{delivery.JSONFinding(err)}
 			}
 		}
 	}
@@ -69,34 +68,6 @@ func parseSettings(spec delivery.GroupSpec) (settings, []delivery.Finding) {
 		s.LoadBalancers = []string{spec.LoadBalancer}
 	}
 	return s, nil
-}
-
-func findingOf(err error) delivery.Finding {
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
-		pointer := ""
-		if wrong.Field != "" {
-			pointer = "/" + strings.ReplaceAll(wrong.Field, ".", "/")
-		}
-		return delivery.Finding{Pointer: pointer, Message: fmt.Sprintf("is a JSON %s; want %s", wrong.Value, nameOfType(wrong.Type))}
-	}
-	return delivery.Finding{Message: "is not a JSON object: " + err.Error()}
-}
-
-// nameOfType says in JSON's words what a field of settings wants.
-func nameOfType(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.String:
-		return "a string"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Slice:
-		return "an array"
-	case reflect.Int32:
-		return "a whole number"
-	default:
-		return "an object"
-	}
 }
 
 // unknownFields returns a finding for each field of the document that the type has

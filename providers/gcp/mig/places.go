@@ -219,29 +219,3 @@ func equivalent(have, want []destination) bool {
 	}
 	return (haveTotal == 0) == (wantTotal == 0)
 }
-
-// percents turns stored weights into integer percents that add up to 100. A
-// positive weight never becomes 0. All zero stays all zero.
-func percents(weights []uint32) []int {
-	out := make([]int, len(weights))
-	var total int64
-	for _, w := range weights {
-		total += int64(w)
-	}
-	if total == 0 {
-		return out
-	}
-	sum, largest := 0, 0
-	for i, w := range weights {
-		out[i] = int(int64(w) * 100 / total)
-		if w > 0 && out[i] == 0 {
-			out[i] = 1
-		}
-		sum += out[i]
-		if w > weights[largest] {
-			largest = i
-		}
-	}
-	out[largest] += 100 - sum
-	return out
-}

@@ -8,7 +8,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
-	"pgregory.net/rapid"
 )
 
 const host = "https://www.googleapis.com/compute/v1/"
@@ -143,23 +142,6 @@ func TestEquivalent(t *testing.T) {
 			t.Errorf("%v and %v: %t", test.have, test.want, got)
 		}
 	}
-}
-
-func TestPercents(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		weights := rapid.SliceOfN(rapid.Uint32Range(0, 1000), 1, 6).Draw(t, "weights")
-		got := percents(weights)
-		sum, total := 0, uint32(0)
-		for i, w := range weights {
-			sum, total = sum+got[i], total+w
-			if (w > 0) != (got[i] > 0) {
-				t.Fatalf("%v: %v", weights, got)
-			}
-		}
-		if want := 100; total > 0 && sum != want || total == 0 && sum != 0 {
-			t.Fatalf("%v: %v", weights, got)
-		}
-	})
 }
 
 // TestRedirectIsNotUsed: a default that sends requests to a URL takes no weights.

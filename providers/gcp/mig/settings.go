@@ -2,10 +2,6 @@ package mig
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
-	"reflect"
-	"strings"
 
 	"github.com/slipway-cd/slipway/delivery"
 )
@@ -112,7 +108,7 @@ func parseSettings(spec delivery.GroupSpec) (settings, []delivery.Finding) {
 	var s settings
 	if len(spec.Settings) > 0 {
 		if err := json.Unmarshal(spec.Settings, &s); err != nil {
-			return s, []delivery.Finding{findingOf(err)}
+			return s, []delivery.Finding{delivery.JSONFinding(err)}
 		}
 	}
 	if spec.Image != "" {
@@ -122,36 +118,6 @@ func parseSettings(spec delivery.GroupSpec) (settings, []delivery.Finding) {
 		s.LoadBalancers = []string{spec.LoadBalancer}
 	}
 	return s, nil
-}
-
-func findingOf(err error) delivery.Finding {
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
-		pointer := ""
-		if wrong.Field != "" {
-			pointer = "/" + strings.ReplaceAll(wrong.Field, ".", "/")
-		}
-		return delivery.Finding{Pointer: pointer, Message: fmt.Sprintf("is a JSON %s; want %s", wrong.Value, nameOfType(wrong.Type))}
-	}
-	return delivery.Finding{Message: "is not a JSON object: " + err.Error()}
-}
-
-// nameOfType says in JSON's words what a field of settings wants.
-func nameOfType(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.String:
-		return "a string"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Slice:
-		return "an array"
-	case reflect.Int32, reflect.Int64:
-		return "a whole number"
-	case reflect.Float32, reflect.Float64:
-		return "a number"
-	default:
-		return "an object"
-	}
 }
 
 // balancer is the URL map's name; empty for none.
