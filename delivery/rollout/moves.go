@@ -29,8 +29,7 @@ func (s State) Moved(m Move, override bool) (State, error) {
 	if err := s.movable(m); err != nil {
 		return s, err
 	}
-	resting := s.resting()
-	if unanswered := s.unanswered(); resting && unanswered != "" && !override {
+	if unanswered := s.unanswered(); unanswered != "" && !override {
 		return s, delivery.Errorf(delivery.Conflict, "%s; override, with a reason, to go on without it", unanswered)
 	}
 	if m == Promote {
@@ -102,11 +101,11 @@ func (s State) restName() string {
 // advanced reports whether somebody ended the present pause.
 func (s State) advanced() bool { return s.Advanced != "" && s.Advanced == s.restName() }
 
-// unanswered says what an end of the present pause would leave out; empty for
-// nothing but time.
+// unanswered says what would be left out by not waiting for the end of the present
+// step; empty for nothing but time.
 func (s State) unanswered() string {
-	if s.Phase != Moving {
-		return ""
+	if s.Phase == Finishing {
+		return "" // the last step has been proved
 	}
 	if ref := s.Input.Strategy.PipelineBeforeCleanup; ref != nil && s.Answered != s.restName() {
 		return "pipeline " + ref.PipelineID + " has not succeeded yet"

@@ -157,6 +157,16 @@ func TestOverride(t *testing.T) {
 		}
 		d.state = next
 	}
+	early := newCanary(t, "")
+	early.at = func(d *drive) {
+		if d.state.Phase == rollout.Creating || d.state.Phase == rollout.Moving && d.state.Step == 0 {
+			if _, err := d.state.Moved(rollout.Promote, false); delivery.KindOf(err) != delivery.Conflict || !strings.Contains(err.Error(), "check errors has not passed yet") {
+				t.Fatalf("promote in phase %s without override: %v", d.state.Phase, err)
+			}
+		}
+	}
+	early.answer = func(q rollout.Question) rollout.Reading { return reading(q, rollout.VerdictFail) }
+	early.run(t)
 	d.run(t)
 	if d.state.Advanced != "step/0" || d.state.Outcome.Status != delivery.DeploymentSucceeded {
 		t.Errorf("advanced %q, %+v", d.state.Advanced, d.state.Outcome)
