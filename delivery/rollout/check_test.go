@@ -281,7 +281,6 @@ func TestCheckFindings(t *testing.T) {
 		{`"name":"c","query":{},"max":1`, "/checks/0/query", "one of"},
 		{`"name":"c","query":{"cloudwatch ":{}},"max":1`, "/checks/0/query/cloudwatch ", "not known"},
 		{`"name":"c","query":{"cloudWatch":{"namespace":"N","statistic":"Sum"}},"max":1`, "/checks/0/query/cloudWatch/metric", "required"},
-		{`"name":"c","query":{"cloudMonitoring":{"filter":"f","aligner":"a","reducer":"r"}},"max":1`, "/checks/0/query/cloudMonitoring", "cloudWatch"},
 		{`"name":"c","query":"errorRate"`, "/checks/0/max", "min"},
 		{`"name":"c","query":"errorRate","max":1,"min":2`, "/checks/0/min", "more than max"},
 		{good + `,"max":"1"`, "/checks/0/max", "string"},
@@ -301,7 +300,7 @@ func TestCheckFindings(t *testing.T) {
 		{`"name":"c","query":{"cloudWatch":{"namespace":"N","metric":"M","statistic":"Sum"}},"max":1,"fold":"median"`, "/checks/0/fold", "mean"},
 		{good + `},{` + good, "/checks/1/name", "another"},
 	} {
-		text := `{"cloudProvider":"aws","strategy":"canary","steps":[{"weight":5,"bake":60}],"checks":[{` + test.check + `}]}`
+		text := `{"strategy":"canary","steps":[{"weight":5,"bake":60}],"checks":[{` + test.check + `}]}`
 		_, findings := rollout.ParseStrategy(json.RawMessage(text))
 		if len(findings) != 1 || findings[0].Pointer != test.pointer || !strings.Contains(findings[0].Message, test.says) {
 			t.Errorf("%s: findings %+v, want one at %s that says %q", test.check, findings, test.pointer, test.says)

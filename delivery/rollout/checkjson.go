@@ -45,9 +45,6 @@ type checkJSON struct {
 	OnInconclusive    Action          `json:"onInconclusive"`
 }
 
-// sources are the metric sources by the clusters' cloudProvider.
-var sources = map[string]string{"aws": delivery.CloudWatch, "gce": delivery.CloudMonitoring, "cloudrun": delivery.CloudMonitoring}
-
 // parseChecks reads the checks of a strategy. Pointers are relative to the
 // cluster object.
 func (s *Strategy) parseChecks(in strategyJSON) []delivery.Finding {
@@ -56,7 +53,7 @@ func (s *Strategy) parseChecks(in strategyJSON) []delivery.Finding {
 		return []delivery.Finding{{Pointer: "/checks", Message: fmt.Sprintf("are %d; at most %d are possible", len(in.Checks), maxChecks)}}
 	}
 	for i, raw := range in.Checks {
-		r := checkReader{pointer: fmt.Sprintf("/checks/%d", i), provider: in.CloudProvider}
+		r := checkReader{pointer: fmt.Sprintf("/checks/%d", i)}
 		c := r.read(raw)
 		if c.Name != "" && slices.ContainsFunc(s.Checks, func(o Check) bool { return o.Name == c.Name }) {
 			r.refuse("/name", "%q is the name of another check too", c.Name)
@@ -99,8 +96,8 @@ func pauseOf(k Kind) string {
 
 // checkReader collects the findings of one check.
 type checkReader struct {
-	pointer, provider string
-	findings          []delivery.Finding
+	pointer  string
+	findings []delivery.Finding
 }
 
 func (r *checkReader) refuse(field, format string, args ...any) {
@@ -215,9 +212,6 @@ func (r *checkReader) query(raw json.RawMessage) delivery.MetricQuery {
 	if (q.CloudWatch == nil) == (q.CloudMonitoring == nil) {
 		r.refuse("/query", "must have one of cloudWatch and cloudMonitoring")
 		return q
-	}
-	if source := sources[r.provider]; source != "" && source != q.Source() {
-		r.refuse("/query/"+q.Source(), "cannot be asked about clusters of cloudProvider %q; their source is %s", r.provider, source)
 	}
 	for _, f := range required(q) {
 		if f.value == "" {

@@ -116,26 +116,24 @@ type Strategy struct {
 // strategyJSON is the part of a deploy stage's cluster object that speaks of
 // the strategy. Seconds are the unit where Spinnaker has them.
 type strategyJSON struct {
-	Strategy              string       `json:"strategy"`
-	MaxSurge              *Amount      `json:"maxSurge"`
-	MaxUnavailable        *Amount      `json:"maxUnavailable"`
-	PauseBetweenBatches   float64      `json:"pauseBetweenBatches"`
-	TargetPercentages     []int        `json:"targetPercentages"`
-	DelayBeforeCleanup    float64      `json:"delayBeforeCleanup"`
-	PipelineBeforeCleanup *PipelineRef `json:"pipelineBeforeCleanup"`
-	Steps                 []canaryJSON `json:"steps"`
-	KeepOldFor            *float64     `json:"keepOldFor"`
-	DelayBeforeDisable    float64      `json:"delayBeforeDisableSec"`
-	ScaleDown             bool         `json:"scaleDown"`
-	DelayBeforeScaleDown  float64      `json:"delayBeforeScaleDownSec"`
-	MaxRemaining          *int         `json:"maxRemainingAsgs"`
-	HealthTimeout         float64      `json:"healthTimeoutSec"`
-	Concurrency           Concurrency  `json:"concurrency"`
-	Deadline              float64      `json:"deadlineSec"`
-	// CloudProvider says which metric source the cluster has.
-	CloudProvider string            `json:"cloudProvider"`
-	Checks        []json.RawMessage `json:"checks"`
-	Rollback      *struct {
+	Strategy              string            `json:"strategy"`
+	MaxSurge              *Amount           `json:"maxSurge"`
+	MaxUnavailable        *Amount           `json:"maxUnavailable"`
+	PauseBetweenBatches   float64           `json:"pauseBetweenBatches"`
+	TargetPercentages     []int             `json:"targetPercentages"`
+	DelayBeforeCleanup    float64           `json:"delayBeforeCleanup"`
+	PipelineBeforeCleanup *PipelineRef      `json:"pipelineBeforeCleanup"`
+	Steps                 []canaryJSON      `json:"steps"`
+	KeepOldFor            *float64          `json:"keepOldFor"`
+	DelayBeforeDisable    float64           `json:"delayBeforeDisableSec"`
+	ScaleDown             bool              `json:"scaleDown"`
+	DelayBeforeScaleDown  float64           `json:"delayBeforeScaleDownSec"`
+	MaxRemaining          *int              `json:"maxRemainingAsgs"`
+	HealthTimeout         float64           `json:"healthTimeoutSec"`
+	Concurrency           Concurrency       `json:"concurrency"`
+	Deadline              float64           `json:"deadlineSec"`
+	Checks                []json.RawMessage `json:"checks"`
+	Rollback              *struct {
 		OnFailure *bool `json:"onFailure"`
 	} `json:"rollback"`
 }

@@ -28,6 +28,8 @@ func TestUnsuited(t *testing.T) {
 		{"rolling without a load balancer", `{"strategy":"rolling","maxSurge":1}`, sized, false, nil},
 		{"blue/green without a load balancer", `{"strategy":"bluegreen"}`, sized, false, nil},
 		{"checks without traffic", `{"strategy":"bluegreen","delayBeforeDisableSec":60,"checks":[{"name":"e","query":"errorRate","max":1}]}`, sized, false, []string{"/checks"}},
+		{"a query of another source", `{"strategy":"bluegreen","delayBeforeDisableSec":60,"checks":[{"name":"e","max":1,
+			"query":{"cloudMonitoring":{"filter":"f","aligner":"ALIGN_SUM","reducer":"REDUCE_SUM"}}}]}`, sized, true, []string{"/checks/0/query/cloudMonitoring"}},
 		{"checks without a source", `{"strategy":"bluegreen","delayBeforeDisableSec":60,"checks":[{"name":"e","query":"errorRate","max":1}]}`,
 			delivery.Capabilities{Weighted: true, Resize: true}, true, []string{"/checks"}},
 	} {
