@@ -30,6 +30,10 @@ type drive struct {
 	answer func(q rollout.Question) rollout.Reading
 	// took are the measurements so far.
 	took []rollout.Measurement
+	// calls counts looks and calls of Apply; the process dies once, right after the
+	// one with the number crashAt: what it had decided or heard is lost, and what the
+	// call did is not.
+	calls, crashAt int
 	// rollback is called before each change of a rollback.
 	rollback func(d *drive)
 }
@@ -67,8 +71,12 @@ func (d *drive) run(t fataler) rollout.Outcome {
 			continue
 		}
 		d.measure()
-		var decision rollout.Decision
-		d.state, decision = rollout.Next(reread(t, d.state), seen, d.now)
+		next, decision := rollout.Next(reread(t, d.state), seen, d.now)
+		if d.dies() {
+			d.now = d.now.Add(5 * time.Second)
+			continue
+		}
+		d.state = next
 		switch {
 		case decision.Done != nil:
 			d.cloud.Close()
@@ -112,6 +120,10 @@ func (d *drive) apply(ctx context.Context, c delivery.Change) {
 	for range 20 {
 		d.now = d.now.Add(100 * time.Millisecond)
 		receipt, err := d.cloud.Apply(ctx, c)
+		if d.dies() {
+			d.now = d.now.Add(5 * time.Second)
+			return
+		}
 		switch kind := delivery.KindOf(err); {
 		case err == nil && receipt.Wrote != "" && !receipt.Done:
 			continue
@@ -122,6 +134,12 @@ func (d *drive) apply(ctx context.Context, c delivery.Change) {
 		}
 		return
 	}
+}
+
+// dies tells whether the process dies after the call that was just made.
+func (d *drive) dies() bool {
+	d.calls++
+	return d.calls == d.crashAt
 }
 
 // reread passes the state through JSON, as a history does.
@@ -370,7 +388,10 @@ func TestScaleDownNeedsSize(t *testing.T) {
 // TestCancelAtEveryLook cancels at each look in turn: the cluster always ends
 // as it began, or, once the old state is being given up, as wanted.
 func TestCancelAtEveryLook(t *testing.T) {
-	for _, text := range []string{`{"strategy":"rolling","maxSurge":1}`, `{"strategy":"rollingredblack","targetPercentages":[50],"scaleDown":true}`, `{"strategy":"none"}`} {
+	for _, text := range []string{`{"strategy":"rolling","maxSurge":1}`, `{"strategy":"rollingredblack","targetPercentages":[50],"scaleDown":true}`, `{"strategy":"none"}`,
+		`{"strategy":"canary","steps":[{"weight":5,"bake":60},{"weight":50,"bake":30}],"keepOldFor":60}`,
+		`{"strategy":"bluegreen","delayBeforeDisableSec":30}`, `{"strategy":"highlander"}`,
+		checked("")} {
 		for look := 1; ; look++ {
 			d := newDrive(rollout.Input{Spec: delivery.GroupSpec{Image: "new", LoadBalancer: "lb", Capacity: delivery.Pinned(3)},
 				Strategy: strategy(t, text)}, calm(), v000(3))
@@ -394,6 +415,39 @@ func TestCancelAtEveryLook(t *testing.T) {
 			}
 			if !reached {
 				break
+			}
+		}
+	}
+}
+
+// TestCrashAtEveryCall lets the process die after each look and each call of the
+// cloud in turn, of a deployment that succeeds and of one that rolls back: it
+// ends as without the crash, and no invariant is broken on the way.
+func TestCrashAtEveryCall(t *testing.T) {
+	for _, text := range []string{`{"strategy":"rolling","maxSurge":1}`, `{"strategy":"rollingredblack","targetPercentages":[50]}`,
+		`{"strategy":"canary","steps":[{"weight":5,"bake":60},{"weight":50,"bake":30}]}`,
+		`{"strategy":"bluegreen","delayBeforeDisableSec":30}`, `{"strategy":"highlander"}`, `{"strategy":"none"}`} {
+		for _, image := range []string{"new", "crash"} {
+			for _, unsized := range []bool{false, true} {
+				end := func(at int) (*drive, rollout.Outcome) {
+					config := calm()
+					config.Unsized, config.BadImages = unsized, []string{"crash"}
+					st := strategy(t, text)
+					st.HealthTimeout = time.Minute
+					d := newDrive(rollout.Input{Spec: delivery.GroupSpec{Image: image, LoadBalancer: "lb", Capacity: delivery.Pinned(3)}, Strategy: st}, config, v000(3))
+					d.crashAt = at
+					return d, d.run(t)
+				}
+				without, want := end(0)
+				for at := 1; at <= without.calls; at++ {
+					d, got := end(at)
+					if got.Status != want.Status {
+						t.Fatalf("%s of %s, crash after call %d: %s, want %s: %v", text, image, at, got.Status, want.Status, got.Failure)
+					}
+					if diff := cmp.Diff(settled(without.cloud.Truth()), settled(d.cloud.Truth())); diff != "" {
+						t.Fatalf("%s of %s, crash after call %d (-without +with):\n%s%s", text, image, at, diff, describe(d.cloud.Writes()))
+					}
+				}
 			}
 		}
 	}
