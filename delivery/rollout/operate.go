@@ -228,11 +228,8 @@ func (s State) operateSize(seen delivery.Snapshot, now time.Time) (State, *Decis
 		return s.vanished(now)
 	}
 	was, want := s.recorded(g.Name), *s.Input.Operation.Capacity
-	if g.Capacity.Min != want.Min || g.Capacity.Max != want.Max || s.StepDone.IsZero() && g.Capacity.Desired != want.Desired {
+	if s = s.sized(g.Capacity, want, "resize "+g.Name, now); !s.Sized || g.Capacity.Min != want.Min || g.Capacity.Max != want.Max {
 		return s.writeSize(g, seen, now)
-	}
-	if s.StepDone.IsZero() {
-		s.StepDone = now // from now on an autoscaler may move the size within the bounds
 	}
 	size := min(want.Desired, g.Capacity.Desired)
 	if want.Desired <= was.Capacity.Desired {
@@ -249,6 +246,18 @@ func (s State) operateSize(seen delivery.Snapshot, now time.Time) (State, *Decis
 	}
 	return s.succeed(g.Healthy() >= need, waitFor{what: fmt.Sprintf("%d healthy instances in %s", need, g.Name),
 		have: fmt.Sprintf("%d are healthy", g.Healthy()), limit: s.Input.Strategy.HealthTimeout}, now)
+}
+
+// autoscalerTime is how long a size is asked for that an autoscaler holds above it.
+const autoscalerTime = time.Minute
+
+// sized notes that a group has the wanted size, or that its autoscaler has kept
+// it above that, within the wanted bounds, since the resize was begun.
+func (s State) sized(is, want delivery.Capacity, resize string, now time.Time) State {
+	held := is.Min == want.Min && is.Max == want.Max && is.Desired > want.Desired &&
+		s.Waiting == resize && !s.Since.IsZero() && now.Sub(s.Since) > autoscalerTime
+	s.Sized = s.Sized || is == want || held
+	return s
 }
 
 // writeSize decides on the resize once it is safe.

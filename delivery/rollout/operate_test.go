@@ -144,6 +144,30 @@ func TestResizeThatDoesNotComeUp(t *testing.T) {
 	}
 }
 
+// TestAutoscalerHoldsTheSize: an autoscaler that keeps more instances than asked
+// for, within the bounds, does not make the resize fail.
+func TestAutoscalerHoldsTheSize(t *testing.T) {
+	d := newOperation(operation(t, rollout.ResizeOperation, "current", delivery.Capacity{Min: 1, Max: 7, Desired: 2}), calm(), existing("v001", 3, 100))
+	now, group := d.now, "shop-prod-v001"
+	for range 200 {
+		seen := d.cloud.Truth()
+		seen.ObservedAt = now
+		var decision rollout.Decision
+		d.state, decision = rollout.Next(d.state, seen, now)
+		if decision.Done != nil {
+			if decision.Done.Status != delivery.DeploymentSucceeded || now.Sub(d.now) > 2*time.Minute {
+				t.Errorf("%+v after %s", decision.Done, now.Sub(d.now))
+			}
+			return
+		}
+		if c := decision.Apply; c != nil && (c.Group != group || c.Capacity.Desired != 2) {
+			t.Fatalf("change %s", c)
+		}
+		now = now.Add(2 * time.Second) // the change has no effect: the autoscaler is at once where it was
+	}
+	t.Error("no end")
+}
+
 // TestNoWayBackFromADestruction cancels one that began: it is carried to its end.
 func TestNoWayBackFromADestruction(t *testing.T) {
 	d := newOperation(operation(t, rollout.DestroyOperation, "oldest"), calm(), existing("v001", 2, 0), existing("v002", 2, 100))

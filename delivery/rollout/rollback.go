@@ -59,14 +59,17 @@ func (s State) restoreCapacity(seen delivery.Snapshot, now time.Time) (State, *D
 			}
 			return s.awaitRestore(fmt.Sprintf("see %s, which took the traffic before", was.Name), now)
 		}
-		operated := was.Name == s.resized()
-		if !was.Serving && !operated || restored(g.Capacity, was.Capacity, s.HealthBack) && (!operated || s.HealthBack || g.Capacity == was.Capacity) {
+		operated, what := was.Name == s.resized(), "give "+was.Name+" its capacity back"
+		if operated {
+			s = s.sized(g.Capacity, was.Capacity, what, now)
+		}
+		if !was.Serving && !operated || restored(g.Capacity, was.Capacity, s.HealthBack || s.Sized) && (!operated || s.Sized) {
 			continue
 		}
 		if operated && !s.keepsHealthy(seen, g, was.Capacity.Desired) {
 			return s.awaitRestore(fmt.Sprintf("%s to be certain to keep a healthy instance", was.Name), now)
 		}
-		return s.restore(s.resize(was.Name, was.Capacity, "rollback/resize/"+was.Name), "give "+was.Name+" its capacity back", now)
+		return s.restore(s.resize(was.Name, was.Capacity, "rollback/resize/"+was.Name), what, now)
 	}
 	return s, nil
 }

@@ -123,6 +123,9 @@ type State struct {
 	// Changing is true once an operation decided to write: before, it has nothing
 	// to roll back.
 	Changing bool `json:"changing,omitempty"`
+	// Sized is true once the size that a resize gives, or gives back, was read back
+	// in this phase: from then on an autoscaler may move it within the bounds.
+	Sized bool `json:"sized,omitempty"`
 }
 
 // Decision says what to do now. Exactly one field is set.
@@ -324,6 +327,7 @@ func (s State) enter(p Phase) State {
 func (s State) fresh() State {
 	s.Since, s.Waiting, s.Streak = time.Time{}, "", 0
 	s.Routed, s.WroteRouting, s.StepDone = time.Time{}, false, time.Time{}
+	s.Sized = false
 	return s
 }
 
