@@ -176,7 +176,7 @@ func (s State) Cancel(by delivery.Principal, reason string) State {
 		if !underWay {
 			return s.finish(delivery.DeploymentSucceeded, nil)
 		}
-		s.LastDestroy = group
+		s.LastDestroy, s.Paused = group, time.Time{} // nobody resumes what was canceled
 		return s
 	}
 	message := "canceled by " + by.Name
