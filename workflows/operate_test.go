@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/internal/fakecloud"
@@ -110,4 +111,40 @@ func TestCanceledOperation(t *testing.T) {
 			t.Error(diff)
 		}
 	}
+}
+
+// TestOperationSchedules draws operations, faults of cloud and store, and
+// commands at any time: what TestFaultSchedules holds of deployments.
+func TestOperationSchedules(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		kind := rapid.SampledFrom([]string{"resizeServerGroup", "enableServerGroup", "disableServerGroup", "destroyServerGroup"}).Draw(rt, "kind")
+		target := rapid.SampledFrom([]string{"current", "ancestor", "oldest"}).Draw(rt, "target")
+		fields := fmt.Sprintf(`"type":%q,"target":%q`, kind, target)
+		if kind == "resizeServerGroup" {
+			n := rapid.IntRange(0, 5).Draw(rt, "to")
+			fields += fmt.Sprintf(`,"capacity":{"min":%d,"max":%d,"desired":%d}`, min(n, 1), n+1, n)
+		}
+		standby := v000(2)
+		standby.Weight = rapid.SampledFrom([]int{0, 0, 30}).Draw(rt, "weight")
+		serving := v000(3)
+		serving.Name, serving.Weight = "shop-prod-v001", 100-standby.Weight
+		w := newWorld(rt, operateDocument(fields), drawConfig(rt), standby, serving)
+		w.store.failing = rapid.Float64Range(0, 0.1).Draw(rt, "store")
+		w.cloud.Bound(fakecloud.Bounds{Floor: 1, Ceiling: 20})
+		was := w.cloud.Truth()
+		seconds := func(name string, most int) time.Duration {
+			return time.Duration(rapid.IntRange(1, most*1000).Draw(rt, name)) * time.Millisecond
+		}
+		var cancel *answer
+		if rapid.Bool().Draw(rt, "cancels") {
+			cancel = w.send(updateCancel, seconds("cancelAt", 60))
+		}
+		if rapid.Bool().Draw(rt, "pauses") {
+			at := seconds("pauseAt", 40)
+			w.send(updatePause, at)
+			w.send(updateResume, at+seconds("pauseFor", 100))
+		}
+		checkSchedule(rt, w, w.run(rt), cancel, was)
+	})
 }
