@@ -82,7 +82,7 @@ func readOperate(o object, kind rollout.OperationKind) OperateStage {
 	one.Operation.Select = readTarget(o, one.Group)
 	switch kind {
 	case rollout.ResizeOperation:
-		one.Operation.Capacity = readResize(o)
+		one.Operation.Capacity, one.Operation.Scale = readResize(o)
 		if one.Cluster.Provider == cloudRun {
 			o.refuse("cloudProvider", "is %q: the size of a revision cannot be changed", cloudRun)
 		}
@@ -214,18 +214,48 @@ func readOperateRegions(o object) []string {
 	return nil
 }
 
-// readResize returns the capacity of a resize. Only an exact one can be given.
-func readResize(o object) *delivery.Capacity {
-	for _, f := range []struct{ name, want string }{{"action", "scale_exact"}, {"resizeType", "exact"}} {
-		if got := o.text(f.name); got != "" && got != f.want || o.dynamic(f.name) {
-			o.refuse(f.name, "is %s; only %s is supported, with the capacity", o.fields[f.name], f.want)
-		}
-	}
+// readResize returns the capacity of a resize, or what is added to it.
+func readResize(o object) (*delivery.Capacity, *rollout.Scale) {
 	if n, ok := o.whole("targetHealthyDeployPercentage"); ok && n != 100 {
 		o.refuse("targetHealthyDeployPercentage", "is %d; a resize waits for all instances", n)
 	}
+	switch action := o.text("action"); action {
+	case "scale_up", "scale_down":
+		return nil, &rollout.Scale{By: readScale(o), Down: action == "scale_down"}
+	case "", "scale_exact":
+		if o.dynamic("action") {
+			return nil, nil
+		}
+	default:
+		o.refuse("action", "is %q; must be scale_exact, scale_up or scale_down", action)
+	}
 	capacity := readCapacity(o)
-	return &capacity
+	return &capacity, nil
+}
+
+// readScale returns by how much a group is scaled: scalePct or scaleNum.
+func readScale(o object) rollout.Amount {
+	percent, isPercent := o.whole("scalePct")
+	number, isNumber := o.whole("scaleNum")
+	name, n, which := "scaleNum", number, o.text("resizeType")
+	switch {
+	case isPercent && isNumber && which != "pct" && which != "incr":
+		o.refuse("scaleNum", "is given together with scalePct; only one of them can say by how much, or resizeType (pct or incr)")
+	case isPercent && (!isNumber || which == "pct"):
+		name, n = "scalePct", percent
+	case !isNumber && !o.dynamic("scalePct") && !o.dynamic("scaleNum"):
+		o.refuse("scaleNum", "is required for the action, or scalePct")
+		return rollout.Amount{}
+	case !isNumber:
+		return rollout.Amount{}
+	}
+	if n < 1 {
+		o.refuse(name, "is %d; must be at least 1", n)
+	}
+	if name == "scalePct" {
+		return rollout.Percentage(n)
+	}
+	return rollout.Instances(n)
 }
 
 // readTimeouts reads what an operation has of a strategy.

@@ -32,8 +32,30 @@ type Operation struct {
 	// Select says which group is meant when Input.Group is empty. Once two looks at
 	// the cluster agreed, State.Input.Group is the group that was selected.
 	Select delivery.Selection `json:"select,omitempty"`
-	// Capacity is what a resize gives the group; nil for the others.
+	// Capacity is what a resize gives the group; nil for the others, and while it
+	// follows from Scale. State.Input.Operation has it once the group was selected.
 	Capacity *delivery.Capacity `json:"capacity,omitempty"`
+	// Scale is what a resize adds to the capacity that the group has; nil when
+	// Capacity says it.
+	Scale *Scale `json:"scale,omitempty"`
+}
+
+// Scale is a change of capacity: of min, max and desired alike, never below 0.
+type Scale struct {
+	// By is how much is added; as a percentage it is of each number, rounded up.
+	By   Amount `json:"by"`
+	Down bool   `json:"down,omitempty"`
+}
+
+// from returns a capacity scaled.
+func (s Scale) from(c delivery.Capacity) delivery.Capacity {
+	scaled := func(n int) int {
+		if s.Down {
+			return max(0, n-s.By.Up(n))
+		}
+		return n + s.By.Up(n)
+	}
+	return delivery.Capacity{Min: scaled(c.Min), Max: scaled(c.Max), Desired: scaled(c.Desired)}
 }
 
 // Refused tells why a target of these capabilities cannot do the operation at
@@ -73,6 +95,10 @@ func (s State) prepareOperation(seen delivery.Snapshot, now time.Time) (State, *
 	g, err := s.operand(seen)
 	if err == nil {
 		s.Input.Group, s.Problems = g.Name, problemIDs(&g)
+		if op := *s.Input.Operation; op.Scale != nil {
+			to := op.Scale.from(g.Capacity)
+			op.Capacity, s.Input.Spec.Capacity, s.Input.Operation = &to, to, &op
+		}
 		err = s.impossible(seen, g)
 	}
 	if err == nil {

@@ -84,6 +84,32 @@ func TestOperations(t *testing.T) {
 	}
 }
 
+// TestRelativeResize scales what the group has, once, however often the change is
+// repeated.
+func TestRelativeResize(t *testing.T) {
+	for _, test := range []struct {
+		by   rollout.Scale
+		want delivery.Capacity
+	}{
+		{rollout.Scale{By: rollout.Instances(2)}, delivery.Capacity{Min: 3, Max: 11, Desired: 6}},
+		{rollout.Scale{By: rollout.Percentage(30)}, delivery.Capacity{Min: 2, Max: 12, Desired: 6}},
+		{rollout.Scale{By: rollout.Instances(2), Down: true}, delivery.Capacity{Min: 0, Max: 7, Desired: 2}},
+		{rollout.Scale{By: rollout.Percentage(30), Down: true}, delivery.Capacity{Min: 0, Max: 6, Desired: 2}},
+	} {
+		in := operation(t, rollout.ResizeOperation, "current")
+		in.Operation.Scale = &test.by
+		config := calm()
+		config.Seed, config.Faults = 7, fakecloud.Faults{Before: 0.3, After: 0.5}
+		d := newOperation(in, config, existing("v001", 4, 100))
+		if got := d.run(t); got.Status != delivery.DeploymentSucceeded {
+			t.Fatalf("%+v: outcome %+v %v", test.by, got, got.Failure)
+		}
+		if got := d.cloud.Truth().Group("shop-prod-v001").Capacity; got != test.want {
+			t.Errorf("%+v: %+v, want %+v", test.by, got, test.want)
+		}
+	}
+}
+
 // TestRefusedOperations are refused with the reason and without a write.
 func TestRefusedOperations(t *testing.T) {
 	alone := []fakecloud.Existing{existing("v001", 2, 100)}
@@ -211,6 +237,9 @@ func TestOperationProperties(t *testing.T) {
 		in := operation(rt, kind, rapid.SampledFrom([]string{"current", "previous", "oldest", "shop-prod-v001"}).Draw(rt, "target"))
 		if kind == rollout.ResizeOperation {
 			n := rapid.IntRange(0, 6).Draw(rt, "to")
+			if n > 0 && rapid.Bool().Draw(rt, "relative") {
+				in.Operation.Scale = &rollout.Scale{By: rapid.SampledFrom([]rollout.Amount{rollout.Instances(n), rollout.Percentage(20 * n)}).Draw(rt, "by"), Down: rapid.Bool().Draw(rt, "down")}
+			}
 			in.Spec.Capacity = delivery.Capacity{Min: min(n, 1), Max: n + 2, Desired: n}
 			in.Operation.Capacity = &in.Spec.Capacity
 		}
