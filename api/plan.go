@@ -102,7 +102,7 @@ func (s *Server) checkPlan(ctx context.Context, start delivery.NewExecution, pla
 	return stale
 }
 
-// planner plans the stages of one start. A cluster that several stages deploy to
+// planner plans the stages of one start. A cluster that several stages change
 // is seen as the earlier ones leave it.
 type planner struct {
 	*Server
@@ -125,6 +125,8 @@ func (p *planner) stage(ctx context.Context, stage pipeline.StageSpec) (v1.Plann
 		out.WaitMs = wait.Milliseconds()
 		p.hash.add(stage.RefID, wait.String())
 		return out, err
+	case pipeline.Operates(stage.Type):
+		return p.operations(ctx, stage, evaluated, out)
 	case !pipeline.Deploys(stage.Type):
 		out.Unplanned = "stages of type " + stage.Type + " change no cluster"
 		p.hash.add(stage.RefID, string(evaluated))
@@ -145,17 +147,52 @@ func (p *planner) stage(ctx context.Context, stage pipeline.StageSpec) (v1.Plann
 	return out, nil
 }
 
+// operations plans a stage that does something to server groups that are there.
+func (p *planner) operations(ctx context.Context, stage pipeline.StageSpec, evaluated json.RawMessage, out v1.PlannedStage) (v1.PlannedStage, error) {
+	operate, err := pipeline.ParseOperate(stage.Type, evaluated)
+	if err != nil {
+		return out, err
+	}
+	for _, one := range operate.Clusters {
+		target, err := p.targets.Target(one.Cluster)
+		if err != nil {
+			return out, err
+		}
+		seen, err := p.observe(ctx, target, one.Cluster, one.LoadBalancer())
+		if err != nil {
+			return out, err
+		}
+		input := one.Input(target.Describe().Capabilities)
+		input.Deployment = "planned"
+		plan, after := rollout.PlanOf(input, seen, rollout.Estimates{})
+		p.seen[one.Cluster.Key()] = after
+		p.hash.add(stage.RefID, plan.Hash)
+		out.Deployments = append(out.Deployments, presentPlan(plan))
+	}
+	return out, nil
+}
+
+// observe looks at a cluster, or returns it as earlier stages will leave it.
+func (p *planner) observe(ctx context.Context, target delivery.Target, cluster delivery.Cluster, loadBalancer string) (delivery.Snapshot, error) {
+	if seen, known := p.seen[cluster.Key()]; known {
+		return seen, nil
+	}
+	seen, err := target.Observe(ctx, cluster, loadBalancer)
+	if err != nil {
+		return seen, fmt.Errorf("observe %s: %w", cluster.Key(), err)
+	}
+	return seen, nil
+}
+
 func (p *planner) deployment(ctx context.Context, want pipeline.DeployCluster) (rollout.Plan, error) {
 	target, err := p.targets.Target(want.Cluster)
 	if err != nil {
 		return rollout.Plan{}, err
 	}
 	key := want.Cluster.Key()
-	seen, known := p.seen[key]
-	if !known {
-		if seen, err = target.Observe(ctx, want.Cluster, want.Spec.LoadBalancer); err != nil {
-			return rollout.Plan{}, fmt.Errorf("observe %s: %w", key, err)
-		}
+	seen, err := p.observe(ctx, target, want.Cluster, want.Spec.LoadBalancer)
+	if err != nil {
+		return rollout.Plan{}, err
 	}
 	newest, taken := seen.Numbers()
 	sequence, err := p.store.NextSequence(ctx, key, newest, taken)

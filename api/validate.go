@@ -24,8 +24,9 @@ type intended struct {
 	pointer string
 }
 
-// checkStart refuses a start whose deploy stages name what is not there: an
-// account, a region, an image, a subnet, a load balancer. Stages with
+// checkStart refuses a start whose stages name what is not there: an account, a
+// region, an image, a subnet, a load balancer; and operations that a target of
+// that kind cannot do. Stages with
 // expressions that need the outputs of earlier stages are checked when they run.
 func (s *Server) checkStart(ctx context.Context, by delivery.Principal, d pipeline.Definition, env expression.Env) error {
 	deployments, findings := intendedDeployments(d, env)
@@ -33,6 +34,14 @@ func (s *Server) checkStart(ctx context.Context, by delivery.Principal, d pipeli
 		if err := s.authorize(by, execute, resource{one.Cluster.Moniker.App}); err != nil {
 			return err
 		}
+	}
+	operations, wrong := intendedOperations(d, env)
+	findings = append(findings, wrong...)
+	for _, one := range operations {
+		if err := s.authorize(by, execute, resource{one.Cluster.Moniker.App}); err != nil {
+			return err
+		}
+		findings = append(findings, under(one.pointer, s.checkOperation(one))...)
 	}
 	ctx, cancel := context.WithTimeout(ctx, validateTimeout)
 	defer cancel()
@@ -66,6 +75,66 @@ func intendedDeployments(d pipeline.Definition, env expression.Env) ([]intended,
 		}
 	}
 	return out, findings
+}
+
+// intendedOperation is one operation on a server group that a start will lead to.
+type intendedOperation struct {
+	pipeline.OperateCluster
+	// stage is the stage object, and pointer its place in the pipeline.
+	stage   object
+	pointer string
+}
+
+func intendedOperations(d pipeline.Definition, env expression.Env) ([]intendedOperation, []delivery.Finding) {
+	var out []intendedOperation
+	var findings []delivery.Finding
+	for i, stage := range d.Stages {
+		if !pipeline.Operates(stage.Type) {
+			continue
+		}
+		evaluated, err := expression.Evaluate(stage.Context(), env)
+		if err != nil {
+			continue // it may be about what an earlier stage puts out
+		}
+		operate, err := pipeline.ParseOperate(stage.Type, evaluated)
+		findings = append(findings, under(stagePointer(i), delivery.FindingsOf(err))...)
+		for _, cluster := range operate.Clusters {
+			out = append(out, intendedOperation{OperateCluster: cluster, stage: objectOf(stage.Raw), pointer: stagePointer(i)})
+		}
+	}
+	return out, findings
+}
+
+// checkOperation returns findings with pointers relative to the stage. The cluster
+// is not looked at: earlier stages may change it.
+func (s *Server) checkOperation(one intendedOperation) []delivery.Finding {
+	if finding, ok := s.checkPlace(one.Cluster); !ok {
+		finding.Pointer = one.fieldOf(finding.Pointer)
+		return []delivery.Finding{finding}
+	}
+	target, err := s.targets.Target(one.Cluster)
+	if err != nil {
+		return []delivery.Finding{{Pointer: one.fieldOf("/account"), Message: messageOf(err)}}
+	}
+	if refused := one.Operation.Refused(target.Describe().Capabilities); refused != "" {
+		return []delivery.Finding{{Pointer: "/type", Message: fmt.Sprintf("is %s, but %s", one.Operation.Kind, refused)}}
+	}
+	return nil
+}
+
+// fieldOf translates the pointer of a deploy stage's cluster to the stage's own.
+func (one intendedOperation) fieldOf(pointer string) string {
+	has := func(name string) bool { _, ok := one.stage[name]; return ok }
+	switch {
+	case pointer == "/account" && has("credentials"):
+		return "/credentials"
+	case strings.HasPrefix(pointer, "/availabilityZones/") && has("regions"):
+		return "/regions"
+	case strings.HasPrefix(pointer, "/availabilityZones/"):
+		return "/region"
+	default:
+		return pointer
+	}
 }
 
 // checkDeployment returns findings with pointers relative to the cluster object.

@@ -32,8 +32,8 @@ func Guard(seen Snapshot, c Change) error {
 		if !seen.Serving(c.Group) {
 			return nil
 		}
-		if seen.Routing == nil && (healthyElsewhere(seen, c.Group) > 0 || g.Healthy() == 0) {
-			return nil
+		if seen.Routing == nil && (g.Deleting || healthyElsewhere(seen, c.Group) > 0 || g.Healthy() == 0) {
+			return nil // of a group whose deletion began, only pieces are left to save
 		}
 		return Errorf(Guarded, "destroy of %s refused: it takes %s", c.Group, trafficOf(seen, c.Group))
 	default:

@@ -169,3 +169,17 @@ func TestGuardKeepsServing(t *testing.T) {
 		}
 	})
 }
+
+// A deletion that began is carried to its end, although nothing else is healthy by then.
+func TestGuardLetsABegunDeletionEnd(t *testing.T) {
+	deleting := group("a-v000", 1, 1)
+	deleting.Managed, deleting.Deleting = true, true
+	c := delivery.Change{Kind: delivery.DestroyGroup, Group: "a-v000"}
+	if err := delivery.Guard(delivery.Snapshot{Groups: []delivery.ServerGroup{deleting}}, c); err != nil {
+		t.Error(err)
+	}
+	routing := routed(delivery.Weight{ServerGroup: "a-v000", Percent: 100})
+	if err := delivery.Guard(delivery.Snapshot{Groups: []delivery.ServerGroup{deleting}, Routing: routing}, c); delivery.KindOf(err) != delivery.Guarded {
+		t.Errorf("with weight: %v", err)
+	}
+}

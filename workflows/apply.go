@@ -116,7 +116,7 @@ type PrepareRequest struct {
 }
 
 // PrepareDeployment checks what is asked for against the cloud and gives the new
-// server group its name. It changes nothing in the cloud. The error is of type
+// server group its name; an operation has none. It changes nothing in the cloud. The error is of type
 // execution_over when the execution ended before its deployment came to begin.
 func (a *Activities) PrepareDeployment(ctx context.Context, in PrepareRequest) (rollout.Input, error) {
 	input, err := a.prepare(ctx, in)
@@ -130,6 +130,9 @@ func (a *Activities) prepare(ctx context.Context, in PrepareRequest) (rollout.In
 	}
 	if e.Status.Complete() {
 		return rollout.Input{}, executionOver(in.Execution)
+	}
+	if stage := e.Stage(in.Stage); stage != nil && pipeline.Operates(stage.Type) {
+		return a.prepareOperation(*stage, in)
 	}
 	want, err := a.deployCluster(ctx, in.Execution, in.Stage, in.Cluster)
 	if err != nil {
@@ -151,6 +154,27 @@ func (a *Activities) prepare(ctx context.Context, in PrepareRequest) (rollout.In
 	input := want.Input(seen, target.Describe().Capabilities)
 	input.Deployment, input.Fence, input.Group = in.ID, in.Fence, in.Cluster.Moniker.ServerGroup(sequence)
 	return input, nil
+}
+
+// prepareOperation reads what a stage wants of a server group that is there
+// already. Which one, and whether it may, is decided on the first looks.
+func (a *Activities) prepareOperation(stage delivery.Stage, in PrepareRequest) (rollout.Input, error) {
+	operate, err := pipeline.ParseOperate(stage.Type, stage.Context)
+	if err != nil {
+		return rollout.Input{}, err
+	}
+	target, err := a.deps.Targets.Target(in.Cluster)
+	if err != nil {
+		return rollout.Input{}, err
+	}
+	for _, c := range operate.Clusters {
+		if c.Cluster == in.Cluster {
+			input := c.Input(target.Describe().Capabilities)
+			input.Deployment, input.Fence = in.ID, in.Fence
+			return input, nil
+		}
+	}
+	return rollout.Input{}, delivery.Errorf(delivery.NotFound, "cluster %s in stage %s of execution %s", in.Cluster.Key(), in.Stage, in.Execution)
 }
 
 // inspect validates what is wanted and looks at what is there.

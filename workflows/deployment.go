@@ -388,8 +388,9 @@ func withAdvice(o *rollout.Outcome, s *rollout.State) *rollout.Outcome {
 		return o
 	}
 	var todo []string
+	operated := s.Input.Operation != nil
 	for _, g := range s.Before.Groups {
-		if g.Serving {
+		if g.Serving || operated && g.Name == s.Input.Group {
 			todo = append(todo, fmt.Sprintf("give %s its capacity back (min %d, desired %d, max %d)", g.Name, g.Capacity.Min, g.Capacity.Desired, g.Capacity.Max))
 		}
 	}
@@ -398,7 +399,9 @@ func withAdvice(o *rollout.Outcome, s *rollout.State) *rollout.Outcome {
 			todo = append(todo, fmt.Sprintf("give %s %d %% of the traffic", w.ServerGroup, w.Percent))
 		}
 	}
-	todo = append(todo, "remove "+s.Input.Group)
+	if !operated {
+		todo = append(todo, "remove "+s.Input.Group)
+	}
 	f := *o.Failure
 	f.Message += "; a person has to: " + strings.Join(todo, ", then ")
 	return &rollout.Outcome{Status: o.Status, Failure: &f}

@@ -130,8 +130,8 @@ type BegunStage struct {
 	Failure  *delivery.Failure `json:"failure,omitempty"`
 }
 
-// ClusterToDeploy is a cluster of a deploy stage, with what its deployment does
-// when another one has the cluster.
+// ClusterToDeploy is a cluster of a stage that deploys or operates, with what its
+// deployment does when another one has the cluster.
 type ClusterToDeploy struct {
 	delivery.Cluster
 	Concurrency rollout.Concurrency `json:"concurrency,omitempty"`
@@ -173,6 +173,13 @@ func readStage(kind string, evaluated json.RawMessage) (BegunStage, error) {
 		deploy, err := pipeline.ParseDeploy(kind, evaluated)
 		var begun BegunStage
 		for _, c := range deploy.Clusters {
+			begun.Clusters = append(begun.Clusters, ClusterToDeploy{c.Cluster, c.Strategy.Concurrency})
+		}
+		return begun, err
+	case pipeline.Operates(kind):
+		operate, err := pipeline.ParseOperate(kind, evaluated)
+		var begun BegunStage
+		for _, c := range operate.Clusters {
 			begun.Clusters = append(begun.Clusters, ClusterToDeploy{c.Cluster, c.Strategy.Concurrency})
 		}
 		return begun, err

@@ -161,10 +161,15 @@ func TestOnAServer(t *testing.T) {
 				t.Error(err)
 			}
 		}, delivery.StatusSucceeded, delivery.DeploymentSucceeded},
+		{"resize", "", nil, delivery.StatusSucceeded, delivery.DeploymentSucceeded},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			l := startLive(t, deployDocument(test.image, "lb", rolling, 4), quick(), v000(4))
+			document := deployDocument(test.image, "lb", rolling, 4)
+			if test.image == "" {
+				document = operateDocument(`"type":"resizeServerGroup","target":"current","capacity":{"min":5,"max":6,"desired":5}`)
+			}
+			l := startLive(t, document, quick(), v000(4))
 			was := l.cloud.Truth()
 			if test.do != nil {
 				test.do(t, l)

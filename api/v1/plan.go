@@ -28,9 +28,10 @@ type PlannedDeployment struct {
 	Region        string `json:"region"`
 	Cluster       string `json:"cluster"`
 	// ServerGroup is the name that the new one will get if no other deployment
-	// takes it before.
+	// takes it before, or the one that an operation is about.
 	ServerGroup string `json:"serverGroup"`
-	Strategy    string `json:"strategy"`
+	// Strategy is the stage's type for an operation.
+	Strategy string `json:"strategy"`
 	// Checks say what is measured meanwhile, one line each.
 	Checks []string `json:"checks,omitempty"`
 	// Floor is the least number of healthy instances in rotation, Peak the most

@@ -19,7 +19,7 @@
 //
 // A string that contains "${" is an expression. Its value is known only when its
 // stage starts, so Parse checks neither its type nor its range; the functions
-// that read an evaluated stage (ParseDeploy, ParseWait) check both.
+// that read an evaluated stage (ParseDeploy, ParseOperate, ParseWait) check both.
 //
 // Each stage type is one file with its typed input; stageTypes lists them.
 package pipeline

@@ -17,6 +17,7 @@ func FuzzParse(f *testing.F) {
 		`{"stages":[` + `{"type":"deploy","clusters":[` + goodCluster + `]}` + `],"parameterConfig":[{"name":"a","required":true}]}`,
 		`{"stages":[{"type":"deploy","clusters":[{"capacity":{"min":"x"},"availabilityZones":{"a~/b":1},"strategy":{}}]}]}`,
 		`{"stages":[{"type":"deploy","clusters":[{"strategy":"rolling","maxSurge":-1,"rollback":{"onFailure":3},"targetPercentages":["a"]}]}]}`,
+		`{"stages":[{"type":"resizeServerGroup","credentials":"a","regions":["r"],"cluster":"a-b","target":"oldest","action":"scale_up","capacity":{"min":1}}]}`,
 		`{"stages":{},"name":1}`, `[`, ``,
 	} {
 		f.Add([]byte(seed))

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/slipway-cd/slipway/delivery/rollout"
 )
 
 // stageType is one entry of the table of stage types.
@@ -17,11 +19,16 @@ type stageType struct {
 
 // stageTypes is the table of stage types, sorted by name.
 func stageTypes() []stageType {
-	return []stageType{
+	types := []stageType{
 		{name: DeployType, check: func(o object) { readDeploy(o) }},
 		{name: DeployManifestType, check: func(o object) { readManifestStage(o) }},
 		{name: WaitType, check: func(o object) { readWait(o) }},
 	}
+	for _, kind := range rollout.Operations() {
+		types = append(types, stageType{name: string(kind), check: func(o object) { readOperate(o, kind) }})
+	}
+	slices.SortFunc(types, func(a, b stageType) int { return cmp.Compare(a.name, b.name) })
+	return types
 }
 
 // checkType lets the stage's type check the stage, or refuses an unknown type.

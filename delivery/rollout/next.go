@@ -52,7 +52,7 @@ func (s State) advance(seen delivery.Snapshot, now time.Time) (State, *Decision)
 		}
 		return s.enter(RollingBack), nil
 	}
-	if !s.Paused.IsZero() && s.Phase != RollingBack {
+	if !s.Paused.IsZero() && s.Phase != RollingBack && !s.irreversible() {
 		return s, &Decision{Await: &Await{For: "a resume"}}
 	}
 	if s.overdue(now) {
@@ -61,7 +61,12 @@ func (s State) advance(seen delivery.Snapshot, now time.Time) (State, *Decision)
 	}
 	switch s.Phase {
 	case Preparing:
+		if s.Input.Operation != nil {
+			return s.prepareOperation(seen, now)
+		}
 		return s.prepare(seen, now)
+	case Operating:
+		return s.operate(seen, now)
 	case Creating:
 		return s.create(seen, now)
 	case Moving:
@@ -78,7 +83,7 @@ func (s State) advance(seen delivery.Snapshot, now time.Time) (State, *Decision)
 // overdue reports whether the whole deployment is past its deadline. Once all
 // traffic is on the new group, or on the way back, it no longer counts.
 func (s State) overdue(now time.Time) bool {
-	return !s.Started.IsZero() && (s.Phase == Creating || s.Phase == Moving) &&
+	return !s.Started.IsZero() && (s.Phase == Creating || s.Phase == Moving || s.Phase == Operating) &&
 		now.Sub(s.Started)-s.rested(now) > s.Input.Strategy.Deadline
 }
 
@@ -435,7 +440,12 @@ func problemIDs(g *delivery.ServerGroup) []string {
 	return ids
 }
 
-func (s State) stepName() string { return fmt.Sprintf("batch %d of %d", s.Step+1, len(s.Steps)) }
+func (s State) stepName() string {
+	if op := s.Input.Operation; op != nil {
+		return string(op.Kind)
+	}
+	return fmt.Sprintf("batch %d of %d", s.Step+1, len(s.Steps))
+}
 
 // floor is how many healthy instances have to be left by a shrink. Of instances
 // that were not healthy before, none is asked for: the new version is often the

@@ -14,7 +14,7 @@ import (
 type Plan struct {
 	Cluster delivery.Cluster `json:"cluster"`
 	// ServerGroup is the name that the new group will get if no other deployment
-	// takes it before.
+	// takes it before, or the group that an operation is about.
 	ServerGroup string `json:"serverGroup"`
 	Strategy    Kind   `json:"strategy"`
 	// Actions are in order: every change, wait and gate.
@@ -99,7 +99,7 @@ func PlanOf(in Input, seen delivery.Snapshot, e Estimates) (plan Plan, after del
 		}
 		switch {
 		case d.Done != nil:
-			plan.Duration, plan.Failure = at, d.Done.Failure
+			plan.Duration, plan.Failure, plan.ServerGroup = at, d.Done.Failure, state.Input.Group
 			plan.Hash = hashOf(plan, seen)
 			return plan, f.look()
 		case d.Apply != nil:

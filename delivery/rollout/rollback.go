@@ -16,14 +16,9 @@ func (s State) restoreTimeout() time.Duration {
 // rollBack restores the recorded state in the one safe order: old capacity and
 // health, traffic, verify, then remove the new group.
 func (s State) rollBack(seen delivery.Snapshot, now time.Time) (State, *Decision) {
-	if s.Failures > s.Retried {
-		if s.RetryAt.IsZero() {
-			s.RetryAt = now.Add(min(time.Minute, time.Second<<min(s.Failures, 6)))
-		}
-		if now.Before(s.RetryAt) {
-			return s, &Decision{Await: &Await{For: "the next try", Until: s.RetryAt, Deadline: s.RetryAt}}
-		}
-		s.Retried, s.RetryAt = s.Failures, time.Time{}
+	s, pause := s.retry(now)
+	if pause != nil {
+		return s, pause
 	}
 	for _, step := range []func(State, delivery.Snapshot, time.Time) (State, *Decision){
 		State.restoreCapacity, State.restoreHealth, State.restoreRouting, State.removeNew,
@@ -37,8 +32,24 @@ func (s State) rollBack(seen delivery.Snapshot, now time.Time) (State, *Decision
 	return s.finish(delivery.DeploymentRolledBack, s.Cause), nil
 }
 
-// restoreCapacity gives each recorded group its capacity back. A group that took
-// no traffic and is gone by now is not missed.
+// retry waits a growing while after a change was refused.
+func (s State) retry(now time.Time) (State, *Decision) {
+	if s.Failures <= s.Retried {
+		return s, nil
+	}
+	if s.RetryAt.IsZero() {
+		s.RetryAt = now.Add(min(time.Minute, time.Second<<min(s.Failures, 6)))
+	}
+	if now.Before(s.RetryAt) {
+		return s, &Decision{Await: &Await{For: "the next try", Until: s.RetryAt, Deadline: s.RetryAt}}
+	}
+	s.Retried, s.RetryAt = s.Failures, time.Time{}
+	return s, nil
+}
+
+// restoreCapacity gives each recorded group that took traffic, and the one that
+// an operation was about, its capacity back. A group that took no traffic and is
+// gone by now is not missed.
 func (s State) restoreCapacity(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 	for _, was := range s.Before.Groups {
 		g := seen.Group(was.Name)
@@ -48,10 +59,17 @@ func (s State) restoreCapacity(seen delivery.Snapshot, now time.Time) (State, *D
 			}
 			return s.awaitRestore(fmt.Sprintf("see %s, which took the traffic before", was.Name), now)
 		}
-		if !was.Serving || restored(g.Capacity, was.Capacity, s.HealthBack) {
+		operated, what := was.Name == s.resized(), "give "+was.Name+" its capacity back"
+		if operated {
+			s = s.sized(g.Capacity, was.Capacity, what, now)
+		}
+		if !was.Serving && !operated || restored(g.Capacity, was.Capacity, s.HealthBack || s.Sized) && (!operated || s.Sized) {
 			continue
 		}
-		return s.restore(s.resize(was.Name, was.Capacity, "rollback/resize/"+was.Name), "give "+was.Name+" its capacity back", now)
+		if operated && !s.keepsHealthy(seen, g, was.Capacity.Desired) {
+			return s.awaitRestore(fmt.Sprintf("%s to be certain to keep a healthy instance", was.Name), now)
+		}
+		return s.restore(s.resize(was.Name, was.Capacity, "rollback/resize/"+was.Name), what, now)
 	}
 	return s, nil
 }
@@ -134,8 +152,11 @@ func (s State) trafficIsBack(seen delivery.Snapshot) bool {
 }
 
 // removeNew destroys the new group with all its pieces. What it served is over
-// by then: a destroyed group cuts its connections off.
+// by then: a destroyed group cuts its connections off. An operation made none.
 func (s State) removeNew(seen delivery.Snapshot, now time.Time) (State, *Decision) {
+	if s.Input.Operation != nil {
+		return s, nil
+	}
 	g := seen.Group(s.Input.Group)
 	if g == nil {
 		return s.gone(now)

@@ -14,11 +14,13 @@ type Phase string
 
 // The phases in the order of a life.
 const (
-	Preparing   Phase = "preparing"
-	Creating    Phase = "creating"
-	Moving      Phase = "moving"
-	Finishing   Phase = "finishing"
-	Cleaning    Phase = "cleaning"
+	Preparing Phase = "preparing"
+	Creating  Phase = "creating"
+	Moving    Phase = "moving"
+	Finishing Phase = "finishing"
+	Cleaning  Phase = "cleaning"
+	// Operating is the one phase of an operation between Preparing and its end.
+	Operating   Phase = "operating"
 	RollingBack Phase = "rollingBack"
 	Finished    Phase = "finished"
 )
@@ -30,8 +32,13 @@ type Input struct {
 	Spec         delivery.GroupSpec    `json:"spec"`
 	Strategy     Strategy              `json:"strategy"`
 	Capabilities delivery.Capabilities `json:"capabilities"`
-	// Group is the name allocated for the new server group.
+	// Group is the name allocated for the new server group, or the group that an
+	// operation is about; empty while it has to be selected.
 	Group string `json:"group"`
+	// Operation is nil for a deployment of a new group. With one, all that counts of
+	// Spec is the load balancer and, for a resize, the capacity, and of Strategy
+	// the timeouts and Kind, which is the operation's.
+	Operation *Operation `json:"operation,omitempty"`
 	// Fence is the token that the cluster's lock granted.
 	Fence int64 `json:"fence"`
 }
@@ -98,7 +105,7 @@ type State struct {
 	// HealthBack is true once a rollback saw the old groups as healthy as they
 	// were at consecutive looks.
 	HealthBack bool `json:"healthBack,omitempty"`
-	// Failures counts the changes that were refused while rolling back, Retried
+	// Failures counts the changes that were refused while there was no other way, Retried
 	// how many of them were waited out; RetryAt ends the present pause.
 	Failures    int               `json:"failures,omitempty"`
 	Retried     int               `json:"retried,omitempty"`
@@ -111,6 +118,14 @@ type State struct {
 	On time.Time `json:"on,omitzero"`
 	// Checks are in the order of the strategy's; empty before the first was measured.
 	Checks []CheckState `json:"checks,omitempty"`
+	// Weights are the shares that an operation gives; nil when it leaves them.
+	Weights []delivery.Weight `json:"weights,omitempty"`
+	// Changing is true once an operation decided to write: before, it has nothing
+	// to roll back.
+	Changing bool `json:"changing,omitempty"`
+	// Sized is true once the size that a resize gives, or gives back, was read back
+	// in this phase: from then on an autoscaler may move it within the bounds.
+	Sized bool `json:"sized,omitempty"`
 }
 
 // Decision says what to do now. Exactly one field is set.
@@ -150,17 +165,18 @@ func Start(in Input) State { return State{Input: in, Phase: Preparing} }
 
 // Cancel asks for a rollback to the recorded state. It has no effect once the
 // deployment rolls back or is finished. One that only cleans up has replaced the
-// old groups already: it begins no further destruction and has succeeded.
+// old groups already: it begins no further destruction and has succeeded. An
+// operation that destroys is carried to its end once it began.
 func (s State) Cancel(by delivery.Principal, reason string) State {
 	switch {
-	case s.Phase == RollingBack || s.Phase == Finished || s.CancelRequested:
+	case s.Phase == RollingBack || s.Phase == Finished || s.CancelRequested || s.irreversible():
 		return s
 	case s.Phase == Cleaning:
 		group, underWay := strings.CutPrefix(s.Waiting, destroying)
 		if !underWay {
 			return s.finish(delivery.DeploymentSucceeded, nil)
 		}
-		s.LastDestroy = group
+		s.LastDestroy, s.Paused = group, time.Time{} // nobody resumes what was canceled
 		return s
 	}
 	message := "canceled by " + by.Name
@@ -172,7 +188,8 @@ func (s State) Cancel(by delivery.Principal, reason string) State {
 	return s
 }
 
-// Pause stops forward movement at the next decision. A rollback is never paused.
+// Pause stops forward movement at the next decision. A rollback is never paused,
+// nor is an operation that destroys once it began.
 func (s State) Pause(now time.Time) State {
 	if s.Paused.IsZero() {
 		s.Paused = now
@@ -196,8 +213,9 @@ func (s State) Resume(now time.Time) State {
 }
 
 // Fail ends the forward movement for a reason that no snapshot shows, for
-// example that the cloud refused a change. A rollback is not ended by it: Next
-// tries again after a growing pause until the rollback's own deadline. Being
+// example that the cloud refused a change. A rollback, and an operation that
+// destroys, are not ended by it: Next tries again after a growing pause until
+// their own deadline. Being
 // fenced ends everything at once, since somebody else owns the cluster now.
 func (s State) Fail(f delivery.Failure) State {
 	switch {
@@ -205,7 +223,7 @@ func (s State) Fail(f delivery.Failure) State {
 		return s
 	case f.Kind == delivery.Fenced.String():
 		return s.finish(delivery.DeploymentFailed, &f)
-	case s.Phase == RollingBack:
+	case s.Phase == RollingBack || s.irreversible():
 		s.Failures++
 		s.LastFailure = &f
 		return s
@@ -227,6 +245,8 @@ func (s State) GiveUp(f delivery.Failure) State {
 		return s.finish(delivery.DeploymentFailed, &f)
 	case s.Phase == Cleaning:
 		return s.finish(delivery.DeploymentSucceeded, nil)
+	case s.irreversible():
+		return s.fail(&f)
 	default:
 		return s.lost(&f)
 	}
@@ -248,7 +268,7 @@ func (s State) Status() delivery.DeploymentStatus {
 		return s.Outcome.Status
 	case s.Phase == RollingBack || s.CancelRequested:
 		return delivery.DeploymentRollingBack
-	case !s.Paused.IsZero():
+	case !s.Paused.IsZero() && !s.irreversible():
 		return delivery.DeploymentPaused
 	default:
 		return delivery.DeploymentRunning
@@ -265,11 +285,19 @@ func (s State) Detail() (json.RawMessage, error) {
 		Waiting  string       `json:"waiting,omitempty"`
 		Before   *Recorded    `json:"before,omitempty"`
 		Checks   []CheckState `json:"checks,omitempty"`
-	}{s.Input.Strategy.Kind, s.Phase, min(s.Step+1, len(s.Steps)), len(s.Steps), s.Waiting, s.Before, s.Checks})
+		// Operation and Weights are those of an operation.
+		Operation *Operation        `json:"operation,omitempty"`
+		Weights   []delivery.Weight `json:"weights,omitempty"`
+	}{s.Input.Strategy.Kind, s.Phase, min(s.Step+1, len(s.Steps)), len(s.Steps), s.Waiting, s.Before, s.Checks, s.Input.Operation, s.Weights})
 }
 
 // touched reports whether the deployment may have changed the cloud.
-func (s State) touched() bool { return s.Phase != Preparing }
+func (s State) touched() bool {
+	if s.Input.Operation != nil {
+		return s.Changing
+	}
+	return s.Phase != Preparing
+}
 
 func (s State) fail(f *delivery.Failure) State {
 	if s.Cause == nil {
@@ -278,7 +306,7 @@ func (s State) fail(f *delivery.Failure) State {
 	if !s.touched() {
 		return s.finish(delivery.DeploymentFailed, s.Cause)
 	}
-	if s.Input.Strategy.KeepOnFailure && !s.CancelRequested {
+	if s.irreversible() || s.Input.Strategy.KeepOnFailure && !s.CancelRequested {
 		return s.finish(delivery.DeploymentFailed, s.Cause)
 	}
 	return s.enter(RollingBack)
@@ -299,6 +327,7 @@ func (s State) enter(p Phase) State {
 func (s State) fresh() State {
 	s.Since, s.Waiting, s.Streak = time.Time{}, "", 0
 	s.Routed, s.WroteRouting, s.StepDone = time.Time{}, false, time.Time{}
+	s.Sized = false
 	return s
 }
 

@@ -237,3 +237,25 @@ func TestNameTakenBySomebodyElse(t *testing.T) {
 		t.Errorf("writes %s", describe(w))
 	}
 }
+
+// TestCancelOfPausedCleaning: nobody can resume what was canceled, so that a pause
+// must not keep a destruction that began from its end.
+func TestCancelOfPausedCleaning(t *testing.T) {
+	d := newDrive(rollout.Input{Spec: delivery.GroupSpec{Image: "new", LoadBalancer: "lb", Capacity: delivery.Pinned(2)},
+		Strategy: strategy(t, `{"strategy":"highlander"}`)}, calm(), v000(2))
+	destroying := 0
+	d.at = func(d *drive) {
+		if writes := d.cloud.Writes(); len(writes) == 0 || writes[len(writes)-1].Change.Kind != delivery.DestroyGroup {
+			return
+		}
+		switch destroying++; destroying {
+		case 1:
+			d.state = d.state.Pause(d.now)
+		case 3:
+			d.state = d.state.Cancel(delivery.Principal{Name: "joe"}, "")
+		}
+	}
+	if got := d.run(t); got.Status != delivery.DeploymentSucceeded || len(d.cloud.Orphans("")) > 0 {
+		t.Errorf("outcome %+v, orphans %v", got, d.cloud.Orphans(""))
+	}
+}

@@ -1,0 +1,111 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/rollout"
+)
+
+// operate is a stage of the type with fields on top of what every one has.
+func operate(kind, fields string) string {
+	return `{"refId":"1","type":"` + kind + `","cloudProvider":"aws","credentials":"aws-sim","regions":["us-east-1"],"cluster":"storefront-prod"` + fields + `}`
+}
+
+func TestParseOperate(t *testing.T) {
+	prod := delivery.Cluster{Provider: "aws", Account: "aws-sim", Region: "us-east-1", Moniker: delivery.Moniker{App: "storefront", Stack: "prod"}}
+	west := prod
+	west.Region = "us-west-2"
+	strategyOf := func(kind, text string) rollout.Strategy {
+		s, _ := rollout.ParseStrategy(json.RawMessage(text))
+		s.Kind = rollout.Kind(kind)
+		return s
+	}
+	for _, test := range []struct {
+		kind, stage string
+		want        []OperateCluster
+	}{
+		{"resizeServerGroup", operate("resizeServerGroup", `,"target":"current_asg_dynamic","action":"scale_exact","resizeType":"exact","capacity":{"min":1,"max":"4","desired":2},"healthTimeoutSec":60`),
+			[]OperateCluster{{Cluster: prod, Strategy: strategyOf("resizeServerGroup", `{"healthTimeoutSec":60}`),
+				Operation: rollout.Operation{Kind: rollout.ResizeOperation, Select: delivery.SelectCurrent, Capacity: &delivery.Capacity{Min: 1, Max: 4, Desired: 2}}}}},
+		{"disableServerGroup", `{"credentials":"aws-sim","regions":["us-east-1","us-west-2"],"moniker":{"app":"storefront","stack":"prod","cluster":"storefront-prod"},"target":"oldest_asg_dynamic"}`,
+			[]OperateCluster{
+				{Cluster: prod, Strategy: strategyOf("disableServerGroup", `{}`), Operation: rollout.Operation{Kind: rollout.DisableOperation, Select: delivery.SelectOldest}},
+				{Cluster: west, Strategy: strategyOf("disableServerGroup", `{}`), Operation: rollout.Operation{Kind: rollout.DisableOperation, Select: delivery.SelectOldest}}}},
+		{"resizeServerGroup", operate("resizeServerGroup", `,"target":"current","action":"scale_up","resizeType":"pct","scalePct":"50","scaleNum":1`),
+			[]OperateCluster{{Cluster: prod, Strategy: strategyOf("resizeServerGroup", `{}`),
+				Operation: rollout.Operation{Kind: rollout.ResizeOperation, Select: delivery.SelectCurrent, Scale: &rollout.Scale{By: rollout.Percentage(50)}}}}},
+		{"resizeServerGroup", operate("resizeServerGroup", `,"target":"current","action":"scale_down","resizeType":"incr","scaleNum":2`),
+			[]OperateCluster{{Cluster: prod, Strategy: strategyOf("resizeServerGroup", `{}`),
+				Operation: rollout.Operation{Kind: rollout.ResizeOperation, Select: delivery.SelectCurrent, Scale: &rollout.Scale{By: rollout.Instances(2), Down: true}}}}},
+		{"destroyServerGroup", `{"account":"aws-sim","region":"us-east-1","asgName":"storefront-prod-v003","concurrency":"reject"}`,
+			[]OperateCluster{{Cluster: prod, Group: "storefront-prod-v003", Strategy: strategyOf("destroyServerGroup", `{"concurrency":"reject"}`),
+				Operation: rollout.Operation{Kind: rollout.DestroyOperation}}}},
+	} {
+		got, err := ParseOperate(test.kind, json.RawMessage(test.stage))
+		if err != nil {
+			t.Errorf("%s: %v", test.kind, err)
+		}
+		if diff := cmp.Diff(test.want, got.Clusters); diff != "" {
+			t.Errorf("%s: %s", test.kind, diff)
+		}
+	}
+	if _, err := ParseOperate("deploy", json.RawMessage(`{}`)); delivery.KindOf(err) != delivery.Invalid {
+		t.Errorf("deploy: %v", err)
+	}
+}
+
+// TestWrongOperations are refused when the pipeline is saved.
+func TestWrongOperations(t *testing.T) {
+	const two = `,"capacity":{"min":2,"max":2,"desired":2}`
+	for _, test := range []struct{ name, stage, pointer, message string }{
+		{"no account", `{"type":"enableServerGroup","regions":["r"],"cluster":"a-b","target":"current"}`, "/credentials", "is required"},
+		{"no region", `{"type":"enableServerGroup","credentials":"a","cluster":"a-b","target":"current"}`, "/regions", "is required"},
+		{"a region twice", `{"type":"enableServerGroup","credentials":"a","cluster":"a-b","target":"current","regions":["r","r"]}`, "/regions/1", "there twice"},
+		{"no cluster", `{"type":"enableServerGroup","credentials":"a","regions":["r"],"target":"current"}`, "/cluster", "is required"},
+		{"two clusters", operate("enableServerGroup", `,"serverGroupName":"storefront-dev-v001"`), "/serverGroupName", "is of cluster storefront-dev"},
+		{"not a group", `{"type":"enableServerGroup","credentials":"a","regions":["r"],"asgName":"web"}`, "/asgName", "not the name of a server group"},
+		{"no group", operate("destroyServerGroup", ``), "/target", "is required"},
+		{"two groups", operate("destroyServerGroup", `,"target":"current","serverGroupName":"storefront-prod-v001"`), "/target", "only one of them"},
+		{"an unknown target", operate("destroyServerGroup", `,"target":"nearest"`), "/target", "must be current"},
+		{"no capacity", operate("resizeServerGroup", `,"target":"current"`), "/capacity", "is required"},
+		{"a wrong capacity", operate("resizeServerGroup", `,"target":"current","capacity":{"min":3,"max":2,"desired":2}`), "/capacity/min", "more than max"},
+		{"to another cluster", operate("resizeServerGroup", `,"target":"current","action":"scale_to_cluster"`+two), "/action", "must be scale_exact, scale_up or scale_down"},
+		{"by nothing", operate("resizeServerGroup", `,"target":"current","action":"scale_up"`), "/scaleNum", "is required"},
+		{"by less than one", operate("resizeServerGroup", `,"target":"current","action":"scale_up","scalePct":0`), "/scalePct", "at least 1"},
+		{"by two things", operate("resizeServerGroup", `,"target":"current","action":"scale_down","scalePct":10,"scaleNum":1`), "/scaleNum", "only one of them"},
+		{"half healthy", operate("resizeServerGroup", `,"target":"current","targetHealthyDeployPercentage":50`+two), "/targetHealthyDeployPercentage", "waits for all"},
+		{"a revision", strings.Replace(operate("resizeServerGroup", `,"target":"current"`+two), `"aws"`, `"cloudrun"`, 1), "/cloudProvider", "a revision cannot be changed"},
+		{"by half", operate("disableServerGroup", `,"target":"current","desiredPercentage":50`), "/desiredPercentage", "as a whole"},
+		{"no concurrency", operate("disableServerGroup", `,"target":"current","concurrency":"later"`), "/concurrency", "queue"},
+	} {
+		_, err := Parse(json.RawMessage(`{"stages":[` + test.stage + `]}`))
+		found := false
+		for _, f := range delivery.FindingsOf(err) {
+			found = found || f.Pointer == "/stages/0"+test.pointer && strings.Contains(f.Message, test.message)
+		}
+		if !found {
+			t.Errorf("%s: %v", test.name, delivery.FindingsOf(err))
+		}
+	}
+}
+
+// TestOperationsWithExpressions are checked when they run.
+func TestOperationsWithExpressions(t *testing.T) {
+	for _, stage := range []string{
+		`{"type":"destroyServerGroup","credentials":"${a}","region":"${b}","serverGroupName":"${c}"}`,
+		`{"type":"resizeServerGroup","credentials":"a","regions":"${b}","cluster":"${c}","target":"${d}","capacity":"${e}"}`,
+		`{"type":"resizeServerGroup","credentials":"a","region":"b","cluster":"c","target":"current","action":"scale_up","scaleNum":"${e}"}`,
+		`{"type":"resizeServerGroup","credentials":"a","region":"b","cluster":"c","target":"current","action":"${d}","scaleNum":1}`,
+		`{"type":"disableServerGroup","credentials":"a","regions":["${b}"],"moniker":{"app":"${c}"},"target":"current"}`,
+		`{"type":"disableServerGroup","credentials":"a","region":"b","moniker":"${c}","target":"current"}`,
+	} {
+		if _, err := Parse(json.RawMessage(`{"stages":[` + stage + `]}`)); err != nil {
+			t.Errorf("%s: %v", stage, err)
+		}
+	}
+}
