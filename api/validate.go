@@ -25,9 +25,9 @@ type intended struct {
 }
 
 // checkStart refuses a start whose stages name what is not there: an account, a
-// region, an image, a subnet, a load balancer; and operations that a target of
-// that kind cannot do. Stages with
-// expressions that need the outputs of earlier stages are checked when they run.
+// region, an image, a subnet, a load balancer; and what a target of that kind
+// cannot do. Stages with expressions that need the outputs of earlier stages are
+// checked when they run.
 func (s *Server) checkStart(ctx context.Context, by delivery.Principal, d pipeline.Definition, env expression.Env) error {
 	deployments, findings := intendedDeployments(d, env)
 	for _, one := range deployments {

@@ -63,6 +63,7 @@ func (d *deployment) obeyMoves(ctx workflow.Context) error {
 			event.Action, event.By, event.Reason, event.Override = m.Move, m.By, m.Reason, m.Override
 			happened.data = event
 			if err := d.record(ctx, nil, happened); err != nil {
+				m.done, m.err = true, err // the deployment ends, and waits for its answers to be out
 				return err
 			}
 		}

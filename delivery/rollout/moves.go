@@ -34,7 +34,7 @@ func (s State) Moved(m Move, override bool) (State, error) {
 	}
 	if m == Promote {
 		done := s.Phase == Moving && !s.StepDone.IsZero()
-		s.Steps = promoted(s.Steps, s.Step, done)
+		s.Steps, s.Promoted = promoted(s.Steps, s.Step, done), true
 		if !done {
 			return s.fresh(), nil
 		}
@@ -96,6 +96,15 @@ func (s State) restName() string {
 		return "finish"
 	}
 	return fmt.Sprintf("step/%d", s.Step)
+}
+
+// stepKey names a change of the present step. One key never stands for two
+// changes, also when a step was replaced by the last one.
+func (s State) stepKey(what string) string {
+	if s.Promoted {
+		return "promoted/" + s.restName() + "/" + what
+	}
+	return s.restName() + "/" + what
 }
 
 // advanced reports whether somebody ended the present pause.

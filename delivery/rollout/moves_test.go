@@ -56,7 +56,8 @@ func TestAdvance(t *testing.T) {
 func TestPromote(t *testing.T) {
 	for name, when := range map[string]func(s rollout.State) bool{
 		"in a bake":         func(s rollout.State) bool { return s.Step == 0 && !s.StepDone.IsZero() },
-		"before the weight": func(s rollout.State) bool { return s.Phase == rollout.Moving && s.StepDone.IsZero() },
+		"before the step":   func(s rollout.State) bool { return s.Phase == rollout.Moving && s.StepDone.IsZero() },
+		"before the weight": func(s rollout.State) bool { return strings.Contains(s.Waiting, "healthy instances") },
 		"before the group":  func(s rollout.State) bool { return s.Phase == rollout.Creating },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -77,6 +78,13 @@ func TestPromote(t *testing.T) {
 			}
 			if took := d.now.Add(-afterwards).Sub(began); took < time.Minute || took > 10*time.Minute {
 				t.Errorf("it took %s", took)
+			}
+			meant := map[delivery.ChangeKey]string{}
+			for _, w := range d.cloud.Writes() {
+				if first, known := meant[w.Change.Key]; known && first != w.Change.String() {
+					t.Errorf("key %s stands for %q and for %q", w.Change.Key, first, w.Change)
+				}
+				meant[w.Change.Key] = w.Change.String()
 			}
 			if got := weightsOf(d); len(got) == 0 || len(got) > 2 || got[len(got)-1] != 100 {
 				t.Errorf("weights %v", got)

@@ -157,7 +157,7 @@ func (s State) move(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 	}
 	step := s.Steps[s.Step]
 	if g.Capacity.Desired < step.New && s.Input.Capabilities.Resize {
-		c := s.resize(g.Name, delivery.Pinned(step.New), fmt.Sprintf("step/%d/grow", s.Step))
+		c := s.resize(g.Name, delivery.Pinned(step.New), s.stepKey("grow"))
 		return s.apply(c, "grow "+g.Name, now)
 	}
 	if next, d := s.awaitStreak(g.Healthy() >= step.New, waitFor{
@@ -182,7 +182,7 @@ func (s State) route(step Step, seen delivery.Snapshot, now time.Time) (State, *
 	}
 	if !delivery.SameWeights(seen.Routing.Weights, step.Weights) {
 		s.WroteRouting, s.Weighted = true, true
-		c := s.change(delivery.SetRouting, fmt.Sprintf("step/%d/route", s.Step))
+		c := s.change(delivery.SetRouting, s.stepKey("route"))
 		c.Weights, c.Fingerprint = step.Weights, seen.Routing.Fingerprint
 		return s.apply(c, "set the weights of "+seen.Routing.LoadBalancer, now)
 	}
@@ -235,7 +235,7 @@ func (s State) shrink(step Step, seen delivery.Snapshot, now time.Time) (State, 
 		if step.Old[i] > sick(src) && certain(g, step.Old[i]) == 0 {
 			return s.awaitStreak1(fmt.Sprintf("%s to be certain to keep a healthy instance", g.Name), now)
 		}
-		c := s.resize(g.Name, delivery.Pinned(step.Old[i]), fmt.Sprintf("step/%d/shrink/%s", s.Step, g.Name))
+		c := s.resize(g.Name, delivery.Pinned(step.Old[i]), s.stepKey("shrink/"+g.Name))
 		return s.apply(c, "shrink "+g.Name, now)
 	}
 	for i, src := range s.sources() {

@@ -90,6 +90,9 @@ type State struct {
 	StepDone time.Time `json:"stepDone,omitzero"`
 	// Answered is the id of the last gate that was answered.
 	Answered string `json:"answered,omitempty"`
+	// Promoted is true once the steps are others than the strategy's: their changes
+	// have keys of their own.
+	Promoted bool `json:"promoted,omitempty"`
 	// Advanced names the last pause that somebody ended before its time.
 	Advanced string `json:"advanced,omitempty"`
 	// Paused is when a pause began; zero when not paused.
