@@ -127,11 +127,9 @@ func (d *deployment) tooLong(ctx workflow.Context) bool {
 }
 
 func (d *deployment) continueAsNew(ctx workflow.Context) error {
-	d.receive()
-	if err := d.obeyMoves(ctx); err != nil {
+	if err := d.answerMoves(ctx, func() error { return d.obeyMoves(ctx) }); err != nil {
 		return err
 	}
-	_ = workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
 	in := d.DeploymentInput
 	in.Carried = &d.DeploymentState
 	return workflow.NewContinueAsNewError(ctx, deploymentType, in)

@@ -72,16 +72,33 @@ func (d *deployment) obeyMoves(ctx workflow.Context) error {
 	return nil
 }
 
-// refuseMoves answers what is still asked of a deployment that is over, and waits
-// until the answers are out.
+// refuseMoves answers what is still asked of a deployment that is over.
 func (d *deployment) refuseMoves(ctx workflow.Context) {
 	d.over = true
-	d.receive()
-	for _, m := range d.asked {
-		d.refuse(m)
+	_ = d.answerMoves(ctx, func() error { // refusing does not fail
+		for _, m := range d.asked {
+			d.refuse(m)
+		}
+		d.asked = nil
+		return nil
+	})
+}
+
+// answerMoves answers until nobody waits for an answer any more: a run must not
+// end before, and more may be asked while it answers.
+func (d *deployment) answerMoves(ctx workflow.Context, answer func() error) error {
+	for {
+		d.receive()
+		if err := answer(); err != nil {
+			return err
+		}
+		if err := workflow.Await(ctx, func() bool { return d.asks.Len() > 0 || workflow.AllHandlersFinished(ctx) }); err != nil {
+			return err
+		}
+		if d.asks.Len() == 0 {
+			return nil
+		}
 	}
-	d.asked = nil
-	_ = workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
 }
 
 func (d *deployment) refuse(m *askedMove) {
