@@ -40,6 +40,11 @@ func (d *deployment) handleMoves(ctx workflow.Context) error {
 		case d.Rollout == nil:
 			return applicationError(delivery.Errorf(delivery.Conflict, "cannot %s: the deployment waits for its turn", c.Move))
 		}
+		// A refusal does not wake the loop: whoever asks again and again would keep it
+		// from ever looking twice.
+		if _, err := d.Rollout.Moved(c.Move, c.Override); err != nil {
+			return applicationError(err)
+		}
 		d.asks.Send(ctx, m)
 		if err := workflow.Await(ctx, func() bool { return m.done }); err != nil {
 			return err
