@@ -7,6 +7,7 @@ import (
 	"math/rand"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/slipway-cd/slipway/delivery"
 )
@@ -30,6 +31,9 @@ type memory struct {
 	newest      map[string]int64
 	outbox      []delivery.ExecutionID
 	breaches    []string
+	// now is the clock by which failures are dated; without it they are not.
+	now      func() time.Time
+	failures []time.Time
 	// onDeployment is told of every stored deployment.
 	onDeployment func(delivery.Deployment)
 }
@@ -47,14 +51,38 @@ func newMemory(seed int64) *memory {
 func (m *memory) do(call func() error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.rng.Float64() < m.failing/2 {
+	if m.fails() {
 		return delivery.Errorf(delivery.Unavailable, "the store is busy")
 	}
 	err := call()
-	if m.rng.Float64() < m.failing/2 {
+	if m.fails() {
 		return delivery.Errorf(delivery.Unavailable, "the store's answer was lost")
 	}
 	return err
+}
+
+func (m *memory) fails() bool {
+	if m.rng.Float64() >= m.failing/2 {
+		return false
+	}
+	if m.now != nil {
+		m.failures = append(m.failures, m.now())
+	}
+	return true
+}
+
+// held is the longest that the failures between two times can have held up what
+// is recorded: they came in a row, and each doubled the pause before the next try.
+func (m *memory) held(from, to time.Time) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	total, pause := time.Duration(0), recordOptions.RetryPolicy.InitialInterval
+	for _, at := range m.failures {
+		if !at.Before(from) && !at.After(to) {
+			total, pause = total+pause, pause*2
+		}
+	}
+	return total
 }
 
 func (m *memory) breach(format string, args ...any) {

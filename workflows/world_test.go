@@ -48,13 +48,14 @@ func newWorld(t tester, document string, config fakecloud.Config, existing ...fa
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(quiet())
 	w := &world{env: suite.NewTestWorkflowEnvironment(), store: newMemory(config.Seed)}
+	w.store.now = w.env.Now
 	w.env.SetStartTime(time.Now()) // deadlines of local activities are compared with the wall clock
 	w.env.SetTestTimeout(20 * time.Second)
 	w.env.SetWorkerOptions(worker.Options{})
 	config.Now = w.env.Now
 	w.cloud = fakecloud.New(testCluster, config, existing...)
 	w.locks = &locks{env: w.env, store: w.store}
-	w.activities = newActivities(Dependencies{Targets: w.cloud, Metrics: w.cloud, Store: w.store, Now: w.env.Now,
+	w.activities = newActivities(Dependencies{Targets: w.cloud, Metrics: w.cloud, Store: w.store, Now: w.env.Now, Logger: slog.New(slog.DiscardHandler),
 		Poll: Poll{Min: 2 * time.Second, Max: 2 * time.Second, Hold: -1}}, w.locks)
 	registerWorkflows(w.env)
 	w.env.RegisterActivity(w.activities)

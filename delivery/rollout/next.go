@@ -232,8 +232,11 @@ func (s State) shrink(step Step, seen delivery.Snapshot, now time.Time) (State, 
 		if healthy, floor := s.healthyAfter(step, seen), s.floor(); healthy < floor {
 			return s.awaitStreak1(fmt.Sprintf("%d healthy instances before %s shrinks, %d would be left", floor, g.Name, healthy), now)
 		}
-		if step.Old[i] > sick(src) && certain(g, step.Old[i]) == 0 {
-			return s.awaitStreak1(fmt.Sprintf("%s to be certain to keep a healthy instance", g.Name), now)
+		if step.Old[i] > 0 && certain(g, step.Old[i]) == 0 {
+			next, d := s.awaitStreak1(fmt.Sprintf("%s to be certain to keep a healthy instance", g.Name), now)
+			if step.Old[i] > sick(src) || d == nil || now.Sub(next.Since) < patience {
+				return next, d
+			}
 		}
 		c := s.resize(g.Name, delivery.Pinned(step.Old[i]), s.stepKey("shrink/"+g.Name))
 		return s.apply(c, "shrink "+g.Name, now)
@@ -269,6 +272,11 @@ func certain(g *delivery.ServerGroup, to int) int {
 	leaving := max(0, max(g.Capacity.Desired, len(g.Instances))-to)
 	return min(max(0, g.Healthy()-leaving), to)
 }
+
+// patience is how long a group that was partly sick before gets to be certain of a
+// healthy instance: one that was sick for a moment only is back by then. After
+// that it shrinks all the same, for the new version is often the cure.
+const patience = time.Minute
 
 // sick is how many of a group's instances were not healthy before.
 func sick(g RecordedGroup) int { return max(0, g.Capacity.Desired-g.Healthy) }

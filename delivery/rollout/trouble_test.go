@@ -25,6 +25,28 @@ func TestCureForASickVersion(t *testing.T) {
 	}
 }
 
+// TestSickForAMoment: one of two instances is sick when the state is recorded and
+// recovers; one is sick again when the group has to give one away. That it was not
+// whole before is no leave to take the last healthy one.
+func TestSickForAMoment(t *testing.T) {
+	d := newDrive(rollout.Input{Spec: delivery.GroupSpec{Image: "new", LoadBalancer: "lb", Capacity: delivery.Pinned(2)},
+		Strategy: strategy(t, `{"strategy":"rolling","maxSurge":1}`)}, calm(), v000(2))
+	d.cloud.FlapIn("shop-prod-v000", 5*time.Second)
+	hurt := false
+	d.at = func(d *drive) {
+		if !hurt && !d.state.Routed.IsZero() {
+			hurt = true
+			d.cloud.FlapIn("shop-prod-v000", 30*time.Second)
+		}
+	}
+	if got := d.run(t); got.Status != delivery.DeploymentSucceeded || !hurt {
+		t.Fatalf("%+v %v", got, got.Failure)
+	}
+	if d.state.Before.Groups[0].Healthy != 1 {
+		t.Errorf("%d instances were healthy before, not 1: nothing was tried", d.state.Before.Groups[0].Healthy)
+	}
+}
+
 // TestEverythingMayBeUnavailable gives a strategy leave to take all capacity
 // away: traffic is not lost all the same.
 func TestEverythingMayBeUnavailable(t *testing.T) {
