@@ -8,6 +8,10 @@ import (
 	"github.com/slipway-cd/slipway/delivery"
 )
 
+// MaxRecords is how many of a cluster's newest records a rollback looks through. The
+// version it goes back to is nearly always the last but one.
+const MaxRecords = 200
+
 // RollbackRequest is a rollback on demand of one cluster, as it is asked for. The
 // zero value goes back to what took the traffic before the newest server group
 // that takes traffic was deployed.
