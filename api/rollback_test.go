@@ -139,8 +139,7 @@ func TestPlanOfARollback(t *testing.T) {
 		changes  []string
 	}{
 		{false, "storefront-prod-v000 takes its traffic back", []string{
-			"resize server group storefront-prod-v000 to min 1, desired 1, max 1", "set routing to storefront-prod-v000 100 %",
-			"resize server group storefront-prod-v001 to min 0, desired 0, max 0"}[1:]},
+			"set routing to storefront-prod-v000 100 %", "resize server group storefront-prod-v001 to min 0, desired 0, max 0"}},
 		{true, "storefront-prod-v000 is gone and is deployed anew as storefront-prod-v002", []string{
 			"create server group storefront-prod-v002", "resize server group storefront-prod-v002 to min 1, desired 1, max 1",
 			"set routing to storefront-prod-v002 100 %", "resize server group storefront-prod-v001 to min 0, desired 0, max 0"}},

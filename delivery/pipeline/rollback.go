@@ -84,10 +84,13 @@ func readRollback(o object, kind rollout.OperationKind) RollbackStage {
 	one.Request.HealthyPercent = readHealthyPercent(in)
 	one.Request.ScaleDown, one.Request.Destroy = o.flag("scaleDown", false), o.flag("destroy", false)
 	one.Request.Reason = o.text("reason")
+	if one.Strategy.Concurrency == rollout.Supersede {
+		o.refuse("concurrency", "is %q; a deployment that is superseded goes back by itself, and the rollback would then go back behind it", rollout.Supersede)
+	}
 	if one.Cluster.Provider == cloudRun && one.Request.ScaleDown {
 		o.refuse("scaleDown", "cannot be used: the size of a revision cannot be changed, and one without traffic has no instances by itself")
 	}
-	one.Cluster.Moniker = readOperated(o, one.Request.From)
+	one.Cluster.Moniker = readRolledBack(o, in)
 	stage := RollbackStage{Between: readBetween(o)}
 	ids := o.texts("deployments")
 	for _, region := range readOperateRegions(o) {
@@ -96,10 +99,40 @@ func readRollback(o object, kind rollout.OperationKind) RollbackStage {
 		next.Request.Deployment = deploymentOf(next.Cluster, &ids)
 		stage.Clusters = append(stage.Clusters, next)
 	}
-	if len(ids) > 0 && !o.r.deferred {
+	if len(ids) > 0 && !o.waits() {
 		o.refuse("deployments", "has %s, which is of none of the clusters that are rolled back, or the second of one", ids[0])
 	}
 	return stage
+}
+
+// waits reports whether a field of the object will be known only when its
+// expressions are evaluated.
+func (o object) waits() bool {
+	return o.r.deferred && slices.ContainsFunc(o.names(), func(name string) bool { return strings.Contains(string(o.fields[name]), "${") })
+}
+
+// readRolledBack returns the cluster: of the stage, or of the server groups that its
+// rollbackContext names. What is given twice has to be the same.
+func readRolledBack(o, context object) delivery.Moniker {
+	var m delivery.Moniker
+	known := o.given("cluster") || o.given("moniker")
+	if known || !context.given("rollbackServerGroupName") && !o.waits() {
+		m = readOperated(o, "")
+	}
+	for _, name := range [...]string{"rollbackServerGroupName", "restoreServerGroupName"} {
+		group := context.text(name)
+		is, _, ok := delivery.ParseServerGroup(group)
+		switch {
+		case group == "":
+		case !ok:
+			context.refuse(name, "%q is not the name of a server group: it does not end in -v and a number", group)
+		case m == delivery.Moniker{} && !known:
+			m = is
+		case m != is && m != delivery.Moniker{}:
+			context.refuse(name, "is of cluster %s, not of %s", is.Cluster(), m.Cluster())
+		}
+	}
+	return m
 }
 
 // deploymentOf takes the deployment of the cluster from the ids.
@@ -122,10 +155,6 @@ func readRollbackContext(o object) (object, rollout.RollbackRequest) {
 	}
 	refuseContext(in)
 	r := rollout.RollbackRequest{From: in.requiredText("rollbackServerGroupName"), Restore: in.text("restoreServerGroupName")}
-	if _, _, named := delivery.ParseServerGroup(r.From); !named && r.From != "" {
-		in.refuse("rollbackServerGroupName", "%q is not the name of a server group: it does not end in -v and a number", r.From)
-		r.From = ""
-	}
 	switch kind := o.requiredText("rollbackType"); kind {
 	case "":
 	case "EXPLICIT":

@@ -12,6 +12,7 @@ import (
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/rollout"
 	"github.com/slipway-cd/slipway/internal/fakecloud"
+	"github.com/slipway-cd/slipway/internal/golden"
 )
 
 // lineage carries out one deployment after the other on one cluster, and keeps
@@ -130,10 +131,20 @@ func TestRollbackOnDemand(t *testing.T) {
 			l.deploy(t, "bad", "v002", test.strategy, 4)
 			l.cloud.Bound(fakecloud.Bounds{Floor: 1, Ceiling: 12})
 			wrote := len(l.cloud.Writes())
-			if got := l.rollBack(t, "v003", test.request); got.Status != delivery.DeploymentSucceeded {
-				t.Fatalf("outcome %+v %v%s", got, got.Failure, describe(l.cloud.Writes()[wrote:]))
+			if err := l.choose(t, "v003", test.request); err != nil {
+				t.Fatal(err)
+			}
+			plan, after := rollout.PlanOf(l.state.Input, l.cloud.Truth(), rollout.Estimates{})
+			if got := l.end(t); got.Status != delivery.DeploymentSucceeded || plan.Failure != nil {
+				t.Fatalf("outcome %+v %v, planned %v%s", got, got.Failure, plan.Failure, describe(l.cloud.Writes()[wrote:]))
 			}
 			truth := l.cloud.Truth()
+			if diff := cmp.Diff(madeBy(l.cloud.Writes()[wrote:]), changesOf(plan)); diff != "" {
+				t.Errorf("changes (-made +planned):\n%s", diff)
+			}
+			if diff := cmp.Diff(settled(truth), settled(after)); diff != "" {
+				t.Errorf("cluster (-is +planned):\n%s", diff)
+			}
 			if diff := cmp.Diff(test.want, served(truth)); diff != "" || len(truth.Groups) != test.groups {
 				t.Errorf("%d groups, served %s", len(truth.Groups), diff)
 			}
@@ -149,6 +160,34 @@ func TestRollbackOnDemand(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRollbackPlansToRead compares plans with what a person can read.
+func TestRollbackPlansToRead(t *testing.T) {
+	var out strings.Builder
+	for _, how := range []string{`{"strategy":"rolling"}`, `{"strategy":"bluegreen"}`, `{"strategy":"highlander"}`} {
+		for _, unsized := range []bool{false, true} {
+			config := calm()
+			config.Unsized = unsized
+			l := newLineage(config)
+			l.deploy(t, "good", "v001", `{"strategy":"bluegreen"}`, 4)
+			l.deploy(t, "bad", "v002", how, 4)
+			if err := l.choose(t, "v003", rollout.RollbackRequest{ScaleDown: !unsized, Destroy: unsized}); err != nil {
+				t.Fatal(err)
+			}
+			plan, _ := rollout.PlanOf(l.state.Input, l.cloud.Truth(), rollout.Estimates{})
+			kind := "groups with a size"
+			if unsized {
+				kind = "groups without a size"
+			}
+			fmt.Fprintf(&out, "after %s, %s\n%s; floor %d, peak %d, about %s\n", how, kind, l.state.Input.Operation.Rollback.Intent(), plan.Floor, plan.Peak, plan.Duration.Round(time.Second))
+			for _, a := range plan.Actions {
+				fmt.Fprintf(&out, "  %8s  %s\n", a.At.Round(time.Second), lineOf(a))
+			}
+			out.WriteString("\n")
+		}
+	}
+	golden.Compare(t, "testdata/rollbacks.txt", []byte(out.String()))
 }
 
 // actions are the kinds of the changes, in order.
