@@ -94,47 +94,56 @@ func (a *Activities) prepareRollback(ctx context.Context, stage delivery.Stage, 
 	if err != nil {
 		return rollout.Input{}, err
 	}
-	seen, chosen, err := a.chooseRollback(ctx, want)
+	chosen, err := a.chooseRollback(ctx, want)
 	if err != nil {
 		return rollout.Input{}, err
 	}
 	var again *pipeline.DeployCluster
 	if chosen.Redeploys != "" {
-		deployed, err := a.recorded(ctx, chosen.Redeploys)
-		if err != nil {
+		if again, chosen, err = a.deployAnew(ctx, in, chosen); err != nil {
 			return rollout.Input{}, err
 		}
-		deployed.Pointer = ""
-		if seen, err = a.inspect(ctx, deployed); err != nil {
-			return rollout.Input{}, err
-		}
-		floor, taken := seen.Numbers()
-		sequence, err := a.deps.Store.AllocateSequence(ctx, in.Cluster.Key(), in.ID, floor, taken)
-		if err != nil {
-			return rollout.Input{}, err
-		}
-		again, chosen = &deployed, chosen.Anew(in.Cluster.Moniker.ServerGroup(sequence))
 	}
 	input := want.Input(target.Describe().Capabilities, chosen, again)
 	input.Deployment, input.Fence = in.ID, in.Fence
 	return input, nil
 }
 
+// deployAnew checks that the version of a rollback can still be deployed, and gives
+// its server group a name.
+func (a *Activities) deployAnew(ctx context.Context, in PrepareRequest, chosen rollout.Rollback) (*pipeline.DeployCluster, rollout.Rollback, error) {
+	again, err := a.recorded(ctx, chosen.Redeploys)
+	if err != nil {
+		return nil, chosen, err
+	}
+	again.Pointer = "" // the stage that has the settings is another's
+	seen, err := a.inspect(ctx, again)
+	if err != nil {
+		return nil, chosen, fmt.Errorf("deploy the version of %s anew: %w", chosen.Gone, err)
+	}
+	floor, taken := seen.Numbers()
+	sequence, err := a.deps.Store.AllocateSequence(ctx, in.Cluster.Key(), in.ID, floor, taken)
+	if err != nil {
+		return nil, chosen, err
+	}
+	return &again, chosen.Anew(in.Cluster.Moniker.ServerGroup(sequence)), nil
+}
+
 // chooseRollback looks at the cluster and at its records.
-func (a *Activities) chooseRollback(ctx context.Context, want pipeline.RollbackCluster) (seen delivery.Snapshot, chosen rollout.Rollback, err error) {
+func (a *Activities) chooseRollback(ctx context.Context, want pipeline.RollbackCluster) (chosen rollout.Rollback, err error) {
+	var seen delivery.Snapshot
 	err = a.call(ctx, "observe", want.Cluster, func(ctx context.Context, t delivery.Target) error {
 		seen, err = t.Observe(ctx, want.Cluster, want.LoadBalancer())
 		return err
 	})
 	if err != nil {
-		return seen, chosen, err
+		return chosen, err
 	}
 	records, err := a.deps.Store.ClusterDeployments(ctx, want.Cluster.Key(), rollout.MaxRecords)
 	if err != nil {
-		return seen, chosen, err
+		return chosen, err
 	}
-	chosen, err = rollout.ChooseRollback(seen, records, want.Request)
-	return seen, chosen, err
+	return rollout.ChooseRollback(seen, records, want.Request)
 }
 
 // withRollbackAdvice says what a person has to do where a rollback on demand could
