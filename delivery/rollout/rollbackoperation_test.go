@@ -403,3 +403,37 @@ func TestRollbackProperties(t *testing.T) {
 		checkRolledBack(rt, l, got, was, []delivery.DeploymentStatus{delivery.DeploymentSucceeded, delivery.DeploymentRolledBack, delivery.DeploymentCanceled})
 	})
 }
+
+// TestRollbackToAGroupThatWasSick waits for no more healthy instances than there
+// were, and for no more than asked for.
+func TestRollbackToAGroupThatWasSick(t *testing.T) {
+	for _, test := range []struct {
+		percent, sick int
+		want          delivery.DeploymentStatus
+	}{{100, 1, delivery.DeploymentSucceeded}, {50, 3, delivery.DeploymentSucceeded}, {1, 3, delivery.DeploymentSucceeded}, {100, 4, delivery.DeploymentFailed}} {
+		old := v000(4)
+		old.Sick = test.sick
+		l := newLineage(calm(), old)
+		l.deploy(t, "bad", "v001", `{"strategy":"bluegreen"}`, 4)
+		if got := l.rollBack(t, "", rollout.RollbackRequest{HealthyPercent: test.percent}); got.Status != test.want {
+			t.Errorf("%+v: outcome %+v %v", test, got, got.Failure)
+		}
+	}
+}
+
+// TestRollbackToANamedGroup moves the share of the one that is rolled back, and
+// leaves the others theirs.
+func TestRollbackToANamedGroup(t *testing.T) {
+	l := newLineage(calm(), existing("v001", 2, 0), existing("v002", 2, 30), existing("v003", 3, 70))
+	request := rollout.RollbackRequest{From: "shop-prod-v003", Restore: "shop-prod-v001", ScaleDown: true}
+	if got := l.rollBack(t, "", request); got.Status != delivery.DeploymentSucceeded {
+		t.Fatalf("outcome %+v %v%s", got, got.Failure, describe(l.cloud.Writes()))
+	}
+	truth := l.cloud.Truth()
+	if diff := cmp.Diff(map[string]int{"v001": 70, "v002": 30, "v003": 0}, percents(truth)); diff != "" {
+		t.Error(diff)
+	}
+	if one, three := truth.Group("shop-prod-v001").Capacity.Desired, truth.Group("shop-prod-v003").Capacity; one != 3 || three != delivery.Pinned(0) {
+		t.Errorf("v001 has %d instances, v003 %+v", one, three)
+	}
+}
