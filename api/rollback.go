@@ -10,7 +10,6 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/expression"
 	"github.com/slipway-cd/slipway/delivery/pipeline"
@@ -90,18 +89,24 @@ func bindRollback(c *gin.Context) (rollbackInput, error) {
 		findings = append(findings, delivery.Finding{Pointer: "/correlationId", Message: fmt.Sprintf("has %d bytes; 255 are allowed", len(in.trigger.CorrelationID))})
 	}
 	var wrong []delivery.Finding
-	if in.regions, wrong = bindRegions(body); len(wrong) > 0 {
-		findings = append(findings, wrong...)
-	}
+	in.regions, wrong = bindRegions(body)
+	findings = append(append(findings, wrong...), unknownFields(body)...)
+	return in, delivery.InvalidError("rollback is not valid", inOrder(findings))
+}
+
+// unknownFields refuses what no rollback has: a mistyped name would roll back more
+// than was meant. Expressions have nothing to be about.
+func unknownFields(body object) []delivery.Finding {
+	var out []delivery.Finding
 	for key, raw := range body {
 		switch {
 		case !slices.Contains(rollbackFields[:], key) && !slices.Contains(rollbackOwn[:], key):
-			findings = append(findings, delivery.Finding{Pointer: "/" + escapePointer(key), Message: "is not a field of a rollback"})
+			out = append(out, delivery.Finding{Pointer: "/" + escapePointer(key), Message: "is not a field of a rollback"})
 		case strings.Contains(string(raw), "${"):
-			findings = append(findings, delivery.Finding{Pointer: "/" + escapePointer(key), Message: "must hold no expression"})
+			out = append(out, delivery.Finding{Pointer: "/" + escapePointer(key), Message: "must hold no expression"})
 		}
 	}
-	return in, delivery.InvalidError("rollback is not valid", inOrder(findings))
+	return out
 }
 
 func bindRegions(body object) ([]string, []delivery.Finding) {
@@ -139,9 +144,6 @@ func (s *Server) prepareRollback(c *gin.Context, in rollbackInput) (delivery.New
 		}
 		if chosen.Of != "" {
 			bound = append(bound, string(chosen.Of))
-		}
-		if in.restore != "" {
-			stage.name(chosen.From)
 		}
 	}
 	stage.fields.set("deployments", bound)
@@ -345,70 +347,4 @@ func (s *Server) checkRetired(one pipeline.RollbackCluster) []delivery.Finding {
 		return []delivery.Finding{{Pointer: "/scaleDown", Message: strings.TrimPrefix(refused, "scaleDown ")}}
 	}
 	return nil
-}
-
-// rollbacks plans a stage that rolls back. One that follows a stage which changes
-// the same cluster depends on the record of that.
-func (p *planner) rollbacks(ctx context.Context, stage pipeline.StageSpec, evaluated []byte, out v1.PlannedStage) (v1.PlannedStage, error) {
-	parsed, err := pipeline.ParseRollback(stage.Type, evaluated)
-	if err != nil {
-		return out, err
-	}
-	for _, one := range parsed.Clusters {
-		if _, changed := p.seen[one.Cluster.Key()]; changed {
-			out.Unplanned = "what it restores follows from the record of an earlier stage"
-			p.hash.add(stage.RefID, string(evaluated))
-			return out, nil
-		}
-	}
-	for _, one := range parsed.Clusters {
-		planned, err := p.rollback(ctx, stage.RefID, one)
-		if err != nil {
-			return out, err
-		}
-		out.Deployments = append(out.Deployments, planned)
-	}
-	return out, nil
-}
-
-// rollback plans the rollback of one cluster; why there is none is the plan's failure.
-func (p *planner) rollback(ctx context.Context, refID string, one pipeline.RollbackCluster) (v1.PlannedDeployment, error) {
-	target, err := p.targets.Target(one.Cluster)
-	if err != nil {
-		return v1.PlannedDeployment{}, err
-	}
-	seen, err := p.observe(ctx, target, one.Cluster, one.LoadBalancer())
-	if err != nil {
-		return v1.PlannedDeployment{}, err
-	}
-	chosen, err := p.rollbackOf(ctx, one, seen)
-	if kind := delivery.KindOf(err); err != nil && (kind == delivery.Conflict || kind == delivery.NotFound || kind == delivery.Invalid) {
-		p.hash.add(refID, err.Error())
-		return presentPlan(rollout.Plan{Cluster: one.Cluster, ServerGroup: one.Request.Restore, Strategy: rollout.Kind(one.Kind),
-			Failure: delivery.FailureOf("choose what to restore", err)}), nil
-	}
-	if err != nil {
-		return v1.PlannedDeployment{}, err
-	}
-	again, err := p.deployedAnew(ctx, chosen)
-	if err != nil {
-		return v1.PlannedDeployment{}, err
-	}
-	if again != nil {
-		newest, taken := seen.Numbers()
-		sequence, err := p.store.NextSequence(ctx, one.Cluster.Key(), newest, taken)
-		if err != nil {
-			return v1.PlannedDeployment{}, err
-		}
-		chosen = chosen.Anew(one.Cluster.Moniker.ServerGroup(sequence))
-		p.hash.add(string(again.Spec.Settings))
-	}
-	input := one.Input(target.Describe().Capabilities, chosen, again)
-	input.Deployment = "planned"
-	plan, after := rollout.PlanOf(input, seen, rollout.Estimates{})
-	p.seen[one.Cluster.Key()] = after
-	p.hash.add(refID, plan.Hash)
-	out := presentPlan(plan)
-	out.Rollback = &v1.PlannedRollback{Of: string(chosen.Of), From: chosen.From, Redeploys: string(chosen.Redeploys), Description: chosen.Intent()}
-	return out, nil
 }
