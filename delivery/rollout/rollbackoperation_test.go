@@ -242,6 +242,9 @@ func TestRollbackChoice(t *testing.T) {
 	l.records = nil
 	refused(delivery.NotFound, "no record", rollout.RollbackRequest{})
 
+	l.records = []delivery.Deployment{{ID: "X6/1/acct/r1/shop-prod", ServerGroup: "shop-prod-v006", Status: delivery.DeploymentSucceeded,
+		Detail: []byte(`{"before":{"groups":[{"name":"shop-prod-v006","serving":true}],"routed":true}}`)}}
+	refused(delivery.Conflict, "took traffic before deployment X6", rollout.RollbackRequest{})
 	first := newLineage(calm())
 	first.deploy(t, "one", "v001", `{"strategy":"bluegreen"}`, 2)
 	if _, err := rollout.ChooseRollback(first.cloud.Truth(), first.records, rollout.RollbackRequest{}); delivery.KindOf(err) != delivery.Conflict {

@@ -207,6 +207,8 @@ func (r Rollback) recorded(seen delivery.Snapshot, history []past, redeploy bool
 	switch {
 	case len(sources) == 0:
 		return r, delivery.Errorf(delivery.Conflict, "nothing took the traffic of cluster %s before deployment %s", seen.Cluster.Key(), r.Of)
+	case slices.ContainsFunc(sources, func(g RecordedGroup) bool { return g.Name == r.From }):
+		return r, delivery.Errorf(delivery.Conflict, "%s took traffic before deployment %s as well; name the server group to restore, or deploy", r.From, r.Of)
 	case before.Routed != (seen.Routing != nil):
 		return r, delivery.Errorf(delivery.Conflict, "cluster %s was put behind a load balancer, or taken from one, since deployment %s began", seen.Cluster.Key(), r.Of)
 	}
