@@ -42,6 +42,8 @@ var routes = []route{
 	{http.MethodGet, "/applications/:app/clusters/:account/:cluster/serverGroups/:serverGroup", access{read, ofPath}, (*Server).getClusterServerGroup},
 	{http.MethodGet, "/applications/:app/clusters/:account/:cluster/:cloudProvider/loadBalancers", access{read, ofPath}, (*Server).listClusterLoadBalancers},
 	{http.MethodGet, "/applications/:app/clusters/:account/:cluster/:cloudProvider/:scope/serverGroups/target/:target", access{read, ofPath}, (*Server).getTargetServerGroup},
+	{http.MethodPost, "/applications/:app/clusters/:account/:cluster/rollback", access{execute, ofPath}, (*Server).rollBackCluster},
+	{http.MethodPost, "/applications/:app/clusters/:account/:cluster/rollback/plan", access{read, ofPath}, (*Server).planRollback},
 	{http.MethodGet, "/applications/:app/serverGroups", access{read, ofPath}, (*Server).listServerGroups},
 	{http.MethodGet, "/applications/:app/serverGroups/:account/:region/:serverGroup", access{read, ofPath}, (*Server).getServerGroup},
 	{http.MethodGet, "/applications/:app/loadBalancers", access{read, ofPath}, (*Server).listLoadBalancers},

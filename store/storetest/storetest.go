@@ -39,6 +39,7 @@ func Run(t *testing.T, open Opener) {
 		{"ExecutionLists", executionLists},
 		{"Outbox", outbox},
 		{"Deployments", deployments},
+		{"ClusterDeployments", clusterDeployments},
 		{"Events", events},
 		{"Subscriptions", subscriptions},
 		{"Sequences", sequences},
