@@ -51,6 +51,8 @@ var routes = []route{
 	{http.MethodGet, "/instances/:account/:region/:instance", access{read, ofObject}, (*Server).getInstance},
 	{http.MethodGet, "/images/find", access{read, platform}, (*Server).findImages},
 
+	{http.MethodGet, "/cron/validate", access{read, platform}, (*Server).validateCron},
+
 	{http.MethodPost, "/tasks", access{write, ofObject}, (*Server).createTask},
 	{http.MethodGet, "/tasks/:id", access{read, ofObject}, (*Server).getTask},
 

@@ -30,6 +30,7 @@ func Run(t *testing.T, open Opener) {
 		{"Applications", applications},
 		{"PipelineLife", pipelineLife},
 		{"PipelineNames", pipelineNames},
+		{"PipelinesSavedSince", pipelinesSavedSince},
 		{"PipelineExpectations", pipelineExpectations},
 		{"ExecutionStarts", executionStarts},
 		{"ExecutionStartsAtOnce", executionStartsAtOnce},
