@@ -194,6 +194,9 @@ func (p *planner) deployment(ctx context.Context, want pipeline.DeployCluster) (
 	if err != nil {
 		return rollout.Plan{}, err
 	}
+	if want, err = want.Chosen(seen); err != nil {
+		return rollout.Plan{}, err
+	}
 	newest, taken := seen.Numbers()
 	sequence, err := p.store.NextSequence(ctx, key, newest, taken)
 	if err != nil {

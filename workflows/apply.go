@@ -142,7 +142,7 @@ func (a *Activities) prepare(ctx context.Context, in PrepareRequest) (rollout.In
 	if err != nil {
 		return rollout.Input{}, err
 	}
-	seen, err := a.inspect(ctx, want)
+	want, seen, err := a.inspect(ctx, want)
 	if err != nil {
 		return rollout.Input{}, err
 	}
@@ -177,8 +177,14 @@ func (a *Activities) prepareOperation(stage delivery.Stage, in PrepareRequest) (
 	return rollout.Input{}, delivery.Errorf(delivery.NotFound, "cluster %s in stage %s of execution %s", in.Cluster.Key(), in.Stage, in.Execution)
 }
 
-// inspect validates what is wanted and looks at what is there.
-func (a *Activities) inspect(ctx context.Context, want pipeline.DeployCluster) (seen delivery.Snapshot, err error) {
+// inspect validates what is wanted and looks at what is there, which tells what a
+// clone is to be like.
+func (a *Activities) inspect(ctx context.Context, want pipeline.DeployCluster) (_ pipeline.DeployCluster, seen delivery.Snapshot, err error) {
+	if want.Clones() {
+		if want, err = a.choose(ctx, want); err != nil {
+			return want, seen, err
+		}
+	}
 	err = a.call(ctx, "validate", want.Cluster, func(ctx context.Context, t delivery.Target) error {
 		findings, err := t.Validate(ctx, want.Cluster, want.Spec)
 		if err != nil {
@@ -190,11 +196,35 @@ func (a *Activities) inspect(ctx context.Context, want pipeline.DeployCluster) (
 		return delivery.InvalidError("deploy stage is not valid", findings)
 	})
 	if err != nil {
-		return seen, err
+		return want, seen, err
 	}
+	seen, err = a.see(ctx, want)
+	return want, seen, err
+}
+
+func (a *Activities) see(ctx context.Context, want pipeline.DeployCluster) (seen delivery.Snapshot, err error) {
 	err = a.call(ctx, "observe", want.Cluster, func(ctx context.Context, t delivery.Target) error {
 		seen, err = t.Observe(ctx, want.Cluster, want.Spec.LoadBalancer)
 		return err
 	})
 	return seen, err
+}
+
+// choose finds out which server group a clone is to be like. Two looks have to agree
+// on it: one may be a stale read.
+func (a *Activities) choose(ctx context.Context, want pipeline.DeployCluster) (pipeline.DeployCluster, error) {
+	var chosen [2]pipeline.DeployCluster
+	for i := range chosen {
+		seen, err := a.see(ctx, want)
+		if err != nil {
+			return want, err
+		}
+		if chosen[i], err = want.Chosen(seen); err != nil {
+			return want, err
+		}
+	}
+	if a, b := chosen[0].Spec, chosen[1].Spec; a.From != b.From || a.Capacity != b.Capacity || a.LoadBalancer != b.LoadBalancer {
+		return want, delivery.Errorf(delivery.NotReady, "two looks at %s do not agree on the server group to clone: %s and %s", want.Cluster.Key(), a.From, b.From)
+	}
+	return chosen[1], nil
 }
