@@ -204,6 +204,13 @@ func (p *planner) deployment(ctx context.Context, want pipeline.DeployCluster) (
 	}
 	input := want.Input(seen, target.Describe().Capabilities)
 	input.Deployment, input.Group = "planned", want.Cluster.Moniker.ServerGroup(sequence)
+	if want.Strategy.Baseline {
+		beside, err := p.store.NextSequence(ctx, key, sequence, append(taken, sequence))
+		if err != nil {
+			return rollout.Plan{}, err
+		}
+		input.Baseline = want.Cluster.Moniker.ServerGroup(beside)
+	}
 	plan, after := rollout.PlanOf(input, seen, rollout.Estimates{})
 	p.seen[key] = after
 	return plan, nil

@@ -9,8 +9,8 @@ import (
 	"github.com/slipway-cd/slipway/delivery/rollout"
 )
 
-// ApplyRequest is one change to carry out. The spec's settings are left out;
-// they are in the stored stage.
+// ApplyRequest is one change to carry out. Settings of a spec that are left out are
+// in the stored stage.
 type ApplyRequest struct {
 	Change    delivery.Change      `json:"change"`
 	Execution delivery.ExecutionID `json:"execution"`
@@ -32,7 +32,7 @@ type Applied struct {
 // Fenced before each write.
 func (a *Activities) Apply(ctx context.Context, in ApplyRequest) (Applied, error) {
 	change := in.Change
-	if change.Spec != nil {
+	if change.Spec != nil && change.Spec.Settings == nil {
 		c, err := a.deployCluster(ctx, in.Execution, in.Stage, change.Cluster)
 		if err != nil {
 			return Applied{}, applicationError(err)
@@ -153,7 +153,7 @@ func (a *Activities) prepare(ctx context.Context, in PrepareRequest) (rollout.In
 	}
 	input := want.Input(seen, target.Describe().Capabilities)
 	input.Deployment, input.Fence, input.Group = in.ID, in.Fence, in.Cluster.Moniker.ServerGroup(sequence)
-	return input, nil
+	return a.withBaseline(ctx, input, seen, want.Pointer)
 }
 
 // prepareOperation reads what a stage wants of a server group that is there

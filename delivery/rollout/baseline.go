@@ -150,8 +150,8 @@ func (s State) endBaseline(step Step, seen delivery.Snapshot, now time.Time) (St
 	return s, &Decision{Apply: &c}
 }
 
-// made returns the names of the groups that the deployment creates.
-func (s State) made() []string {
+// Made returns the names of the groups that the deployment creates.
+func (s State) Made() []string {
 	if s.BaselineMade {
 		return []string{s.Input.Group, s.Input.Baseline}
 	}

@@ -159,7 +159,7 @@ func (s State) removeNew(seen delivery.Snapshot, now time.Time) (State, *Decisio
 		return s, nil
 	}
 	var g *delivery.ServerGroup
-	for _, name := range s.made() {
+	for _, name := range s.Made() {
 		if made := seen.Group(name); g == nil && made != nil && !s.foreign(made) {
 			g = made
 		}

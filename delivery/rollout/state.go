@@ -294,10 +294,12 @@ func (s State) Detail() (json.RawMessage, error) {
 		Waiting  string       `json:"waiting,omitempty"`
 		Before   *Recorded    `json:"before,omitempty"`
 		Checks   []CheckState `json:"checks,omitempty"`
+		// Baseline is the name of a canary's baseline.
+		Baseline string `json:"baseline,omitempty"`
 		// Operation and Weights are those of an operation.
 		Operation *Operation        `json:"operation,omitempty"`
 		Weights   []delivery.Weight `json:"weights,omitempty"`
-	}{s.Input.Strategy.Kind, s.Phase, min(s.Step+1, len(s.Steps)), len(s.Steps), s.Waiting, s.Before, s.Checks, s.Input.Operation, s.Weights})
+	}{s.Input.Strategy.Kind, s.Phase, min(s.Step+1, len(s.Steps)), len(s.Steps), s.Waiting, s.Before, s.Checks, s.Input.Baseline, s.Input.Operation, s.Weights})
 }
 
 // touched reports whether the deployment may have changed the cloud.
