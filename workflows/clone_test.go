@@ -3,8 +3,10 @@ package workflows
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/internal/fakecloud"
@@ -56,4 +58,33 @@ func TestCloneOfNothing(t *testing.T) {
 			t.Errorf("%s: execution %s, %+v", source, e.Status, f)
 		}
 	}
+}
+
+// TestCloneSchedules draws strategies of clones, faults of cloud and store, and
+// cancels: what TestFaultSchedules holds of deployments.
+func TestCloneSchedules(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		old := rapid.IntRange(1, 6).Draw(rt, "old")
+		strategy, floor, ceiling := drawStrategy(rt, old, old)
+		target := rapid.SampledFrom([]string{`"target":"current"`, `"source":{"asgName":"shop-prod-v000"}`}).Draw(rt, "target")
+		w := newWorld(rt, operateDocument(`"type":"cloneServerGroup","region":"r1",`+target+`,`+strategy), drawConfig(rt), v000(old))
+		w.store.failing = rapid.Float64Range(0, 0.1).Draw(rt, "store")
+		w.cloud.Bound(fakecloud.Bounds{Floor: floor, Ceiling: ceiling})
+		w.store.onDeployment = func(d delivery.Deployment) {
+			switch {
+			case d.Status.Complete():
+				w.cloud.Close()
+			case d.Status == delivery.DeploymentRollingBack:
+				w.cloud.Bound(fakecloud.Bounds{Floor: floor, Ceiling: old + ceiling})
+			}
+		}
+		was := w.cloud.Truth()
+		var cancel *answer
+		if rapid.Bool().Draw(rt, "cancels") {
+			cancel = w.send(updateCancel, time.Duration(rapid.IntRange(1, 200_000).Draw(rt, "cancelAt"))*time.Millisecond)
+		}
+		checkSchedule(rt, w, w.run(rt), cancel, was)
+		checkMade(rt, w)
+	})
 }

@@ -3,6 +3,7 @@ package workflows
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -66,6 +67,7 @@ func faultSchedule(rt *rapid.T) {
 	}
 	e := w.run(rt)
 	checkSchedule(rt, w, e, cancel, was)
+	checkMade(rt, w)
 	if e.Status == delivery.StatusSucceeded && image == "crash" {
 		rt.Errorf("a version that is never healthy succeeded")
 	}
@@ -95,6 +97,14 @@ func checkSchedule(rt *rapid.T, w *world, e delivery.Execution, cancel *answer, 
 		}
 	default:
 		rt.Errorf("deployment %s: %v", d.Status, d.Failure)
+	}
+}
+
+// checkMade holds that of what a deployment made its new server group alone is left.
+func checkMade(rt *rapid.T, w *world) {
+	d := w.deployment()
+	if left := w.cloud.Orphans(string(d.ID)); d.Status == delivery.DeploymentSucceeded && !slices.Equal(left, []string{d.ServerGroup}) {
+		rt.Errorf("of what the deployment made are left %v", left)
 	}
 }
 
