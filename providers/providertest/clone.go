@@ -44,6 +44,9 @@ func cloneIsLike(b *bench) {
 	if got := b.observe(); got.Group(same.Group).Healthy() == 0 || got.Routing.Percent(same.Group) != 100 {
 		b.Errorf("the copy after its source went: %+v", got)
 	}
+	if n := b.apply(same); n != 0 {
+		b.Errorf("the same copy once more, without its source, took %d writes", n)
+	}
 	other := b.clone(3, 2, 1)
 	other.Spec.Image = b.sick
 	b.apply(other)

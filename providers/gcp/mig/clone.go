@@ -117,6 +117,22 @@ func (t *Target) imageOfSpec(ctx context.Context, s settings, from *source) (*co
 	return image, findings, err
 }
 
+// readSource reads what the group is made like, unless everything is there that is
+// made from it: the source may be gone by then.
+func (n *creation) readSource(ctx context.Context) error {
+	p := n.pieces
+	autoscaled := tagsIn(p.manager.GetDescription())[tagAutoscaling] == "" || p.autoscaler != nil
+	if p.template != nil && p.manager != nil && autoscaled && (n.settings.balancer() == "" || len(p.services) > 0) {
+		return nil
+	}
+	var findings []delivery.Finding
+	var err error
+	if n.source, findings, err = n.Target.source(ctx, n.settings.from); err != nil {
+		return err
+	}
+	return delivery.InvalidError("server group "+n.change.Group, findings)
+}
+
 // policy is the autoscaler's: the stage's, else the source's; nil for none.
 func (n *creation) policy() *computepb.AutoscalingPolicy {
 	if n.settings.AutoscalingPolicy != nil {

@@ -53,10 +53,7 @@ func (t *Target) create(ctx context.Context, c delivery.Change) (delivery.Receip
 	if waiting := n.history.waiting(); waiting.Waiting != "" {
 		return waiting, nil
 	}
-	if n.source, findings, err = t.source(ctx, s.from); err != nil {
-		return delivery.Receipt{}, err
-	}
-	if err := delivery.InvalidError("server group "+c.Group, findings); err != nil {
+	if err := n.readSource(ctx); err != nil {
 		return delivery.Receipt{}, err
 	}
 	for _, step := range []func(context.Context) (delivery.Receipt, error){
@@ -117,7 +114,7 @@ func (n *creation) checkPlace(ctx context.Context) error {
 	if problem != nil {
 		return delivery.Errorf(delivery.Conflict, "%s", problem.Message)
 	}
-	if n.settings.HealthCheck == "" && n.model(*chosen) == nil {
+	if n.settings.HealthCheck == "" && len(n.pieces.services) == 0 && n.model(*chosen) == nil {
 		return delivery.InvalidError("server group "+n.change.Group, []delivery.Finding{missingHealthCheck})
 	}
 	return nil
