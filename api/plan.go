@@ -196,6 +196,9 @@ func (p *planner) deployment(ctx context.Context, want pipeline.DeployCluster) (
 	if err != nil {
 		return rollout.Plan{}, err
 	}
+	if want, err = want.Chosen(seen); err != nil {
+		return rollout.Plan{}, err
+	}
 	newest, taken := seen.Numbers()
 	sequence, err := p.store.NextSequence(ctx, key, newest, taken)
 	if err != nil {
@@ -203,6 +206,13 @@ func (p *planner) deployment(ctx context.Context, want pipeline.DeployCluster) (
 	}
 	input := want.Input(seen, target.Describe().Capabilities)
 	input.Deployment, input.Group = "planned", want.Cluster.Moniker.ServerGroup(sequence)
+	if want.Strategy.Baseline {
+		beside, err := p.store.NextSequence(ctx, key, sequence, append(taken, sequence))
+		if err != nil {
+			return rollout.Plan{}, err
+		}
+		input.Baseline = want.Cluster.Moniker.ServerGroup(beside)
+	}
 	plan, after := rollout.PlanOf(input, seen, rollout.Estimates{})
 	p.seen[key] = after
 	return plan, nil

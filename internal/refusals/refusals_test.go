@@ -106,6 +106,9 @@ func TestBadPipelinesAreNotSaved(t *testing.T) {
 		{"no image for Cloud Run", document("p", stage("1", "[]", service("image", ""))), "/stages/0/clusters/0/image"},
 		{"a manifest of another kind", document("p", stage("1", "[]", service("image", "", "manifest", `{"kind":"Job"}`))), "/stages/0/clusters/0/manifest/kind"},
 		{"a manifest stage without manifests", document("p", `{"refId":"1","type":"deployCloudrunManifest","account":"gcp-sim","region":"us-central1"}`), "/stages/0/manifests"},
+		{"a clone of nothing", document("p", `{"refId":"1","type":"cloneServerGroup","credentials":"aws-sim","region":"us-east-1","targetCluster":"storefront-prod"}`), "/stages/0/target"},
+		{"a clone from another account", document("p", `{"refId":"1","type":"cloneServerGroup","credentials":"aws-sim","region":"us-east-1","source":{"account":"gcp-sim","asgName":"storefront-prod-v000"}}`),
+			"/stages/0/source/account"},
 		{"an expression that does not end", one("amiName", `"${parameters.image"`), "/stages/0/clusters/0/amiName"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
