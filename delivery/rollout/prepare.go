@@ -63,7 +63,7 @@ func (s State) refusal(seen delivery.Snapshot) *delivery.Failure {
 	case wanted == "" && seen.Routing != nil:
 		return refuse(delivery.Invalid, "cluster %s is behind load balancer %s, which the deploy stage does not name",
 			s.Input.Cluster.Name(), seen.Routing.LoadBalancer)
-	case seen.Routing != nil && m > 0 && len(seen.Routing.Weights) >= m:
+	case seen.Routing != nil && m > 0 && !s.Input.Strategy.InPlace && len(seen.Routing.Weights) >= m:
 		return refuse(delivery.Quota, "%s already knows %d server groups, the most it can; destroy one without traffic first",
 			seen.Routing.LoadBalancer, len(seen.Routing.Weights))
 	}
@@ -78,7 +78,7 @@ func record(seen delivery.Snapshot, fresh string) *Recorded {
 			continue
 		}
 		out.Groups = append(out.Groups, RecordedGroup{Name: g.Name, Capacity: g.Capacity,
-			Healthy: g.Healthy(), Serving: seen.Serving(g.Name)})
+			Healthy: g.Healthy(), Serving: seen.Serving(g.Name), Image: g.Image, Version: g.Version})
 	}
 	if seen.Routing != nil {
 		out.Weights = slices.Clone(seen.Routing.Weights)
@@ -90,7 +90,7 @@ func record(seen delivery.Snapshot, fresh string) *Recorded {
 func (r *Recorded) same(o *Recorded) bool {
 	return r.Routed == o.Routed && delivery.SameWeights(r.Weights, o.Weights) &&
 		slices.EqualFunc(r.Groups, o.Groups, func(a, b RecordedGroup) bool {
-			return a.Name == b.Name && a.Capacity == b.Capacity && a.Serving == b.Serving
+			return a.Name == b.Name && a.Capacity == b.Capacity && a.Serving == b.Serving && a.Version == b.Version
 		})
 }
 

@@ -75,6 +75,9 @@ type Strategy struct {
 	// the smaller of them. At least one resolves to more than 0. Rolling only.
 	MaxSurge       Amount `json:"maxSurge"`
 	MaxUnavailable Amount `json:"maxUnavailable"`
+	// InPlace replaces the template of the group that takes traffic, instead of the
+	// group, and lets the cloud replace its instances. Rolling only.
+	InPlace bool `json:"inPlace,omitempty"`
 	// PauseBetweenBatches is waited after each step but the last. A step of Canary
 	// has its own bake.
 	PauseBetweenBatches time.Duration `json:"pauseBetweenBatches"`
@@ -124,6 +127,7 @@ type strategyJSON struct {
 	DelayBeforeCleanup    float64           `json:"delayBeforeCleanup"`
 	PipelineBeforeCleanup *PipelineRef      `json:"pipelineBeforeCleanup"`
 	Steps                 []canaryJSON      `json:"steps"`
+	InPlace               bool              `json:"inPlace"`
 	KeepOldFor            *float64          `json:"keepOldFor"`
 	DelayBeforeDisable    float64           `json:"delayBeforeDisableSec"`
 	ScaleDown             bool              `json:"scaleDown"`
@@ -155,6 +159,7 @@ func ParseStrategy(cluster json.RawMessage) (Strategy, []delivery.Finding) {
 		DelayBeforeScaleDown:  seconds(in.DelayBeforeScaleDown),
 		HealthTimeout:         seconds(in.HealthTimeout),
 		Deadline:              seconds(in.Deadline),
+		InPlace:               in.InPlace,
 	}
 	switch s.Kind {
 	case "":
@@ -174,7 +179,7 @@ func ParseStrategy(cluster json.RawMessage) (Strategy, []delivery.Finding) {
 	}
 	if in.MaxRemaining != nil {
 		s.MaxRemaining = *in.MaxRemaining
-	} else if s.Kind == Rolling || s.Kind.keepsOld() && s.ScaleDown {
+	} else if s.Kind == Rolling && !s.InPlace || s.Kind.keepsOld() && s.ScaleDown {
 		s.MaxRemaining = DefaultMaxRemaining
 	}
 	if s.Kind == Highlander {
@@ -267,6 +272,7 @@ func (s Strategy) findings(in strategyJSON) []delivery.Finding {
 		}
 	}
 	out = append(out, s.canaryFindings(in)...)
+	out = append(out, s.inPlaceFindings(in)...)
 	if in.MaxRemaining != nil && *in.MaxRemaining != 1 && s.Kind == Highlander {
 		add("/maxRemainingAsgs", "is %d; highlander leaves one", *in.MaxRemaining)
 	}

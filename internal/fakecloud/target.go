@@ -33,6 +33,7 @@ func (c *Cloud) Accounts() []delivery.Account {
 func (c *Cloud) Describe() delivery.Descriptor {
 	return delivery.Descriptor{Kind: "fake/group", Schema: json.RawMessage(`{"type":"object"}`),
 		Capabilities: delivery.Capabilities{Weighted: true, MaxDestinations: 5, Settle: c.config.Settle, Drain: c.config.Drain, Resize: !c.config.Unsized,
+			InPlace: !c.config.Unsized, KeepsVersions: c.config.KeepsVersions,
 			Metrics: delivery.CloudWatch, MetricDelay: c.config.MetricDelay}}
 }
 
@@ -102,6 +103,7 @@ func (c *Cloud) present(g *group) delivery.ServerGroup {
 	if g.exists {
 		out.Capacity = g.capacity
 	}
+	c.presentVersions(g, &out)
 	for _, in := range g.instances {
 		state := delivery.HealthStarting
 		switch {
@@ -112,7 +114,7 @@ func (c *Cloud) present(g *group) delivery.ServerGroup {
 		case in.sickUntil.After(c.at):
 			state = delivery.HealthDown
 		}
-		out.Instances = append(out.Instances, delivery.Instance{ID: in.id, LaunchedAt: in.launched,
+		out.Instances = append(out.Instances, delivery.Instance{ID: in.id, LaunchedAt: in.launched, Version: c.shown(in.version),
 			Health: []delivery.Health{{Source: "fake", State: state}}})
 	}
 	return out
@@ -168,6 +170,10 @@ func (c *Cloud) apply(ch delivery.Change) (delivery.Receipt, error) {
 		return delivery.Receipt{Done: true, Wrote: "Resize"}, nil
 	case delivery.SetRouting:
 		return c.setRouting(ch)
+	case delivery.UpdateGroup:
+		return c.update(ch)
+	case delivery.PruneGroup:
+		return c.prune(ch)
 	default:
 		return c.destroy(ch)
 	}
@@ -177,6 +183,7 @@ func (c *Cloud) create(ch delivery.Change) (delivery.Receipt, error) {
 	g := c.groups[ch.Group]
 	if g == nil {
 		g = &group{name: ch.Group, deployment: ch.Deployment, managed: true, image: ch.Spec.Image}
+		g.make("made by "+string(ch.Key), made{ch.Spec.Image, ch.Key})
 		c.groups[ch.Group] = g
 	}
 	if g.deployment != ch.Deployment {
