@@ -92,6 +92,8 @@ func Updatable(seen delivery.Snapshot, want delivery.Capacity) (delivery.ServerG
 		return refuse("/inPlace", "cannot be used: it is not known what the instances of %s were made of, and so there is no way back", g.Name)
 	case g.Capacity.Desired == 0:
 		return refuse("/inPlace", "cannot be used: %s has no instances that would show whether the new version is healthy", g.Name)
+	case g.RollUnit > 1 && g.Capacity.Desired <= g.RollUnit:
+		return refuse("/inPlace", "cannot be used: the cloud replaces %d instances at a time at least, and %s has no more than %d", g.RollUnit, g.Name, g.Capacity.Desired)
 	case want != delivery.Capacity{} && want != g.Capacity:
 		return refuse("/capacity", "is min %d, desired %d, max %d, and %s has min %d, desired %d, max %d: an update in place changes the version alone; leave capacity out, or resize first",
 			want.Min, want.Desired, want.Max, g.Name, g.Capacity.Min, g.Capacity.Desired, g.Capacity.Max)

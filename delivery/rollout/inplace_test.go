@@ -113,7 +113,7 @@ func TestInPlaceMovement(t *testing.T) {
 		{`"maxSurge":0,"maxUnavailable":"100%"`, 1, 0, "at most 1 more and 0 fewer"},
 		{`"maxSurge":0,"maxUnavailable":"100%"`, 5, 0, "at most 0 more and 4 fewer"},
 		{`"maxSurge":"100%","maxUnavailable":2`, 4, 0, "at most 2 more and 2 fewer"},
-		{`"maxSurge":1`, 3, 3, "at most 3 more and 0 fewer"},
+		{`"maxSurge":1`, 4, 3, "at most 3 more and 0 fewer"},
 		{`"maxSurge":0,"maxUnavailable":1`, 4, 3, "at most 3 more and 0 fewer"},
 		{`"maxSurge":1,"maxUnavailable":4`, 8, 3, "at most 3 more and 4 fewer"},
 	} {
@@ -138,6 +138,7 @@ func TestInPlaceIsRefused(t *testing.T) {
 		name, says string
 		capacity   delivery.Capacity
 		unsized    bool
+		unit       int
 		existing   []fakecloud.Existing
 	}{
 		{name: "no group", says: "no server group of cluster shop-prod takes traffic"},
@@ -145,11 +146,12 @@ func TestInPlaceIsRefused(t *testing.T) {
 		{name: "two groups", says: "shop-prod-v000 and shop-prod-v001", existing: []fakecloud.Existing{half("shop-prod-v000", 50), half("shop-prod-v001", 50)}},
 		{name: "not ours", says: "no ownership tag", existing: []fakecloud.Existing{foreign}},
 		{name: "another capacity", says: "resize first", capacity: delivery.Pinned(3), existing: []fakecloud.Existing{half("shop-prod-v000", 100)}},
+		{name: "all at once", says: "replaces 2 instances at a time", unit: 2, existing: []fakecloud.Existing{half("shop-prod-v000", 100)}},
 		{name: "no versions", says: "never changes its version", unsized: true, existing: []fakecloud.Existing{half("shop-prod-v000", 100)}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			config := calm()
-			config.Unsized = test.unsized
+			config.Unsized, config.RollUnit = test.unsized, test.unit
 			d := newDrive(rollout.Input{Spec: delivery.GroupSpec{Image: "new", LoadBalancer: "lb", Capacity: test.capacity},
 				Strategy: strategy(t, inPlace)}, config, test.existing...)
 			got := d.run(t)
@@ -256,7 +258,7 @@ func TestInPlaceUnderFaults(t *testing.T) {
 		size := rapid.IntRange(1, 12).Draw(rt, "size")
 		image := rapid.SampledFrom([]string{"good", "good", "crash"}).Draw(rt, "image")
 		config := fakecloud.Config{Router: rapid.Bool().Draw(rt, "router"), Seed: rapid.Int64().Draw(rt, "seed"), BadImages: []string{"crash"},
-			KeepsVersions: rapid.Bool().Draw(rt, "keeps"), RollUnit: rapid.IntRange(0, 3).Draw(rt, "unit"),
+			KeepsVersions: rapid.Bool().Draw(rt, "keeps"), RollUnit: rapid.IntRange(0, min(3, size-1)).Draw(rt, "unit"),
 			Boot: 5 * time.Second, Jitter: 20 * time.Second, Drain: 8 * time.Second, Settle: 12 * time.Second, Grace: 30 * time.Second,
 			Faults: fakecloud.Faults{Before: rapid.Float64Range(0, 0.2).Draw(rt, "before"), After: rapid.Float64Range(0, 0.3).Draw(rt, "after"),
 				Throttle: rapid.Float64Range(0, 0.2).Draw(rt, "throttle"), Stale: rapid.Float64Range(0, 0.2).Draw(rt, "stale"), StaleFor: 6 * time.Second,
@@ -297,8 +299,9 @@ func TestInPlaceUnderFaults(t *testing.T) {
 func TestInPlacePlanIsWhatHappens(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		config := calm()
-		config.Router, config.KeepsVersions, config.RollUnit = rapid.Bool().Draw(rt, "router"), rapid.Bool().Draw(rt, "keeps"), rapid.IntRange(0, 3).Draw(rt, "unit")
-		d := inPlaceDrive(rt, drawInPlace(rt), "new", config, rapid.IntRange(1, 9).Draw(rt, "size"))
+		size := rapid.IntRange(1, 9).Draw(rt, "size")
+		config.Router, config.KeepsVersions, config.RollUnit = rapid.Bool().Draw(rt, "router"), rapid.Bool().Draw(rt, "keeps"), rapid.IntRange(0, min(3, size-1)).Draw(rt, "unit")
+		d := inPlaceDrive(rt, drawInPlace(rt), "new", config, size)
 		plan, after := rollout.PlanOf(d.state.Input, d.cloud.Truth(), rollout.Estimates{})
 		if got := d.run(rt); got.Status != delivery.DeploymentSucceeded || plan.Failure != nil {
 			rt.Fatalf("the run ended %s (%v), the plan with %v", got.Status, got.Failure, plan.Failure)
