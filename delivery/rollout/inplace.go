@@ -28,6 +28,12 @@ func (s State) replacement() *Replacement {
 	return &Replacement{ServerGroup: was.Name, From: was.Image, To: s.Input.Spec.Image, Version: was.Version}
 }
 
+// InPlaceAdvice says what a person has to do where the way back ended before its end.
+func (s State) InPlaceAdvice() string {
+	was := s.recorded(s.Input.Group)
+	return fmt.Sprintf("give %s the version %s back, and replace the instances of any other", was.Name, was.Version)
+}
+
 // inPlaceFindings tells what of the cluster object makes no sense together with
 // inPlace.
 func (s Strategy) inPlaceFindings(in strategyJSON) []delivery.Finding {
