@@ -40,8 +40,9 @@ func (b *bench) movement(sequence int) *delivery.Update {
 	return &delivery.Update{Surge: unit}
 }
 
-// untilRolled waits until all of a group's instances are of its version and healthy.
-func (b *bench) untilRolled(sequence, want int) delivery.ServerGroup {
+// untilRolled waits until a group has a version, and all its instances are of it and
+// healthy.
+func (b *bench) untilRolled(sequence, want int, has func(delivery.ServerGroup) bool) delivery.ServerGroup {
 	b.Helper()
 	name := b.cluster.Moniker.ServerGroup(sequence)
 	seen := b.until(fmt.Sprintf("%s to be rolled", name), func(s delivery.Snapshot) bool {
@@ -54,9 +55,20 @@ func (b *bench) untilRolled(sequence, want int) delivery.ServerGroup {
 		if serving := g.Healthy(); serving < want-max(1, g.RollUnit) {
 			b.Fatalf("%d of %d instances are healthy during an update without unavailability", serving, want)
 		}
-		return ready == want && outdated == 0 && !g.Rolling && len(g.Instances) == want
+		return has(*g) && ready == want && outdated == 0 && !g.Rolling && len(g.Instances) == want
 	})
 	return *seen.Group(name)
+}
+
+func anyVersion(delivery.ServerGroup) bool { return true }
+
+// madeBy is a version that a change made.
+func madeBy(c delivery.Change) func(delivery.ServerGroup) bool {
+	return func(g delivery.ServerGroup) bool { return g.VersionBy == c.Key }
+}
+
+func is(version string) func(delivery.ServerGroup) bool {
+	return func(g delivery.ServerGroup) bool { return g.Version == version }
 }
 
 // inPlaceReadsBack updates a group, goes back, and removes what is left over. A
@@ -67,7 +79,7 @@ func inPlaceReadsBack(b *bench) {
 		b.refuses(b.target, b.update(1, b.good), delivery.Invalid)
 		return
 	}
-	before, pieces := b.untilRolled(1, size), b.Pieces()
+	before, pieces := b.untilRolled(1, size, anyVersion), b.Pieces()
 	if before.Version == "" || before.NotInPlace != "" || len(before.Spare) != 0 {
 		b.Fatalf("version %q, not in place: %q, spare %v", before.Version, before.NotInPlace, before.Spare)
 	}
@@ -78,7 +90,7 @@ func inPlaceReadsBack(b *bench) {
 	if n := b.apply(c); n != 0 {
 		b.Errorf("the same update again took %d writes", n)
 	}
-	after := b.untilRolled(1, size)
+	after := b.untilRolled(1, size, madeBy(c))
 	if after.Version == before.Version || after.VersionBy != c.Key || after.Image != b.good || after.Capacity != before.Capacity || !after.Complete {
 		b.Errorf("after the update by %s: %+v", c.Key, after)
 	}
@@ -86,7 +98,7 @@ func inPlaceReadsBack(b *bench) {
 		b.Errorf("weight %d after the update", got)
 	}
 	b.apply(b.revert(1, before.Version))
-	if back := b.untilRolled(1, size); back.Version != before.Version || back.VersionBy != before.VersionBy {
+	if back := b.untilRolled(1, size, is(before.Version)); back.Version != before.Version || back.VersionBy != before.VersionBy {
 		b.Errorf("back to version %q by %q; want %q by %q", back.Version, back.VersionBy, before.Version, before.VersionBy)
 	}
 	b.prune(1, before.Version, pieces)
@@ -120,7 +132,7 @@ func inPlaceOfASickVersion(b *bench) {
 		b.Skip("the target cannot update in place")
 	}
 	b.serve(1, size)
-	before, pieces := b.untilRolled(1, size), b.Pieces()
+	before, pieces := b.untilRolled(1, size, anyVersion), b.Pieces()
 	b.apply(b.update(1, b.sick))
 	b.until("instances of the sick version", func(s delivery.Snapshot) bool {
 		_, outdated := s.Groups[0].Rolled()
@@ -130,7 +142,7 @@ func inPlaceOfASickVersion(b *bench) {
 		return len(s.Groups[0].Instances) > outdated && len(s.Groups[0].Problems) > 0
 	})
 	b.apply(b.revert(1, before.Version))
-	b.untilRolled(1, size)
+	b.untilRolled(1, size, is(before.Version))
 	b.prune(1, before.Version, pieces)
 }
 
@@ -163,15 +175,13 @@ func inPlaceLosesAnswers(t *testing.T, open func(*testing.T) Cloud) {
 				b.Skip("the target cannot update in place")
 			}
 			b.serve(1, size)
-			before, pieces := b.untilRolled(1, size), b.Pieces()
+			before, pieces := b.untilRolled(1, size, anyVersion), b.Pieces()
 			c := b.update(1, b.good)
 			b.LoseAnswer(nth)
 			b.apply(c)
-			if g := b.untilRolled(1, size); g.VersionBy != c.Key {
-				b.Errorf("version by %s; want %s", g.VersionBy, c.Key)
-			}
+			b.untilRolled(1, size, madeBy(c))
 			b.apply(b.revert(1, before.Version))
-			b.untilRolled(1, size)
+			b.untilRolled(1, size, is(before.Version))
 			b.apply(b.change(delivery.PruneGroup, 1))
 			if diff := cmp.Diff(pieces, b.Pieces()); diff != "" {
 				b.Errorf("left behind:\n%s", diff)
