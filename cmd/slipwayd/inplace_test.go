@@ -15,11 +15,14 @@ func TestInPlace(t *testing.T) {
 		t.Run(s.kind, func(t *testing.T) {
 			t.Parallel()
 			d := simulated(t)
+			if s.kind == "asg" {
+				s.fields["healthCheckGracePeriod"] = 20 // a refresh waits for it with each instance
+			}
 			d.savePipeline(s, "first", 4, map[string]any{"strategy": "highlander"})
 			if e := d.await(d.trigger("first", map[string]any{"image": s.old}), 5*time.Minute); e.Status != "SUCCEEDED" {
 				t.Fatalf("the first deployment ended %s: %s", e.Status, stageContext(e))
 			}
-			d.savePipeline(s, "in-place", 4, map[string]any{"strategy": "rolling", "inPlace": true, "maxSurge": 1, "healthTimeoutSec": 60})
+			d.savePipeline(s, "in-place", 4, map[string]any{"strategy": "rolling", "inPlace": true, "maxSurge": 2, "healthTimeoutSec": 120})
 			good := d.updateInPlace(s, s.good, "SUCCEEDED")
 			if g := good[s.next()]; len(good) != 1 || g.Counts["up"] != 4 || g.Counts["total"] != 4 {
 				t.Errorf("server groups after the update: %+v", good)
