@@ -275,6 +275,8 @@ func (p *pieces) notInPlace() string {
 		return "runs no launch template that was made for it"
 	case strings.HasPrefix(deref(l.Version), "$") || l.Version == nil:
 		return "runs the version " + cmp.Or(deref(l.Version), "$Default") + " of its launch template, which is another one whenever somebody makes it"
+	case len(p.group.SuspendedProcesses) > 0:
+		return "has suspended processes, " + deref(p.group.SuspendedProcesses[0].ProcessName) + " among them: an instance refresh could stop halfway"
 	case len(p.group.TargetGroupARNs) > 0 && deref(p.group.HealthCheckType) != "ELB":
 		return "has health check type " + deref(p.group.HealthCheckType) + ": Auto Scaling would take every instance that runs for a good one, and replace all of them by a version that never serves"
 	default:
