@@ -199,13 +199,19 @@ func (p *planner) deployment(ctx context.Context, want pipeline.DeployCluster) (
 	if want, err = want.Chosen(seen); err != nil {
 		return rollout.Plan{}, err
 	}
+	input := want.Input(seen, target.Describe().Capabilities)
+	input.Deployment = "planned"
+	if want.Strategy.InPlace {
+		plan, after := rollout.PlanOf(input, seen, rollout.Estimates{})
+		p.seen[key] = after
+		return plan, nil
+	}
 	newest, taken := seen.Numbers()
 	sequence, err := p.store.NextSequence(ctx, key, newest, taken)
 	if err != nil {
 		return rollout.Plan{}, err
 	}
-	input := want.Input(seen, target.Describe().Capabilities)
-	input.Deployment, input.Group = "planned", want.Cluster.Moniker.ServerGroup(sequence)
+	input.Group = want.Cluster.Moniker.ServerGroup(sequence)
 	if want.Strategy.Baseline {
 		beside, err := p.store.NextSequence(ctx, key, sequence, append(taken, sequence))
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/expression"
 	"github.com/slipway-cd/slipway/delivery/pipeline"
+	"github.com/slipway-cd/slipway/delivery/rollout"
 )
 
 // validateTimeout bounds how long a start waits for the clouds' word. What was
@@ -24,6 +25,8 @@ type intended struct {
 	pointer string
 	// later means that earlier stages may change what it finds.
 	later bool
+	// first is true when no earlier stage can have changed the cluster.
+	first bool
 }
 
 // checkStart refuses a start whose stages name what is not there: an account, a
@@ -67,19 +70,23 @@ func (s *Server) checkStart(ctx context.Context, by delivery.Principal, d pipeli
 func intendedDeployments(d pipeline.Definition, env expression.Env) ([]intended, []delivery.Finding) {
 	var out []intended
 	var findings []delivery.Finding
+	untouched := true
 	for i, stage := range d.Stages {
 		if !pipeline.Deploys(stage.Type) {
+			untouched = untouched && !pipeline.Operates(stage.Type)
 			continue
 		}
 		evaluated, err := expression.Evaluate(stage.Context(), env)
 		if err != nil {
+			untouched = false
 			continue // it may be about what an earlier stage puts out
 		}
 		deploy, err := pipeline.ParseDeploy(stage.Type, evaluated)
 		findings = append(findings, under(stagePointer(i), delivery.FindingsOf(err))...)
 		for _, cluster := range deploy.Clusters {
-			out = append(out, intended{DeployCluster: cluster, pointer: stagePointer(i) + cluster.Pointer, later: len(stage.Requisites) > 0})
+			out = append(out, intended{DeployCluster: cluster, pointer: stagePointer(i) + cluster.Pointer, later: len(stage.Requisites) > 0, first: untouched})
 		}
+		untouched = untouched && len(deploy.Clusters) == 0
 	}
 	return out, findings
 }
@@ -167,6 +174,9 @@ func (s *Server) checkDeployment(ctx context.Context, one intended) []delivery.F
 		return nil
 	}
 	findings, err := validate(ctx, target, one.DeployCluster)
+	if err == nil && len(findings) == 0 && one.Strategy.InPlace && one.first {
+		findings, err = checkUpdatable(ctx, target, one)
+	}
 	switch {
 	case err == nil:
 		return findings
@@ -191,6 +201,16 @@ func validate(ctx context.Context, target delivery.Target, want pipeline.DeployC
 		}
 	}
 	return target.Validate(ctx, want.Cluster, want.Spec)
+}
+
+// checkUpdatable looks whether there is a server group that can be updated in place.
+func checkUpdatable(ctx context.Context, target delivery.Target, one intended) ([]delivery.Finding, error) {
+	seen, err := target.Observe(ctx, one.Cluster, one.Spec.LoadBalancer)
+	if err != nil {
+		return nil, err
+	}
+	_, findings := rollout.Updatable(seen, one.Input(seen, target.Describe().Capabilities).Spec.Capacity)
+	return findings, nil
 }
 
 // checkSuited refuses a pipeline with a strategy that the target kind of a cluster

@@ -36,6 +36,14 @@ const (
 	// DestroyGroup removes a managed group that takes no traffic, with every
 	// piece that was created for it.
 	DestroyGroup ChangeKind = "destroyServerGroup"
+	// UpdateGroup gives a managed group another version in place: the cloud replaces
+	// its instances, batch by batch. A target without Capabilities.InPlace refuses it
+	// with Invalid. It is Done once the group has the version and the replacement is
+	// under way; how far that is, Observe tells. A replacement that stopped before its
+	// end is begun again by the same change.
+	UpdateGroup ChangeKind = "updateServerGroup"
+	// PruneGroup removes the versions of a group that nothing uses (ServerGroup.Spare).
+	PruneGroup ChangeKind = "pruneServerGroup"
 )
 
 // Change is one intended write to a cloud. Which fields are set follows from Kind.
@@ -48,10 +56,12 @@ type Change struct {
 	// Fence is the lock's fencing token. A write with a token older than the
 	// cluster's newest is refused with Fenced.
 	Fence int64 `json:"fence"`
-	// Group is the server group of create, resize and destroy.
+	// Group is the server group of all kinds but SetRouting.
 	Group string `json:"group,omitempty"`
-	// Spec is what to create.
+	// Spec is what to create, or what to make the new version of an update of.
 	Spec *GroupSpec `json:"spec,omitempty"`
+	// Update is how an update in place proceeds.
+	Update *Update `json:"update,omitempty"`
 	// Capacity is the wanted size of create and resize.
 	Capacity *Capacity `json:"capacity,omitempty"`
 	// Weights are the wanted shares of SetRouting; they add up to 100.
@@ -72,6 +82,14 @@ func (c Change) String() string {
 		return fmt.Sprintf("resize server group %s to min %d, desired %d, max %d", c.Group, c.Capacity.Min, c.Capacity.Desired, c.Capacity.Max)
 	case DestroyGroup:
 		return fmt.Sprintf("destroy server group %s", c.Group)
+	case UpdateGroup:
+		to := "to the version it had before"
+		if c.Spec != nil {
+			to = "to " + c.Spec.Image
+		}
+		return fmt.Sprintf("update server group %s in place %s, at most %d more and %d fewer instances at a time", c.Group, to, c.Update.Surge, c.Update.Unavailable)
+	case PruneGroup:
+		return fmt.Sprintf("remove the versions that server group %s no longer uses", c.Group)
 	case SetRouting:
 		parts := make([]string, len(c.Weights))
 		for i, w := range c.Weights {
@@ -81,6 +99,17 @@ func (c Change) String() string {
 	default:
 		return string(c.Kind)
 	}
+}
+
+// Update says how a group gets another version in place.
+type Update struct {
+	// Version is the one to go back to, as ServerGroup.Version had it; empty for a new
+	// version that is made of the change's Spec.
+	Version string `json:"version,omitempty"`
+	// Surge is how many instances there may be beyond the group's size meanwhile,
+	// Unavailable how many available ones may be missing. At least one is above 0.
+	Surge       int `json:"surge"`
+	Unavailable int `json:"unavailable"`
 }
 
 // GroupSpec says what a new server group is made of.

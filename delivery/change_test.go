@@ -44,6 +44,11 @@ func TestChangeString(t *testing.T) {
 		{delivery.Change{Kind: delivery.DestroyGroup, Group: "a-v001"}, "destroy server group a-v001"},
 		{delivery.Change{Kind: delivery.SetRouting, Weights: []delivery.Weight{{ServerGroup: "a-v001", Percent: 25}, {ServerGroup: "a-v002", Percent: 75}}},
 			"set routing to a-v001 25 %, a-v002 75 %"},
+		{delivery.Change{Kind: delivery.UpdateGroup, Group: "a-v001", Spec: &delivery.GroupSpec{Image: "app-2"}, Update: &delivery.Update{Surge: 1}},
+			"update server group a-v001 in place to app-2, at most 1 more and 0 fewer instances at a time"},
+		{delivery.Change{Kind: delivery.UpdateGroup, Group: "a-v001", Update: &delivery.Update{Version: "lt:1", Unavailable: 2}},
+			"update server group a-v001 in place to the version it had before, at most 0 more and 2 fewer instances at a time"},
+		{delivery.Change{Kind: delivery.PruneGroup, Group: "a-v001"}, "remove the versions that server group a-v001 no longer uses"},
 		{delivery.Change{Kind: "other"}, "other"},
 	}
 	for _, tt := range tests {

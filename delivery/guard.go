@@ -21,6 +21,11 @@ func Guard(seen Snapshot, c Change) error {
 			return nil
 		}
 		return Errorf(Guarded, "resize of %s to 0 refused: it takes %s", c.Group, trafficOf(seen, c.Group))
+	case UpdateGroup, PruneGroup:
+		if g := seen.Group(c.Group); g != nil && !g.Managed {
+			return Errorf(Guarded, "%s of %s refused: it carries no ownership tag of Slipway", c.Kind, c.Group)
+		}
+		return nil
 	case DestroyGroup:
 		g := seen.Group(c.Group)
 		if g == nil {

@@ -64,6 +64,9 @@ type Instance struct {
 	Zone       string    `json:"zone,omitempty"`
 	LaunchedAt time.Time `json:"launchedAt,omitzero"`
 	Health     []Health  `json:"health,omitempty"`
+	// Version is what the instance was made of, in the terms of ServerGroup.Version;
+	// empty when it is not known.
+	Version string `json:"version,omitempty"`
 }
 
 // Healthy reports whether every one of the named sources says Up. With no
@@ -123,6 +126,37 @@ type ServerGroup struct {
 	// Deployment is the id in the ownership tags of the deployment that created it.
 	Deployment DeploymentID `json:"deployment,omitempty"`
 	Problems   []Problem    `json:"problems,omitempty"`
+	// Version names what new instances are made of: an instance template, or a version
+	// of a launch template. An update in place gives the group another one. Empty where
+	// groups are not updated in place.
+	Version string `json:"version,omitempty"`
+	// VersionBy is the key of the change that made the version; empty when it is not known.
+	VersionBy ChangeKey `json:"versionBy,omitempty"`
+	// Rolling is true while the cloud replaces instances by those of the version.
+	Rolling bool `json:"rolling,omitempty"`
+	// RollUnit is the least number of instances, other than 0, by which the cloud lets
+	// the group be larger or smaller while it replaces them; zero means 1.
+	RollUnit int `json:"rollUnit,omitempty"`
+	// NotInPlace says why the group must not be updated in place although its kind can
+	// be; empty when nothing speaks against it.
+	NotInPlace string `json:"notInPlace,omitempty"`
+	// Spare are versions that were made for the group and that neither it nor one of
+	// its instances uses.
+	Spare []string `json:"spare,omitempty"`
+}
+
+// Rolled tells how far the instances are of the group's version: how many are and
+// are healthy, and how many are not of it.
+func (g ServerGroup) Rolled() (ready, outdated int) {
+	for _, i := range g.Instances {
+		switch {
+		case i.Version != g.Version:
+			outdated++
+		case i.Healthy(g.HealthSources):
+			ready++
+		}
+	}
+	return ready, outdated
 }
 
 // Healthy returns how many instances are healthy by all of the group's sources.

@@ -117,6 +117,13 @@ type Capabilities struct {
 	// stands for the whole of it: how many there really are follows the traffic and
 	// is not to be seen.
 	Resize bool `json:"resize"`
+	// InPlace is true when the cloud can replace a group's instances by those of
+	// another version, batch by batch.
+	InPlace bool `json:"inPlace,omitempty"`
+	// KeepsVersions is true when versions that were replaced in place are part of the
+	// group and go with it; without it each is a resource of its own, which a
+	// PruneGroup removes.
+	KeepsVersions bool `json:"keepsVersions,omitempty"`
 	// Metrics is the source that measures the groups' traffic: CloudWatch or
 	// CloudMonitoring; empty when there is none.
 	Metrics string `json:"metrics,omitempty"`

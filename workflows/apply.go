@@ -139,13 +139,17 @@ func (a *Activities) prepare(ctx context.Context, in PrepareRequest) (rollout.In
 	if err != nil {
 		return rollout.Input{}, err
 	}
+	input := want.Input(seen, target.Describe().Capabilities)
+	input.Deployment, input.Fence = in.ID, in.Fence
+	if want.Strategy.InPlace {
+		return input, nil // the group is there already; which one is decided on the first looks
+	}
 	floor, taken := seen.Numbers()
 	sequence, err := a.deps.Store.AllocateSequence(ctx, in.Cluster.Key(), in.ID, floor, taken)
 	if err != nil {
 		return rollout.Input{}, err
 	}
-	input := want.Input(seen, target.Describe().Capabilities)
-	input.Deployment, input.Fence, input.Group = in.ID, in.Fence, in.Cluster.Moniker.ServerGroup(sequence)
+	input.Group = in.Cluster.Moniker.ServerGroup(sequence)
 	return a.withBaseline(ctx, input, seen, want.Pointer)
 }
 

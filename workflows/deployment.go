@@ -392,6 +392,11 @@ func withAdvice(o *rollout.Outcome, s *rollout.State) *rollout.Outcome {
 	}
 	var todo []string
 	operated := s.Input.Operation != nil
+	if s.Input.Strategy.InPlace {
+		f := *o.Failure
+		f.Message += "; a person has to: " + s.InPlaceAdvice()
+		return &rollout.Outcome{Status: o.Status, Failure: &f}
+	}
 	for _, g := range s.Before.Groups {
 		if g.Serving || operated && g.Name == s.Input.Group {
 			todo = append(todo, fmt.Sprintf("give %s its capacity back (min %d, desired %d, max %d)", g.Name, g.Capacity.Min, g.Capacity.Desired, g.Capacity.Max))

@@ -57,6 +57,9 @@ func readClone(o object) DeployStage {
 		Cluster:           delivery.Cluster{Provider: readProvider(o), Account: readCredentials(o), Region: readCloneRegion(o, source)},
 		UseSourceCapacity: o.flag("useSourceCapacity", !o.given("capacity") && !o.given("targetSize")),
 	}
+	if o.flag("inPlace", false) {
+		o.refuse("inPlace", "cannot be used: a clone is a new server group")
+	}
 	named := readEither(source, "serverGroupName", "asgName")
 	one.Cluster.Moniker = readCloned(o, named)
 	one.Spec.From, one.Source = readSource(o, source, one.Cluster.Moniker)

@@ -28,7 +28,8 @@ type DeployCluster struct {
 	// deployment has its turn; empty when Spec.From says it or there is none.
 	Source delivery.Selection
 	// UseSourceCapacity asks for the capacity of the newest serving group, or of the
-	// one that is cloned, instead of Spec.Capacity, which then holds only where there is none.
+	// one that is cloned, instead of Spec.Capacity, which then holds only where there is
+	// none. An update in place leaves the capacity then.
 	UseSourceCapacity bool
 	// MayBeRouted is true while an expression says which load balancers there are.
 	MayBeRouted bool
@@ -43,6 +44,10 @@ type DeployCluster struct {
 func (c DeployCluster) Input(seen delivery.Snapshot, capabilities delivery.Capabilities) rollout.Input {
 	in := rollout.Input{Cluster: c.Cluster, Spec: c.Spec, Strategy: c.Strategy, Capabilities: capabilities}
 	in.Spec.Settings = nil
+	if c.UseSourceCapacity && c.Strategy.InPlace {
+		in.Spec.Capacity = delivery.Capacity{} // it stays what it is
+		return in
+	}
 	if source := seen.NewestServing(); c.UseSourceCapacity && source != nil {
 		in.Spec.Capacity = source.Capacity
 	}
@@ -119,7 +124,7 @@ func readCluster(o object, raw json.RawMessage, index int) []DeployCluster {
 		},
 		Strategy:          readStrategy(o, raw),
 		MayBeRouted:       o.dynamic("loadBalancers"),
-		UseSourceCapacity: o.flag("useSourceCapacity", false),
+		UseSourceCapacity: o.flag("useSourceCapacity", false) || leavesCapacity(o),
 		Pointer:           fmt.Sprintf("/clusters/%d", index),
 	}
 	if provider == cloudRun && base.Spec.LoadBalancer == "" {
@@ -206,6 +211,9 @@ func readLoadBalancer(o object) string {
 // readCapacity reads capacity, or for managed instance groups the older
 // targetSize in its place.
 func readCapacity(o object) delivery.Capacity {
+	if leavesCapacity(o) {
+		return delivery.Capacity{}
+	}
 	if !o.given("capacity") && o.given("targetSize") {
 		n, _ := o.whole("targetSize")
 		if n < 0 {
@@ -239,6 +247,13 @@ func readCapacity(o object) delivery.Capacity {
 		}
 	}
 	return out
+}
+
+// leavesCapacity reports whether the stage updates in place and names no capacity:
+// the server group keeps its own.
+func leavesCapacity(o object) bool {
+	inPlace := string(o.fields["inPlace"]) == "true" || o.dynamic("inPlace")
+	return inPlace && !o.given("capacity") && !o.given("targetSize")
 }
 
 // readRegions returns the keys of availabilityZones in order; without them the

@@ -30,6 +30,9 @@ type GroupProgress struct {
 	GroupAim
 	// Healthy is the number of instances that every health source calls healthy.
 	Healthy int `json:"healthy"`
+	// Updated is how many of them are of the group's version; nil but for an update
+	// in place.
+	Updated *int `json:"updated,omitempty"`
 }
 
 // Batch returns the progress as of a snapshot.
@@ -42,7 +45,7 @@ func (s State) Batch(seen delivery.Snapshot) Batch {
 		if g.Capacity.Desired == 0 && len(g.Instances) == 0 && !seen.Serving(g.Name) && g.Name != s.Input.Group {
 			continue
 		}
-		b.Observed = append(b.Observed, GroupProgress{Healthy: g.Healthy(),
+		b.Observed = append(b.Observed, GroupProgress{Healthy: g.Healthy(), Updated: s.updatedIn(g),
 			GroupAim: GroupAim{ServerGroup: g.Name, Desired: g.Capacity.Desired, Weight: shareOf(seen.Routing, g.Name)}})
 	}
 	b.Wanted = s.wanted()
@@ -53,6 +56,9 @@ func (s State) Batch(seen delivery.Snapshot) Batch {
 func (s State) wanted() []GroupAim {
 	if s.Before == nil || len(s.Steps) == 0 {
 		return nil
+	}
+	if s.Input.Strategy.InPlace {
+		return []GroupAim{{ServerGroup: s.Input.Group, Desired: s.Steps[0].New, Weight: s.weightBefore()}}
 	}
 	routing := &delivery.Routing{}
 	if !s.Before.Routed {

@@ -18,14 +18,17 @@ type forecast struct {
 	seen      delivery.Snapshot
 	// healthyAt has the instances that boot, by id.
 	healthyAt map[string]time.Time
-	launched  int
+	// comesAt and leavesAt have the instances that an update in place exchanges, by id.
+	comesAt, leavesAt map[string]time.Time
+	launched          int
 }
 
 // forecastSource is the health source of predicted groups.
 const forecastSource = "Forecast"
 
 func newForecast(in Input, seen delivery.Snapshot, e Estimates) *forecast {
-	f := &forecast{input: in, estimates: e, now: seen.ObservedAt, seen: seen, healthyAt: map[string]time.Time{}}
+	f := &forecast{input: in, estimates: e, now: seen.ObservedAt, seen: seen, healthyAt: map[string]time.Time{},
+		comesAt: map[string]time.Time{}, leavesAt: map[string]time.Time{}}
 	f.seen.Groups = slices.Clone(seen.Groups)
 	if seen.Routing != nil {
 		routing := *seen.Routing
@@ -42,7 +45,8 @@ func (f *forecast) look() delivery.Snapshot {
 	out.Groups = slices.Clone(f.seen.Groups)
 	for i := range out.Groups {
 		g := &out.Groups[i]
-		g.Instances = slices.Clone(g.Instances)
+		g.Instances = f.present(g.Instances)
+		g.Rolling = f.rolls(*g)
 		for j, instance := range g.Instances {
 			at, boots := f.healthyAt[instance.ID]
 			if !boots {
@@ -70,7 +74,7 @@ func healthOf(sources []string, state delivery.HealthState) []delivery.Health {
 func (f *forecast) instances() int {
 	n := 0
 	for _, g := range f.seen.Groups {
-		n += len(g.Instances)
+		n += len(f.present(g.Instances))
 	}
 	return n
 }
@@ -120,6 +124,12 @@ func (f *forecast) apply(c delivery.Change) {
 		}
 	case delivery.SetRouting:
 		f.route(c)
+	case delivery.UpdateGroup:
+		f.update(c)
+	case delivery.PruneGroup:
+		if g := f.seen.Group(c.Group); g != nil {
+			g.Spare = nil
+		}
 	case delivery.DestroyGroup:
 		f.seen.Groups = slices.DeleteFunc(f.seen.Groups, func(g delivery.ServerGroup) bool { return g.Name == c.Group })
 		if f.seen.Routing != nil {
@@ -139,6 +149,9 @@ func (f *forecast) create(c delivery.Change) {
 		HealthSources: []string{forecastSource}, Complete: true, Managed: true, Deployment: c.Deployment,
 	})
 	g := &f.seen.Groups[len(f.seen.Groups)-1]
+	if f.input.Capabilities.InPlace {
+		g.Version, g.VersionBy = string(c.Key), c.Key
+	}
 	if f.input.Capabilities.Resize {
 		f.fill(g, g.Capacity.Desired)
 	} else {
@@ -170,7 +183,7 @@ func (f *forecast) fill(g *delivery.ServerGroup, size int) {
 		f.launched++
 		id := fmt.Sprintf("forecast-%d", f.launched)
 		f.healthyAt[id] = f.now.Add(f.estimates.Boot)
-		g.Instances = append(g.Instances, delivery.Instance{ID: id, LaunchedAt: f.now, Health: healthOf(g.HealthSources, delivery.HealthStarting)})
+		g.Instances = append(g.Instances, delivery.Instance{ID: id, LaunchedAt: f.now, Version: g.Version, Health: healthOf(g.HealthSources, delivery.HealthStarting)})
 	}
 }
 

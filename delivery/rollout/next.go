@@ -64,9 +64,14 @@ func (s State) advance(seen delivery.Snapshot, now time.Time) (State, *Decision)
 		if s.Input.Operation != nil {
 			return s.prepareOperation(seen, now)
 		}
+		if s.Input.Strategy.InPlace {
+			return s.prepareInPlace(seen, now)
+		}
 		return s.prepare(seen, now)
 	case Operating:
 		return s.operate(seen, now)
+	case Updating:
+		return s.update(seen, now)
 	case Creating:
 		return s.create(seen, now)
 	case Moving:
@@ -83,7 +88,7 @@ func (s State) advance(seen delivery.Snapshot, now time.Time) (State, *Decision)
 // overdue reports whether the whole deployment is past its deadline. Once all
 // traffic is on the new group, or on the way back, it no longer counts.
 func (s State) overdue(now time.Time) bool {
-	return !s.Started.IsZero() && !s.goingBack() && (s.Phase == Creating || s.Phase == Moving || s.Phase == Operating) &&
+	return !s.Started.IsZero() && !s.goingBack() && (s.Phase == Creating || s.Phase == Moving || s.Phase == Operating || s.Phase == Updating) &&
 		now.Sub(s.Started)-s.rested(now) > s.Input.Strategy.Deadline
 }
 
@@ -368,6 +373,9 @@ func (s State) scaleDown(g *delivery.ServerGroup, seen delivery.Snapshot, now ti
 // clean destroys the oldest groups beyond MaxRemaining, one after the other.
 // Traffic is on the new group by now: what cannot be cleaned up in time stays.
 func (s State) clean(seen delivery.Snapshot, now time.Time) (State, *Decision) {
+	if s.Input.Strategy.InPlace {
+		return s.prune(seen, now)
+	}
 	excess := s.excess(seen)
 	if len(excess) == 0 {
 		return s.finish(delivery.DeploymentSucceeded, nil), nil

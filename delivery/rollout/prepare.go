@@ -67,7 +67,7 @@ func (s State) refusal(seen delivery.Snapshot) *delivery.Failure {
 	case wanted == "" && seen.Routing != nil:
 		return refuse(delivery.Invalid, "cluster %s is behind load balancer %s, which the deploy stage does not name",
 			s.Input.Cluster.Name(), seen.Routing.LoadBalancer)
-	case seen.Routing != nil && m > 0 && len(seen.Routing.Weights)+s.Input.destinations() > m:
+	case seen.Routing != nil && m > 0 && !s.Input.Strategy.InPlace && len(seen.Routing.Weights)+s.Input.destinations() > m:
 		return refuse(delivery.Quota, "%s already knows %d server groups, and can know %d; the deployment needs %d more: destroy those without traffic first",
 			seen.Routing.LoadBalancer, len(seen.Routing.Weights), m, s.Input.destinations())
 	}
@@ -82,7 +82,7 @@ func record(seen delivery.Snapshot, fresh string) *Recorded {
 			continue
 		}
 		out.Groups = append(out.Groups, RecordedGroup{Name: g.Name, Capacity: g.Capacity,
-			Healthy: g.Healthy(), Serving: seen.Serving(g.Name)})
+			Healthy: g.Healthy(), Serving: seen.Serving(g.Name), Image: g.Image, Version: g.Version})
 	}
 	if seen.Routing != nil {
 		out.Weights = slices.Clone(seen.Routing.Weights)
@@ -94,7 +94,7 @@ func record(seen delivery.Snapshot, fresh string) *Recorded {
 func (r *Recorded) same(o *Recorded) bool {
 	return r.Routed == o.Routed && delivery.SameWeights(r.Weights, o.Weights) &&
 		slices.EqualFunc(r.Groups, o.Groups, func(a, b RecordedGroup) bool {
-			return a.Name == b.Name && a.Capacity == b.Capacity && a.Serving == b.Serving
+			return a.Name == b.Name && a.Capacity == b.Capacity && a.Serving == b.Serving && a.Version == b.Version
 		})
 }
 

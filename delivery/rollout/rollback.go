@@ -20,6 +20,9 @@ func (s State) rollBack(seen delivery.Snapshot, now time.Time) (State, *Decision
 	if pause != nil {
 		return s, pause
 	}
+	if s.Input.Strategy.InPlace {
+		return s.revert(seen, now)
+	}
 	steps := []func(State, delivery.Snapshot, time.Time) (State, *Decision){
 		State.restoreCapacity, State.restoreHealth, State.restoreRouting, State.removeNew,
 	}

@@ -19,6 +19,8 @@ const (
 	Moving    Phase = "moving"
 	Finishing Phase = "finishing"
 	Cleaning  Phase = "cleaning"
+	// Updating is the one phase of an update in place between Preparing and Cleaning.
+	Updating Phase = "updating"
 	// Operating is the one phase of an operation between Preparing and its end.
 	Operating   Phase = "operating"
 	RollingBack Phase = "rollingBack"
@@ -63,6 +65,10 @@ type RecordedGroup struct {
 	Healthy int `json:"healthy"`
 	// Serving groups take traffic; the deployment replaces these.
 	Serving bool `json:"serving"`
+	// Image is what the group ran, and Version what its instances were made of: what
+	// an update in place goes back to.
+	Image   string `json:"image,omitempty"`
+	Version string `json:"version,omitempty"`
 }
 
 // State is everything a deployment remembers between two looks. It is plain
@@ -125,7 +131,7 @@ type State struct {
 	Checks []CheckState `json:"checks,omitempty"`
 	// Weights are the shares that an operation gives; nil when it leaves them.
 	Weights []delivery.Weight `json:"weights,omitempty"`
-	// Changing is true once an operation decided to write: before, it has nothing
+	// Changing is true once an operation, or an update in place, decided to write: before, it has nothing
 	// to roll back.
 	Changing bool `json:"changing,omitempty"`
 	// BaselineFrom is the old group that a baseline is made like; empty without one.
@@ -135,6 +141,11 @@ type State struct {
 	// Sized is true once the size that a resize gives, or gives back, was read back
 	// in this phase: from then on an autoscaler may move it within the bounds.
 	Sized bool `json:"sized,omitempty"`
+	// Rolled is the most instances of the wanted version that were seen healthy at
+	// once in this phase of an update in place.
+	Rolled int `json:"rolled,omitempty"`
+	// Reverting is true once a rollback decided to give the group its version back.
+	Reverting bool `json:"reverting,omitempty"`
 }
 
 // Decision says what to do now. Exactly one field is set.
@@ -299,12 +310,13 @@ func (s State) Detail() (json.RawMessage, error) {
 		// Operation and Weights are those of an operation.
 		Operation *Operation        `json:"operation,omitempty"`
 		Weights   []delivery.Weight `json:"weights,omitempty"`
-	}{s.Input.Strategy.Kind, s.Phase, min(s.Step+1, len(s.Steps)), len(s.Steps), s.Waiting, s.Before, s.Checks, s.Input.Baseline, s.Input.Operation, s.Weights})
+		InPlace   *Replacement      `json:"inPlace,omitempty"`
+	}{s.Input.Strategy.Kind, s.Phase, min(s.Step+1, len(s.Steps)), len(s.Steps), s.Waiting, s.Before, s.Checks, s.Input.Baseline, s.Input.Operation, s.Weights, s.replacement()})
 }
 
 // touched reports whether the deployment may have changed the cloud.
 func (s State) touched() bool {
-	if s.Input.Operation != nil {
+	if s.Input.Operation != nil || s.Input.Strategy.InPlace {
 		return s.Changing
 	}
 	return s.Phase != Preparing
@@ -341,7 +353,7 @@ func (s State) enter(p Phase) State {
 func (s State) fresh() State {
 	s.Since, s.Waiting, s.Streak = time.Time{}, "", 0
 	s.Routed, s.WroteRouting, s.StepDone = time.Time{}, false, time.Time{}
-	s.Sized = false
+	s.Sized, s.Rolled = false, 0
 	return s
 }
 

@@ -75,6 +75,9 @@ type Strategy struct {
 	// the smaller of them. At least one resolves to more than 0. Rolling only.
 	MaxSurge       Amount `json:"maxSurge"`
 	MaxUnavailable Amount `json:"maxUnavailable"`
+	// InPlace replaces the template of the group that takes traffic, instead of the
+	// group, and lets the cloud replace its instances. Rolling only.
+	InPlace bool `json:"inPlace,omitempty"`
 	// PauseBetweenBatches is waited after each step but the last. A step of Canary
 	// has its own bake.
 	PauseBetweenBatches time.Duration `json:"pauseBetweenBatches"`
@@ -127,6 +130,7 @@ type strategyJSON struct {
 	DelayBeforeCleanup    float64           `json:"delayBeforeCleanup"`
 	PipelineBeforeCleanup *PipelineRef      `json:"pipelineBeforeCleanup"`
 	Steps                 []canaryJSON      `json:"steps"`
+	InPlace               bool              `json:"inPlace"`
 	KeepOldFor            *float64          `json:"keepOldFor"`
 	Baseline              bool              `json:"baseline"`
 	DelayBeforeDisable    float64           `json:"delayBeforeDisableSec"`
@@ -160,6 +164,7 @@ func ParseStrategy(cluster json.RawMessage) (Strategy, []delivery.Finding) {
 		HealthTimeout:         seconds(in.HealthTimeout),
 		Deadline:              seconds(in.Deadline),
 		Baseline:              in.Baseline,
+		InPlace:               in.InPlace,
 	}
 	switch s.Kind {
 	case "":
@@ -179,7 +184,7 @@ func ParseStrategy(cluster json.RawMessage) (Strategy, []delivery.Finding) {
 	}
 	if in.MaxRemaining != nil {
 		s.MaxRemaining = *in.MaxRemaining
-	} else if s.Kind == Rolling || s.Kind.keepsOld() && s.ScaleDown {
+	} else if s.Kind == Rolling && !s.InPlace || s.Kind.keepsOld() && s.ScaleDown {
 		s.MaxRemaining = DefaultMaxRemaining
 	}
 	if s.Kind == Highlander {
@@ -273,6 +278,7 @@ func (s Strategy) findings(in strategyJSON) []delivery.Finding {
 	}
 	out = append(out, s.canaryFindings(in)...)
 	out = append(out, s.baselineFindings(in)...)
+	out = append(out, s.inPlaceFindings(in)...)
 	if in.MaxRemaining != nil && *in.MaxRemaining != 1 && s.Kind == Highlander {
 		add("/maxRemainingAsgs", "is %d; highlander leaves one", *in.MaxRemaining)
 	}

@@ -22,6 +22,7 @@ func (s Strategy) Unsuited(c delivery.Capabilities, routed bool) []delivery.Find
 		}
 		add(pointer, "cannot be used: the size of a server group of this kind cannot be changed, and one without traffic has no instances by itself")
 	}
+	out = append(out, s.unsuitedInPlace(c)...)
 	for i, step := range s.Canary {
 		pointer := fmt.Sprintf("/steps/%d", i)
 		switch {

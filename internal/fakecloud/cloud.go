@@ -35,6 +35,10 @@ type Config struct {
 	// Unsized groups cannot be resized: each shows one instance, whatever its
 	// capacity says.
 	Unsized bool
+	// RollUnit is reported for every group.
+	RollUnit int
+	// KeepsVersions is reported in the capabilities; versions are never spare then.
+	KeepsVersions bool
 }
 
 // Cloud is one cluster's world.
@@ -72,10 +76,15 @@ type group struct {
 	goneAt                             time.Time
 	instances                          []*instance
 	problems                           []delivery.Problem
+	// version is what new instances are made of, one of versions.
+	version            string
+	versions           map[string]made
+	surge, unavailable int // of the last update in place
 }
 
 type instance struct {
 	id        string
+	version   string
 	launched  time.Time
 	healthyAt time.Time // zero: never
 	sickUntil time.Time // flapping
@@ -104,6 +113,7 @@ func New(cluster delivery.Cluster, config Config, existing ...Existing) *Cloud {
 	for i, e := range existing {
 		g := &group{name: e.Name, image: e.Image, created: c.at.Add(time.Duration(i-1000) * time.Minute), capacity: e.Capacity,
 			managed: !e.Unmanaged, template: true, target: true, attached: config.Router, exists: true}
+		g.make(e.Name, made{image: e.Image})
 		c.groups[e.Name] = g
 		for i := range c.size(g) {
 			in := c.launch(g, c.at.Add(-time.Hour))
@@ -140,7 +150,7 @@ func (c *Cloud) size(g *group) int {
 
 func (c *Cloud) launch(g *group, at time.Time) *instance {
 	c.nextID++
-	in := &instance{id: fmt.Sprintf("i-%06d", c.nextID), launched: at}
+	in := &instance{id: fmt.Sprintf("i-%06d", c.nextID), launched: at, version: g.version}
 	if slices.Contains(c.config.BadImages, g.image) {
 		in.replaceAt = at.Add(c.config.Grace)
 	} else {
@@ -272,6 +282,9 @@ func (c *Cloud) reconcileGroup(g *group) {
 		case !in.leavingAt.IsZero() && !in.leavingAt.After(c.at):
 			return true
 		case !in.replaceAt.IsZero() && !in.replaceAt.After(c.at):
+			if in.replaces {
+				died++ // what it made up for is missing still
+			}
 			g.problems = append(g.problems, delivery.Problem{ID: in.id, At: c.at, Code: "InstanceUnhealthy",
 				Message: "instance " + in.id + " was replaced because it was unhealthy"})
 			return true
@@ -281,20 +294,21 @@ func (c *Cloud) reconcileGroup(g *group) {
 	if !g.exists || g.deleting {
 		return
 	}
+	died = c.succeed(g, died+c.retire(g))
 	staying := 0
 	for _, in := range g.instances {
 		if in.leavingAt.IsZero() {
 			staying++
 		}
 	}
-	for ; staying < c.size(g); staying++ {
+	for ; staying < c.size(g) || c.room(g); staying++ {
 		in := c.launch(g, c.at)
 		if died > 0 {
 			in.replaces = true
 			died--
 		}
 	}
-	c.scaleIn(g, staying-c.size(g))
+	c.scaleIn(g, staying-c.size(g)-c.extra(g))
 }
 
 // scaleIn lets instances leave, healthy ones first: the worst choice a cloud

@@ -115,6 +115,10 @@ func (c *Cloud) checkWrite(ch delivery.Change) {
 				c.violate("I1 weight %d for %s, which has no healthy instance", w.Percent, w.ServerGroup)
 			}
 		}
+	case delivery.UpdateGroup, delivery.PruneGroup:
+		if g := c.groups[ch.Group]; g == nil || !g.managed {
+			c.violate("I14 %s, which is not managed", ch)
+		}
 	case delivery.ResizeGroup, delivery.DestroyGroup:
 		removing := ch.Kind == delivery.DestroyGroup || ch.Capacity.Desired == 0
 		if removing && c.config.Router && (c.rule[ch.Group] > 0 || c.effective[ch.Group] > 0) {

@@ -34,6 +34,7 @@ func (c *Cloud) Accounts() []delivery.Account {
 func (c *Cloud) Describe() delivery.Descriptor {
 	return delivery.Descriptor{Kind: "fake/group", Schema: json.RawMessage(`{"type":"object"}`),
 		Capabilities: delivery.Capabilities{Weighted: true, MaxDestinations: 5, Settle: c.config.Settle, Drain: c.config.Drain, Resize: !c.config.Unsized,
+			InPlace: !c.config.Unsized, KeepsVersions: c.config.KeepsVersions,
 			Metrics: delivery.CloudWatch, MetricDelay: c.config.MetricDelay}}
 }
 
@@ -106,6 +107,7 @@ func (c *Cloud) present(g *group) delivery.ServerGroup {
 	if g.exists {
 		out.Capacity = g.capacity
 	}
+	c.presentVersions(g, &out)
 	for _, in := range g.instances {
 		state := delivery.HealthStarting
 		switch {
@@ -116,7 +118,7 @@ func (c *Cloud) present(g *group) delivery.ServerGroup {
 		case in.sickUntil.After(c.at):
 			state = delivery.HealthDown
 		}
-		out.Instances = append(out.Instances, delivery.Instance{ID: in.id, LaunchedAt: in.launched,
+		out.Instances = append(out.Instances, delivery.Instance{ID: in.id, LaunchedAt: in.launched, Version: c.shown(in.version),
 			Health: []delivery.Health{{Source: "fake", State: state}}})
 	}
 	return out
@@ -172,6 +174,10 @@ func (c *Cloud) apply(ch delivery.Change) (delivery.Receipt, error) {
 		return delivery.Receipt{Done: true, Wrote: "Resize"}, nil
 	case delivery.SetRouting:
 		return c.setRouting(ch)
+	case delivery.UpdateGroup:
+		return c.update(ch)
+	case delivery.PruneGroup:
+		return c.prune(ch)
 	default:
 		return c.destroy(ch)
 	}
@@ -184,9 +190,11 @@ func (c *Cloud) create(ch delivery.Change) (delivery.Receipt, error) {
 	}
 	if g == nil {
 		g = &group{name: ch.Group, deployment: ch.Deployment, managed: true, image: ch.Spec.Image}
+		image := ch.Spec.Image
 		if from != nil {
-			g.image = cmp.Or(g.image, from.image)
+			image = cmp.Or(image, from.image)
 		}
+		g.make("made by "+string(ch.Key), made{image, ch.Key})
 		c.groups[ch.Group] = g
 	}
 	if g.deployment != ch.Deployment {

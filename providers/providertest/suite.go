@@ -27,6 +27,9 @@ func Run(t *testing.T, open func(*testing.T) Cloud) {
 		{"RoutingKeepsItsFingerprint", routingFingerprint},
 		{"GuardHolds", guardHolds},
 		{"DestroyLeavesNothing", destroyLeavesNothing},
+		{"InPlaceReadsBack", inPlaceReadsBack},
+		{"InPlaceOfASickVersion", inPlaceOfASickVersion},
+		{"InPlaceIsRefused", inPlaceIsRefused},
 		{"UnknownImage", unknownImage},
 		{"CloneIsLikeItsSource", cloneIsLike},
 		{"CloneOfNothing", cloneOfNothing},
@@ -37,6 +40,7 @@ func Run(t *testing.T, open func(*testing.T) Cloud) {
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(newBench(t, open)) })
 	}
+	t.Run("InPlaceLosesAnswers", func(t *testing.T) { inPlaceLosesAnswers(t, open) })
 	t.Run("LostAnswers", func(t *testing.T) { lostAnswers(t, open) })
 	t.Run("Interrupted", func(t *testing.T) { interrupted(t, open) })
 }
@@ -76,6 +80,10 @@ func createReadsBack(b *bench) {
 	if got.CreatedAt.IsZero() || got.ImageID == "" || len(got.HealthSources) < 2 {
 		b.Errorf("incomplete view: %+v", got)
 	}
+	if b.target.Describe().Capabilities.InPlace && (got.Version == "" || got.VersionBy != "" && got.VersionBy != c.Key) {
+		b.Errorf("version %q by %q; want one by %s or by nobody known", got.Version, got.VersionBy, c.Key)
+	}
+	got.Version, got.VersionBy, got.RollUnit, got.NotInPlace = "", "", 0, ""
 	got.CreatedAt, got.ImageID, got.HealthSources, got.Instances, got.Problems = seen.ObservedAt, "", nil, nil, nil
 	want := delivery.ServerGroup{
 		Name: c.Group, Sequence: 1, CreatedAt: seen.ObservedAt, Image: b.good, Capacity: delivery.Pinned(2),

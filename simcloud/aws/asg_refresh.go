@@ -12,6 +12,7 @@ type refresh struct {
 	ID, Status, Reason string
 	Target, Before     templateRef
 	MinHealthy         int // percent
+	MaxHealthy         int // percent; 0 when it was not asked for
 	Warmup             time.Duration
 	SkipMatching       bool
 	Start, End         time.Time
@@ -46,7 +47,7 @@ type refreshPreferences struct {
 	InstanceWarmup            *int32
 	SkipMatching              *bool
 	AutoRollback              *bool
-	MaxHealthyPercentage      ignored
+	MaxHealthyPercentage      *int32
 	ScaleInProtectedInstances ignored
 	StandbyInstances          ignored
 	AlarmSpecification        refused
@@ -90,8 +91,8 @@ func (c *call) startInstanceRefresh(in *startRefreshInput) (*refreshID, error) {
 		MinHealthy: int(valueOr(p.MinHealthyPercentage, 90)), SkipMatching: valueOr(p.SkipMatching, false),
 		Warmup: time.Duration(valueOr(p.InstanceWarmup, int32(valueOr(g.Warmup, g.Grace)))) * time.Second,
 	}
-	if f.MinHealthy < 0 || f.MinHealthy > 100 {
-		return nil, refuse("ValidationError", "MinHealthyPercentage must be between 0 and 100")
+	if refusal := f.checkBounds(p); refusal != nil {
+		return nil, refusal
 	}
 	wanted := in.DesiredConfiguration != nil && in.DesiredConfiguration.LaunchTemplate != nil
 	if valueOr(p.AutoRollback, false) && !wanted {
@@ -163,6 +164,7 @@ type refreshXML struct {
 	AutoScalingGroupName string
 	Status               string
 	StatusReason         *string
+	DesiredConfiguration *desiredConfigurationXML
 	StartTime            *stamp
 	EndTime              *stamp
 	PercentageComplete   int
@@ -187,7 +189,7 @@ func (c *call) describeInstanceRefreshes(in *describeRefreshesInput) (*describeR
 		}
 		x := refreshXML{
 			InstanceRefreshId: f.ID, AutoScalingGroupName: g.Name, Status: f.Status, StatusReason: optional(f.Reason),
-			StartTime: stampOf(f.Start), EndTime: stampOf(f.End), InstancesToUpdate: f.Left, PercentageComplete: 100,
+			DesiredConfiguration: f.configuration(), StartTime: stampOf(f.Start), EndTime: stampOf(f.End), InstancesToUpdate: f.Left, PercentageComplete: 100,
 		}
 		if f.Total > 0 {
 			x.PercentageComplete = 100 * (f.Total - f.Left) / f.Total
@@ -213,15 +215,11 @@ func (r *region) stepRefresh(g *group, now time.Time) {
 		f.Status, f.End = refreshCancelled, now
 		return
 	}
-	goal := f.Target
-	if f.Status == refreshRollback {
-		goal = f.Before
-	}
+	goal := f.goal()
 	if f.Status == refreshPending {
 		f.Status = refreshRunning
 		f.Total = len(g.outdated(goal, f.SkipMatching, f.Start, r.data))
 	}
-	g.Template = goal
 	old := g.outdated(goal, f.SkipMatching || f.Status == refreshRollback, f.Start, r.data)
 	f.Left = len(old)
 	ready := 0
@@ -231,18 +229,98 @@ func (r *region) stepRefresh(g *group, now time.Time) {
 		}
 	}
 	if len(old) == 0 && ready >= g.Desired {
-		f.End = now
+		f.End, g.Template = now, goal
 		f.Status = map[string]string{refreshRunning: refreshSuccess, refreshRollback: refreshRolledBack}[f.Status]
 		return
 	}
-	floor := min((g.Desired*f.MinHealthy+99)/100, g.Desired-1)
-	for _, m := range old {
-		if ready <= floor {
-			return
-		}
-		r.terminate(g, m, ending{fmt.Sprintf("At %s an instance was taken out of service in response to an instance refresh.", second(now)), true}, now)
-		ready--
+	r.replaceOld(g, old, ready, now)
+}
+
+// replaceOld ends instances that are to be replaced, as far as enough ready ones stay. Those that are not in service go
+// first: assumption.
+func (r *region) replaceOld(g *group, old []*member, ready int, now time.Time) {
+	f := g.current()
+	least := (g.Desired*f.MinHealthy + 99) / 100
+	if f.MaxHealthy == 0 {
+		least = min(least, g.Desired-1)
 	}
+	for _, serving := range []bool{false, true} {
+		for _, m := range old {
+			if (m.State == lifecycleInService && m.Health == healthy) != serving || serving && ready <= least {
+				continue
+			}
+			r.terminate(g, m, ending{fmt.Sprintf("At %s an instance was taken out of service in response to an instance refresh.", second(now)), true}, now)
+			f.Left--
+			if serving {
+				ready--
+			}
+		}
+	}
+}
+
+// goal is the template whose instances stay.
+func (f *refresh) goal() templateRef {
+	if f.Status == refreshRollback {
+		return f.Before
+	}
+	return f.Target
+}
+
+// launchTemplate is what new instances are launched from. "Once the instance refresh succeeds, Amazon EC2 Auto Scaling updates
+// the settings of the Auto Scaling group to reflect the new desired configuration" (API reference of StartInstanceRefresh): until
+// then the group keeps its own.
+func (g *group) launchTemplate() templateRef {
+	if f := g.current(); f != nil && f.Status != refreshCancelling {
+		return f.goal()
+	}
+	return g.Template
+}
+
+// surplus is how many instances a refresh has beyond the desired capacity now, and no more than are left to replace. With an
+// explicit MaxHealthyPercentage that leaves no room an instance is launched before one is terminated (API reference of
+// RefreshPreferences). That the number is rounded down: assumption.
+func (g *group) surplus() int {
+	f := g.current()
+	if f == nil || f.MaxHealthy == 0 || f.Status == refreshPending || f.Status == refreshCancelling {
+		return 0
+	}
+	room := g.Desired*f.MaxHealthy/100 - g.Desired
+	if room == 0 && (g.Desired*f.MinHealthy+99)/100 >= g.Desired {
+		room = 1
+	}
+	return min(room, f.Left)
+}
+
+// checkBounds holds the percentages within what the API reference of RefreshPreferences allows. The texts: assumption.
+func (f *refresh) checkBounds(p refreshPreferences) *apiError {
+	if f.MinHealthy < 0 || f.MinHealthy > 100 {
+		return refuse("ValidationError", "MinHealthyPercentage must be between 0 and 100")
+	}
+	if p.MaxHealthyPercentage == nil {
+		return nil
+	}
+	f.MaxHealthy = int(*p.MaxHealthyPercentage)
+	switch {
+	case f.MaxHealthy < 100 || f.MaxHealthy > 200:
+		return refuse("ValidationError", "MaxHealthyPercentage must be between 100 and 200")
+	case p.MinHealthyPercentage == nil:
+		return refuse("ValidationError", "MinHealthyPercentage must be specified when MaxHealthyPercentage is specified")
+	case f.MaxHealthy-f.MinHealthy > 100:
+		return refuse("ValidationError", "The difference between MaxHealthyPercentage and MinHealthyPercentage cannot be greater than 100")
+	}
+	return nil
+}
+
+type desiredConfigurationXML struct {
+	LaunchTemplate templateSpecXML
+}
+
+// configuration is what the refresh was started for; nil when nothing was asked for.
+func (f *refresh) configuration() *desiredConfigurationXML {
+	if f.Target == f.Before {
+		return nil
+	}
+	return &desiredConfigurationXML{templateSpecXML{f.Target.ID, f.Target.Name, f.Target.Version}}
 }
 
 // outdated returns the members that a refresh has to replace: those of another template, or without skipping all that

@@ -105,7 +105,7 @@ func (r *region) launch(g *group, have int, now time.Time) bool {
 	a.Description += ": " + i.ID
 	a.Subnet, a.Zone, a.Progress = i.Subnet, i.Zone, 30
 	m := &member{
-		ID: i.ID, Zone: i.Zone, Type: i.Type, Template: g.Template, State: lifecyclePending, Health: healthy,
+		ID: i.ID, Zone: i.Zone, Type: i.Type, Template: g.launchTemplate(), State: lifecyclePending, Health: healthy,
 		Protected: g.Protect, Activity: a.ID,
 	}
 	g.Members = append(g.Members, m)
@@ -120,13 +120,14 @@ func (g *group) replacing() bool {
 
 // newInstance runs one machine from the group's template, in the subnet whose zone has the fewest instances.
 func (r *region) newInstance(g *group, now time.Time) (*instance, string) {
-	t := r.data.Templates[g.Template.ID]
+	from := g.launchTemplate()
+	t := r.data.Templates[from.ID]
 	if t == nil {
-		return nil, fmt.Sprintf("The specified launch template, with template ID %s, does not exist", g.Template.ID)
+		return nil, fmt.Sprintf("The specified launch template, with template ID %s, does not exist", from.ID)
 	}
-	v := t.version(g.Template.Version)
+	v := t.version(from.Version)
 	if v == nil {
-		return nil, fmt.Sprintf("The specified launch template version %s does not exist", g.Template.Version)
+		return nil, fmt.Sprintf("The specified launch template version %s does not exist", from.Version)
 	}
 	if problem := r.launchProblem(v.Data); problem != "" {
 		return nil, problem

@@ -123,7 +123,7 @@ func (r *region) replaceUnhealthy(g *group, now time.Time) {
 
 // matchDesired launches what is missing and ends what is too much.
 func (r *region) matchDesired(g *group, now time.Time) {
-	wanted := g.Desired
+	wanted := g.Desired + g.surplus()
 	if g.Deleting {
 		wanted = 0
 	}

@@ -76,6 +76,9 @@ func (c *call) checkGroup(message *computepb.InstanceGroupManager, region string
 		return refusal
 	}
 	fillUpdatePolicy(message)
+	if refusal := checkUpdatePolicy(message); refusal != nil {
+		return refusal
+	}
 	if message.ListManagedInstancesResults == nil {
 		message.ListManagedInstancesResults = proto.String("PAGELESS")
 	}
@@ -149,26 +152,6 @@ func (c *call) checkZones(message *computepb.InstanceGroupManager, region string
 	}
 	message.DistributionPolicy = policy
 	return nil
-}
-
-func fillUpdatePolicy(message *computepb.InstanceGroupManager) {
-	zones := int32(len(message.GetDistributionPolicy().GetZones()))
-	defaults := &computepb.InstanceGroupManagerUpdatePolicy{
-		Type: proto.String("OPPORTUNISTIC"), MinimalAction: proto.String("REPLACE"), ReplacementMethod: proto.String("SUBSTITUTE"),
-		InstanceRedistributionType: proto.String("PROACTIVE"), MaxSurge: &computepb.FixedOrPercent{Fixed: &zones},
-		MaxUnavailable: &computepb.FixedOrPercent{Fixed: &zones},
-	}
-	given := message.GetUpdatePolicy()
-	if given.GetMaxSurge() != nil {
-		defaults.MaxSurge = nil
-	}
-	if given.GetMaxUnavailable() != nil {
-		defaults.MaxUnavailable = nil
-	}
-	if given != nil {
-		mergeInto(defaults.ProtoReflect(), given.ProtoReflect())
-	}
-	message.UpdatePolicy = defaults
 }
 
 func (c *call) getGroup(in *computepb.GetRegionInstanceGroupManagerRequest) (*computepb.InstanceGroupManager, error) {

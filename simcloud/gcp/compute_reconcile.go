@@ -145,7 +145,7 @@ func (p *computePlane) recreate(g *group, m *member, drain bool) {
 
 // matchTarget adds what is missing and marks what is too much.
 func (p *computePlane) matchTarget(g *group, now time.Time) {
-	wanted := int(g.message.GetTargetSize())
+	wanted := int(g.message.GetTargetSize()) + g.surplus()
 	if g.deletion != "" {
 		wanted = 0
 	}
@@ -156,7 +156,7 @@ func (p *computePlane) matchTarget(g *group, now time.Time) {
 	for n := len(g.staying()); n > wanted; n-- {
 		p.discard(g, g.victim(), true, "the target size of the group fell")
 	}
-	p.replaceOutdated(g)
+	p.updateMembers(g)
 }
 
 // discard begins the end of a member.
@@ -221,25 +221,6 @@ func (g *group) victim() *member {
 		}
 		return strings.Compare(a.name, b.name)
 	})
-}
-
-// replaceOutdated replaces machines of an old template when the update policy says so, one at a time: maxSurge and
-// maxUnavailable are stored without effect.
-func (p *computePlane) replaceOutdated(g *group) {
-	if g.message.GetUpdatePolicy().GetType() != "PROACTIVE" || g.deletion != "" {
-		return
-	}
-	for _, m := range g.staying() {
-		if m.action != actionNone {
-			return
-		}
-	}
-	for _, m := range g.staying() {
-		if m.template != g.template() {
-			p.recreate(g, m, true)
-			return
-		}
-	}
 }
 
 // endMembers stops machines whose requests are done: "if the group is part of a backend service that has enabled connection

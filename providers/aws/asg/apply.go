@@ -31,6 +31,10 @@ func (t *Target) Apply(ctx context.Context, c delivery.Change) (delivery.Receipt
 		return t.setRouting(ctx, c)
 	case delivery.DestroyGroup:
 		return t.destroy(ctx, c)
+	case delivery.UpdateGroup:
+		return t.update(ctx, c)
+	case delivery.PruneGroup:
+		return done(), nil // versions are part of the launch template and go with it
 	default:
 		return delivery.Receipt{}, delivery.Errorf(delivery.Invalid, "unknown change %q", c.Kind)
 	}

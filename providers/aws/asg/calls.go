@@ -15,6 +15,7 @@ type call[In, Out any] func(ctx context.Context, in *In, options ...func(*ec2.Op
 // methods up by name, and the binary grows by 29 MB (docs/footprint.md).
 type ec2Calls struct {
 	createLaunchTemplate           call[ec2.CreateLaunchTemplateInput, ec2.CreateLaunchTemplateOutput]
+	createLaunchTemplateVersion    call[ec2.CreateLaunchTemplateVersionInput, ec2.CreateLaunchTemplateVersionOutput]
 	deleteLaunchTemplate           call[ec2.DeleteLaunchTemplateInput, ec2.DeleteLaunchTemplateOutput]
 	describeImages                 call[ec2.DescribeImagesInput, ec2.DescribeImagesOutput]
 	describeInstances              call[ec2.DescribeInstancesInput, ec2.DescribeInstancesOutput]
@@ -27,7 +28,7 @@ type ec2Calls struct {
 
 func callsOf(c *ec2.Client) ec2Calls {
 	return ec2Calls{
-		createLaunchTemplate: c.CreateLaunchTemplate, deleteLaunchTemplate: c.DeleteLaunchTemplate,
+		createLaunchTemplate: c.CreateLaunchTemplate, createLaunchTemplateVersion: c.CreateLaunchTemplateVersion, deleteLaunchTemplate: c.DeleteLaunchTemplate,
 		describeImages: c.DescribeImages, describeInstances: c.DescribeInstances,
 		describeLaunchTemplates: c.DescribeLaunchTemplates, describeLaunchTemplateVersions: c.DescribeLaunchTemplateVersions,
 		describeSecurityGroups: c.DescribeSecurityGroups, describeSubnets: c.DescribeSubnets, describeVPCs: c.DescribeVpcs,

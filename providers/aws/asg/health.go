@@ -29,7 +29,7 @@ func (t *Target) instances(ctx context.Context, p *pieces) ([]delivery.Instance,
 	out := make([]delivery.Instance, 0, len(p.group.Instances))
 	for _, i := range p.group.Instances {
 		instance := delivery.Instance{
-			ID: deref(i.InstanceId), Zone: deref(i.AvailabilityZone),
+			ID: deref(i.InstanceId), Zone: deref(i.AvailabilityZone), Version: versionOf(i.LaunchTemplate),
 			Health: []delivery.Health{amazonHealthOf(i)},
 		}
 		if len(registered) > 0 {

@@ -27,7 +27,8 @@ const recentActivities = 20
 
 // Observe reads the cluster. With n server groups behind a load balancer of l
 // listeners it makes 4 + l + n calls while all is well, and one more for each
-// group that has fewer healthy instances than it wants.
+// group that has fewer healthy instances than it wants, and for each that was
+// updated in place; two more while it is being updated.
 func (t *Target) Observe(ctx context.Context, cluster delivery.Cluster, loadBalancer string) (delivery.Snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -111,7 +112,10 @@ func (t *Target) observeGroup(ctx context.Context, s *survey, p *pieces) (delive
 	if out.Instances, err = t.instances(ctx, p); err != nil {
 		return out, err
 	}
-	if out.Healthy() < out.Capacity.Desired || out.Deleting {
+	if err := t.presentVersion(ctx, p, &out); err != nil {
+		return out, err
+	}
+	if out.Healthy() < out.Capacity.Desired || out.Deleting || out.Rolling {
 		out.Problems, err = t.problems(ctx, p.name)
 	}
 	return out, err

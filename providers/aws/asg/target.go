@@ -104,7 +104,7 @@ func (t *Target) Describe() delivery.Descriptor {
 		Schema: json.RawMessage(schema),
 		Capabilities: delivery.Capabilities{
 			Weighted: true, MaxDestinations: maxDestinations,
-			Settle: t.options.Settle, Drain: t.options.Drain, Resize: true,
+			Settle: t.options.Settle, Drain: t.options.Drain, Resize: true, InPlace: true, KeepsVersions: true,
 			Metrics: source, MetricDelay: t.options.MetricDelay,
 		},
 	}

@@ -28,6 +28,10 @@ func (t *Target) Apply(ctx context.Context, c delivery.Change) (delivery.Receipt
 		return t.setRouting(ctx, c)
 	case delivery.DestroyGroup:
 		return t.destroy(ctx, c)
+	case delivery.UpdateGroup:
+		return t.update(ctx, c)
+	case delivery.PruneGroup:
+		return t.prune(ctx, c)
 	default:
 		return delivery.Receipt{}, delivery.Errorf(delivery.Invalid, "unknown change %q", c.Kind)
 	}

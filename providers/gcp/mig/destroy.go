@@ -140,12 +140,16 @@ func (d *demolition) deleteManager(ctx context.Context) (delivery.Receipt, error
 }
 
 func (d *demolition) deleteTemplate(ctx context.Context) (delivery.Receipt, error) {
-	if d.pieces.template == nil {
+	if len(d.pieces.templates) == 0 {
 		return delivery.Receipt{}, nil
 	}
-	in := &computepb.DeleteRegionInstanceTemplateRequest{Project: d.project, Region: d.region, InstanceTemplate: d.change.Group}
-	return gone(d.history.submit(write{d.change.Key, "RegionInstanceTemplates.Delete", in, fmt.Sprint(d.pieces.template.GetId())}, func(id *string) (*compute.Operation, error) {
+	return d.Target.deleteTemplate(ctx, d.change.Key, d.pieces.templates[0], d.history)
+}
+
+func (t *Target) deleteTemplate(ctx context.Context, key delivery.ChangeKey, v *computepb.InstanceTemplate, h history) (delivery.Receipt, error) {
+	in := &computepb.DeleteRegionInstanceTemplateRequest{Project: t.project, Region: t.region, InstanceTemplate: v.GetName()}
+	return gone(h.submit(write{key, "RegionInstanceTemplates.Delete", in, fmt.Sprint(v.GetId())}, func(id *string) (*compute.Operation, error) {
 		in.RequestId = id
-		return d.templates.Delete(ctx, in)
-	}, "delete instance template %s", d.change.Group))
+		return t.templates.Delete(ctx, in)
+	}, "delete instance template %s", v.GetName()))
 }

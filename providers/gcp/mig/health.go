@@ -37,7 +37,7 @@ func (t *Target) instances(ctx context.Context, p *pieces) ([]delivery.Instance,
 	out := make([]delivery.Instance, 0, len(managed))
 	for _, m := range managed {
 		path := pathOf(m.GetInstance())
-		instance := delivery.Instance{ID: nameOf(path), Zone: partOf(path, "zones"), Health: []delivery.Health{googleHealthOf(m, repaired)}}
+		instance := delivery.Instance{ID: nameOf(path), Zone: partOf(path, "zones"), Version: pathOf(m.GetVersion().GetInstanceTemplate()), Health: []delivery.Health{googleHealthOf(m, repaired)}}
 		if len(registered) > 0 {
 			instance.Health = append(instance.Health, worst(registered, path))
 		}

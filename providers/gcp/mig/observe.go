@@ -77,10 +77,13 @@ func (s *survey) routing() *delivery.Routing {
 
 func (t *Target) observeGroup(ctx context.Context, s *survey, p *pieces, running history) (delivery.ServerGroup, error) {
 	_, sequence, _ := delivery.ParseServerGroup(p.name)
-	tags := p.tags()
+	tags, made := p.tags(), p.tags()
+	if p.made(pathOf(p.templateURL())) != nil {
+		made = tagsIn(p.template.GetDescription()) // an update changes the template alone
+	}
 	out := delivery.ServerGroup{
 		Name: p.name, Sequence: sequence, HealthSources: []string{sourceGoogle}, Managed: tags.owned(s.cluster, p.name),
-		Deployment: delivery.DeploymentID(tags[tagDeployment]), Image: cmp.Or(tags[tagImage], tags[tagImageID]), ImageID: tags[tagImageID],
+		Deployment: delivery.DeploymentID(tags[tagDeployment]), Image: cmp.Or(made[tagImage], made[tagImageID]), ImageID: made[tagImageID],
 		CreatedAt: stamp(cmp.Or(p.manager.GetCreationTimestamp(), p.template.GetCreationTimestamp())),
 	}
 	if len(p.services) > 0 {
@@ -102,7 +105,8 @@ func (t *Target) observeGroup(ctx context.Context, s *survey, p *pieces, running
 	if out.Instances, err = t.instances(ctx, p); err != nil {
 		return out, err
 	}
-	if out.Healthy() < out.Capacity.Desired || out.Deleting {
+	p.presentVersion(s.cluster, &out)
+	if out.Healthy() < out.Capacity.Desired || out.Deleting || out.Rolling {
 		out.Problems, err = t.problems(ctx, p)
 	}
 	return out, err

@@ -30,7 +30,7 @@ const pieceCollections = "instanceTemplates|instanceGroupManagers|autoscalers|ba
 func (t *Target) historyOf(ctx context.Context, group, urlMap string) (history, error) {
 	var targets []string
 	if group != "" {
-		targets = append(targets, "("+pieceCollections+")/"+regexp.QuoteMeta(group))
+		targets = append(targets, "("+pieceCollections+")/"+regexp.QuoteMeta(group)+templateSuffix)
 	}
 	if urlMap != "" {
 		targets = append(targets, "urlMaps/"+regexp.QuoteMeta(urlMap))

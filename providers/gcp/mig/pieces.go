@@ -2,6 +2,7 @@ package mig
 
 import (
 	"context"
+	"regexp"
 	"slices"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
@@ -9,9 +10,11 @@ import (
 
 // pieces is what exists of one server group.
 type pieces struct {
-	name       string
-	manager    *computepb.InstanceGroupManager
+	name    string
+	manager *computepb.InstanceGroupManager
+	// template is the one of templates that the group uses, or was to use.
 	template   *computepb.InstanceTemplate
+	templates  []*computepb.InstanceTemplate
 	autoscaler *computepb.Autoscaler
 	// services are the backend services that lead to the group: the one that was
 	// made for it, and for groups of others those of any name.
@@ -25,9 +28,10 @@ func (t *Target) piecesOf(ctx context.Context, group string) (*pieces, error) {
 	if p.manager, err = t.manager(ctx, group); err != nil {
 		return nil, err
 	}
-	if p.template, err = t.template(ctx, group); err != nil {
+	if p.templates, err = t.templatesNamed(ctx, regexp.QuoteMeta(group)+templateSuffix); err != nil {
 		return nil, err
 	}
+	p.choose()
 	service, err := t.service(ctx, group)
 	if err != nil {
 		return nil, err
@@ -84,8 +88,8 @@ func (p *pieces) descriptions() []described {
 	if p.manager != nil {
 		out = append(out, described{"managed instance group", p.manager.GetDescription()})
 	}
-	if p.template != nil {
-		out = append(out, described{"instance template", p.template.GetDescription()})
+	for _, v := range p.templates {
+		out = append(out, described{"instance template", v.GetDescription()})
 	}
 	for _, s := range p.services {
 		if s.GetName() == p.name {

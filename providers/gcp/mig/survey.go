@@ -79,7 +79,7 @@ func (t *Target) findPieces(ctx context.Context, s *survey) error {
 	if err != nil {
 		return err
 	}
-	templates, err := t.templatesNamed(ctx, expression)
+	templates, err := t.templatesNamed(ctx, expression+templateSuffix)
 	if err != nil {
 		return err
 	}
@@ -93,9 +93,13 @@ func (t *Target) findPieces(ctx context.Context, s *survey) error {
 		}
 	}
 	for _, v := range templates {
-		if s.cluster.Owns(v.GetName()) {
-			s.piece(v.GetName()).template = v
+		if group := groupOfTemplate(v.GetName()); s.cluster.Owns(group) {
+			p := s.piece(group)
+			p.templates = append(p.templates, v)
 		}
+	}
+	for _, p := range s.groups {
+		p.choose()
 	}
 	for _, v := range services {
 		if s.cluster.Owns(v.GetName()) {

@@ -139,7 +139,7 @@ func (t *Target) Describe() delivery.Descriptor {
 		Kind:   Kind,
 		Schema: json.RawMessage(schema),
 		Capabilities: delivery.Capabilities{
-			Weighted: true, Settle: t.options.Settle, Drain: t.options.Drain, Resize: true,
+			Weighted: true, Settle: t.options.Settle, Drain: t.options.Drain, Resize: true, InPlace: true,
 			Metrics: source, MetricDelay: t.options.MetricDelay,
 		},
 	}
