@@ -48,7 +48,7 @@ func (c DeployCluster) Input(seen delivery.Snapshot, capabilities delivery.Capab
 
 // deployTypes are the stage types that deploy, with their readers.
 func deployTypes() map[string]func(object) DeployStage {
-	return map[string]func(object) DeployStage{DeployType: readDeploy, DeployManifestType: readManifestStage}
+	return map[string]func(object) DeployStage{DeployType: readDeploy, DeployManifestType: readManifestStage, CreateServerGroupType: readCreateServerGroup}
 }
 
 // Deploys reports whether stages of the type deploy: ParseDeploy reads them.

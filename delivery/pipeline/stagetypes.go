@@ -20,6 +20,7 @@ type stageType struct {
 // stageTypes is the table of stage types, sorted by name.
 func stageTypes() []stageType {
 	types := []stageType{
+		{name: CreateServerGroupType, check: func(o object) { readCreateServerGroup(o) }},
 		{name: DeployType, check: func(o object) { readDeploy(o) }},
 		{name: DeployManifestType, check: func(o object) { readManifestStage(o) }},
 		{name: WaitType, check: func(o object) { readWait(o) }},
