@@ -120,6 +120,13 @@ func (p Progress) onto(e delivery.Execution) (delivery.Execution, error) {
 		}
 		e.Stage(o.RefID).Outputs = outputs
 	}
+	for _, o := range p.Found {
+		outputs, err := json.Marshal(o.FoundImages)
+		if err != nil {
+			return e, fmt.Errorf("encode outputs of stage %s: %w", o.RefID, err)
+		}
+		e.Stage(o.RefID).Outputs = outputs
+	}
 	return e, nil
 }
 
@@ -127,7 +134,9 @@ func (p Progress) onto(e delivery.Execution) (delivery.Execution, error) {
 type BegunStage struct {
 	Wait     time.Duration     `json:"wait,omitempty"`
 	Clusters []ClusterToDeploy `json:"clusters,omitempty"`
-	Failure  *delivery.Failure `json:"failure,omitempty"`
+	// Finds is true for a stage that finds images.
+	Finds   bool              `json:"finds,omitempty"`
+	Failure *delivery.Failure `json:"failure,omitempty"`
 }
 
 // ClusterToDeploy is a cluster of a stage that deploys or operates, with what its
@@ -150,7 +159,11 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 	}
 	var begun BegunStage
 	stage, spec := e.Stage(refID), definition.Stage(refID)
-	evaluated, err := expression.Evaluate(spec.Context(), environment(e, definition, refID))
+	env := environment(e, definition, refID)
+	evaluated, err := expression.Evaluate(spec.Context(), env)
+	if err == nil {
+		evaluated, err = pipeline.WithImages(spec.Type, evaluated, foundBefore(env.Outputs))
+	}
 	if err == nil {
 		stage.Context = evaluated
 		begun, err = readStage(spec.Type, evaluated)
@@ -176,6 +189,9 @@ func readStage(kind string, evaluated json.RawMessage) (BegunStage, error) {
 			begun.Clusters = append(begun.Clusters, ClusterToDeploy{c.Cluster, c.Strategy.Concurrency})
 		}
 		return begun, err
+	case pipeline.Finds(kind):
+		_, err := pipeline.ParseFind(kind, evaluated)
+		return BegunStage{Finds: true}, err
 	case pipeline.Operates(kind):
 		operate, err := pipeline.ParseOperate(kind, evaluated)
 		var begun BegunStage

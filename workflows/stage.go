@@ -52,6 +52,8 @@ func (x *execution) carryOut(ctx workflow.Context, refID string) stageResult {
 		return stageResult{canceled: true}
 	case begun.Clusters != nil:
 		return x.deploy(ctx, refID, begun.Clusters)
+	case begun.Finds:
+		return x.find(ctx, refID)
 	default:
 		return x.wait(ctx, begun.Wait)
 	}

@@ -106,6 +106,7 @@ func Parse(document json.RawMessage) (Definition, error) {
 		}
 		d.Parameters = parseParameters(doc)
 		d.Stages = parseStages(doc)
+		d.refuseMissing(r, doc)
 	}
 	if err := delivery.InvalidError("pipeline is not valid", r.findings); err != nil {
 		return Definition{}, err

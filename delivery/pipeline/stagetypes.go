@@ -25,6 +25,9 @@ func stageTypes() []stageType {
 		{name: DeployManifestType, check: func(o object) { readManifestStage(o) }},
 		{name: WaitType, check: func(o object) { readWait(o) }},
 	}
+	for name, read := range findTypes() {
+		types = append(types, stageType{name: name, check: func(o object) { read(o) }})
+	}
 	for _, kind := range rollout.Operations() {
 		types = append(types, stageType{name: string(kind), check: func(o object) { readOperate(o, kind) }})
 	}
