@@ -43,6 +43,11 @@ func (s *Server) checkStart(ctx context.Context, by delivery.Principal, d pipeli
 		}
 		findings = append(findings, under(one.pointer, s.checkOperation(one))...)
 	}
+	lost, err := s.checkFinds(by, d, env)
+	if err != nil {
+		return err
+	}
+	findings = append(findings, lost...)
 	ctx, cancel := context.WithTimeout(ctx, validateTimeout)
 	defer cancel()
 	found := make([][]delivery.Finding, len(deployments))
@@ -60,6 +65,7 @@ func (s *Server) checkStart(ctx context.Context, by delivery.Principal, d pipeli
 func intendedDeployments(d pipeline.Definition, env expression.Env) ([]intended, []delivery.Finding) {
 	var out []intended
 	var findings []delivery.Finding
+	known := withEvaluatedFinds(d, env)
 	for i, stage := range d.Stages {
 		if !pipeline.Deploys(stage.Type) {
 			continue
@@ -68,9 +74,12 @@ func intendedDeployments(d pipeline.Definition, env expression.Env) ([]intended,
 		if err != nil {
 			continue // it may be about what an earlier stage puts out
 		}
-		deploy, err := pipeline.ParseDeploy(stage.Type, evaluated)
+		deploy, err := pipeline.ParseIntended(stage.Type, evaluated)
 		findings = append(findings, under(stagePointer(i), delivery.FindingsOf(err))...)
 		for _, cluster := range deploy.Clusters {
+			if cluster.Spec.Image == "" && !known.FindsImage(stage.RefID, cluster.Cluster.Provider, cluster.Cluster.Region) {
+				findings = append(findings, under(stagePointer(i)+cluster.Pointer, []delivery.Finding{cluster.MissingImage()})...)
+			}
 			out = append(out, intended{DeployCluster: cluster, pointer: stagePointer(i) + cluster.Pointer})
 		}
 	}
@@ -151,6 +160,9 @@ func (s *Server) checkDeployment(ctx context.Context, one intended) []delivery.F
 	}
 	if unsuited := one.Strategy.Unsuited(target.Describe().Capabilities, one.Spec.LoadBalancer != ""); len(unsuited) > 0 {
 		return unsuited
+	}
+	if one.Spec.Image == "" {
+		return nil // an earlier stage finds it; the deployment checks the rest with it
 	}
 	findings, err := target.Validate(ctx, one.Cluster, one.Spec)
 	switch {

@@ -69,7 +69,7 @@ func (c DeployCluster) missingIn(o object, after int) missingImage {
 // finds an image of the provider in the region, as far as that is known. Empty
 // words stand for any.
 func (d Definition) FindsImage(refID, provider, region string) bool {
-	for _, before := range d.before(refID) {
+	for _, before := range d.Before(refID) {
 		read := findTypes()[before.Type]
 		if read == nil {
 			continue
@@ -95,9 +95,9 @@ func (d Definition) FindsImage(refID, provider, region string) bool {
 	return false
 }
 
-// before returns the stages that must be over before the stage of this refId, the
+// Before returns the stages that must be over before the stage of this refId, the
 // nearest first.
-func (d Definition) before(refID string) []StageSpec {
+func (d Definition) Before(refID string) []StageSpec {
 	var out []StageSpec
 	seen := map[string]bool{refID: true}
 	for near := []string{refID}; len(near) > 0; {
