@@ -262,7 +262,7 @@ func (s State) cancelShrinking(cause *delivery.Failure) State {
 		return s
 	}
 	s.Cause = cause
-	if s.Waiting != destroying+s.Input.Group && s.Waiting != goneFor(s.Input.Group) {
+	if !s.destroys() {
 		return s.leaveOperands()
 	}
 	s.LastDestroy = s.Input.Group

@@ -217,6 +217,32 @@ func TestCancelOfClusterOperations(t *testing.T) {
 	}
 }
 
+// TestPauseBetweenDestructions lets the group under way go and begins with no other
+// until somebody says so.
+func TestPauseBetweenDestructions(t *testing.T) {
+	d := clusterRuns(t, false)["shrinkCluster"]()
+	paused, resumeAt := false, 0
+	d.at = func(d *drive) {
+		switch {
+		case !paused && destructions(d) == 1:
+			d.state, paused = d.state.Pause(d.now), true
+		case d.state.Status() == delivery.DeploymentPaused && resumeAt == 0:
+			resumeAt = d.looks + 200
+			if n := len(d.cloud.Truth().Groups); n != 2 {
+				t.Errorf("paused with %d groups", n)
+			}
+		case d.looks == resumeAt:
+			if n := destructions(d); n != 1 {
+				t.Errorf("%d groups destroyed in the pause", n)
+			}
+			d.state = d.state.Resume(d.now)
+		}
+	}
+	if got := d.run(t); got.Status != delivery.DeploymentSucceeded || resumeAt == 0 || len(d.cloud.Truth().Groups) != 1 {
+		t.Errorf("outcome %+v %v, left %v", got, got.Failure, left(d.cloud.Truth()))
+	}
+}
+
 // destructions counts the groups of which a destruction has written something.
 func destructions(d *drive) int {
 	var groups []string

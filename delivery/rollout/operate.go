@@ -426,6 +426,11 @@ func (s State) resized() string {
 	return s.Input.Group
 }
 
+// destroys reports whether an operation is destroying a group now.
+func (s State) destroys() bool {
+	return s.irreversible() && (len(s.Operands) == 0 || s.begun(destroying+s.Input.Group) || s.begun(goneFor(s.Input.Group)))
+}
+
 // irreversible reports whether an operation does what cannot be undone.
 func (s State) irreversible() bool {
 	return s.Input.Operation != nil && (s.Input.Operation.Kind == DestroyOperation && s.Changing || s.Destroying)

@@ -208,7 +208,7 @@ func canceledBy(by delivery.Principal, reason string) *delivery.Failure {
 }
 
 // Pause stops forward movement at the next decision. A rollback is never paused,
-// nor is an operation that destroys once it began.
+// nor is the destruction of a group by an operation once it began.
 func (s State) Pause(now time.Time) State {
 	if s.Paused.IsZero() {
 		s.Paused = now
@@ -287,7 +287,7 @@ func (s State) Status() delivery.DeploymentStatus {
 		return s.Outcome.Status
 	case s.Phase == RollingBack || s.CancelRequested:
 		return delivery.DeploymentRollingBack
-	case !s.Paused.IsZero() && !s.irreversible():
+	case !s.Paused.IsZero() && !s.destroys():
 		return delivery.DeploymentPaused
 	default:
 		return delivery.DeploymentRunning
