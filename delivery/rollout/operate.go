@@ -41,6 +41,8 @@ type Operation struct {
 	Scale *Scale `json:"scale,omitempty"`
 	// Keep says which groups an operation on a cluster leaves alone; nil for the others.
 	Keep *Keep `json:"keep,omitempty"`
+	// Rollback is what a rollback on demand restores; nil for the others.
+	Rollback *Rollback `json:"rollback,omitempty"`
 }
 
 // Scale is a change of capacity: of min, max and desired alike, never below 0.
@@ -97,6 +99,9 @@ func (s State) prepareOperation(seen delivery.Snapshot, now time.Time) (State, *
 	}
 	if s.Input.Operation.Kind.OfCluster() {
 		return s.prepareCluster(seen)
+	}
+	if s.rollback() != nil {
+		return s.beginRollback(seen)
 	}
 	g, err := s.operand(seen)
 	if err == nil {
@@ -255,6 +260,8 @@ func (s State) operate(seen delivery.Snapshot, now time.Time) (State, *Decision)
 		return s.operateDestroy(seen, now)
 	case ShrinkOperation, ScaleDownOperation, DisableClusterOperation:
 		return s.operateCluster(seen, now)
+	case RollbackGroupOperation, RollbackClusterOperation:
+		return s.operateRollback(seen, now)
 	default:
 		return s.operateWeights(seen, now)
 	}
@@ -433,5 +440,5 @@ func (s State) destroys() bool {
 
 // irreversible reports whether an operation does what cannot be undone.
 func (s State) irreversible() bool {
-	return s.Input.Operation != nil && (s.Input.Operation.Kind == DestroyOperation && s.Changing || s.Destroying)
+	return s.goingBack() || s.Input.Operation != nil && (s.Input.Operation.Kind == DestroyOperation && s.Changing || s.Destroying)
 }
