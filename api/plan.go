@@ -153,7 +153,7 @@ func (p *planner) stage(ctx context.Context, stage pipeline.StageSpec) (v1.Plann
 	if err != nil {
 		return out, err
 	}
-	if slices.ContainsFunc(deploy.Clusters, func(c pipeline.DeployCluster) bool { return c.Spec.Image == "" }) {
+	if slices.ContainsFunc(deploy.Clusters, func(c pipeline.DeployCluster) bool { return c.Spec.Image == "" && !c.Clones() }) {
 		out.Unplanned = "its image is not found yet"
 		p.hash.add(stage.RefID, string(evaluated))
 		return out, nil
@@ -216,6 +216,9 @@ func (p *planner) deployment(ctx context.Context, want pipeline.DeployCluster) (
 	if err != nil {
 		return rollout.Plan{}, err
 	}
+	if want, err = want.Chosen(seen); err != nil {
+		return rollout.Plan{}, err
+	}
 	newest, taken := seen.Numbers()
 	sequence, err := p.store.NextSequence(ctx, key, newest, taken)
 	if err != nil {
@@ -223,6 +226,13 @@ func (p *planner) deployment(ctx context.Context, want pipeline.DeployCluster) (
 	}
 	input := want.Input(seen, target.Describe().Capabilities)
 	input.Deployment, input.Group = "planned", want.Cluster.Moniker.ServerGroup(sequence)
+	if want.Strategy.Baseline {
+		beside, err := p.store.NextSequence(ctx, key, sequence, append(taken, sequence))
+		if err != nil {
+			return rollout.Plan{}, err
+		}
+		input.Baseline = want.Cluster.Moniker.ServerGroup(beside)
+	}
 	plan, after := rollout.PlanOf(input, seen, rollout.Estimates{})
 	p.seen[key] = after
 	return plan, nil

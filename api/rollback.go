@@ -299,6 +299,9 @@ func (s *Server) deployedAnew(ctx context.Context, chosen rollout.Rollback) (*pi
 	if err != nil {
 		return nil, err
 	}
+	if err := again.Redeployable(); err != nil {
+		return nil, delivery.Errorf(delivery.Conflict, "%s is gone, and its version cannot be deployed anew: %s", chosen.Gone, err)
+	}
 	findings := s.checkDeployment(ctx, intended{DeployCluster: again})
 	if err := delivery.InvalidError("", findings); err != nil {
 		return nil, delivery.Errorf(delivery.Conflict, "%s is gone, and its version cannot be deployed anew: %s", chosen.Gone, err)

@@ -22,6 +22,8 @@ type intended struct {
 	pipeline.DeployCluster
 	// pointer is the cluster object's place in the pipeline.
 	pointer string
+	// later means that earlier stages may change what it finds.
+	later bool
 }
 
 // checkStart refuses a start whose stages name what is not there: an account, a
@@ -82,10 +84,10 @@ func intendedDeployments(d pipeline.Definition, env expression.Env) ([]intended,
 		deploy, err := pipeline.ParseIntended(stage.Type, evaluated)
 		findings = append(findings, under(stagePointer(i), delivery.FindingsOf(err))...)
 		for _, cluster := range deploy.Clusters {
-			if cluster.Spec.Image == "" && !known.FindsImage(stage.RefID, cluster.Cluster.Provider, cluster.Cluster.Region) {
+			if cluster.Spec.Image == "" && !cluster.Clones() && !known.FindsImage(stage.RefID, cluster.Cluster.Provider, cluster.Cluster.Region) {
 				findings = append(findings, under(stagePointer(i)+cluster.Pointer, []delivery.Finding{cluster.MissingImage()})...)
 			}
-			out = append(out, intended{DeployCluster: cluster, pointer: stagePointer(i) + cluster.Pointer})
+			out = append(out, intended{DeployCluster: cluster, pointer: stagePointer(i) + cluster.Pointer, later: len(stage.Requisites) > 0})
 		}
 	}
 	return out, findings
@@ -154,8 +156,12 @@ func (one intendedOperation) fieldOf(pointer string) string {
 // checkDeployment returns findings with pointers relative to the cluster object.
 func (s *Server) checkDeployment(ctx context.Context, one intended) []delivery.Finding {
 	if finding, ok := s.checkPlace(one.Cluster); !ok {
-		if _, zones := objectOf(one.Spec.Settings)["availabilityZones"]; !zones && strings.HasPrefix(finding.Pointer, "/availabilityZones/") {
+		fields := objectOf(one.Spec.Settings)
+		if _, zones := fields["availabilityZones"]; !zones && strings.HasPrefix(finding.Pointer, "/availabilityZones/") {
 			finding.Pointer = "/region"
+		}
+		if _, account := fields["account"]; !account && finding.Pointer == "/account" && one.Clones() {
+			finding.Pointer = "/credentials"
 		}
 		return []delivery.Finding{finding}
 	}
@@ -163,13 +169,16 @@ func (s *Server) checkDeployment(ctx context.Context, one intended) []delivery.F
 	if err != nil {
 		return []delivery.Finding{{Pointer: "/account", Message: messageOf(err)}}
 	}
-	if unsuited := one.Strategy.Unsuited(target.Describe().Capabilities, one.Spec.LoadBalancer != ""); len(unsuited) > 0 {
+	if unsuited := one.Strategy.Unsuited(target.Describe().Capabilities, one.Spec.LoadBalancer != "" || one.MayBeRouted); len(unsuited) > 0 {
 		return unsuited
 	}
-	if one.Spec.Image == "" {
+	if one.Spec.Image == "" && !one.Clones() {
 		return nil // an earlier stage finds it; the deployment checks the rest with it
 	}
-	findings, err := target.Validate(ctx, one.Cluster, one.Spec)
+	if one.Clones() && one.later {
+		return nil
+	}
+	findings, err := validate(ctx, target, one.DeployCluster)
 	switch {
 	case err == nil:
 		return findings
@@ -180,6 +189,20 @@ func (s *Server) checkDeployment(ctx context.Context, one intended) []delivery.F
 	default:
 		return append([]delivery.Finding{{Message: messageOf(err)}}, delivery.FindingsOf(err)...)
 	}
+}
+
+// validate asks the target. What a clone is like only the cluster tells.
+func validate(ctx context.Context, target delivery.Target, want pipeline.DeployCluster) ([]delivery.Finding, error) {
+	if want.Clones() {
+		seen, err := target.Observe(ctx, want.Cluster, want.Spec.LoadBalancer)
+		if err != nil {
+			return nil, err
+		}
+		if want, err = want.Chosen(seen); err != nil {
+			return delivery.FindingsOf(err), nil
+		}
+	}
+	return target.Validate(ctx, want.Cluster, want.Spec)
 }
 
 // checkSuited refuses a pipeline with a strategy that the target kind of a cluster

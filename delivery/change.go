@@ -64,6 +64,9 @@ type Change struct {
 func (c Change) String() string {
 	switch c.Kind {
 	case CreateGroup:
+		if c.Spec != nil && c.Spec.From != "" {
+			return fmt.Sprintf("create server group %s from %s", c.Group, c.Spec.From)
+		}
 		return fmt.Sprintf("create server group %s", c.Group)
 	case ResizeGroup:
 		return fmt.Sprintf("resize server group %s to min %d, desired %d, max %d", c.Group, c.Capacity.Min, c.Capacity.Desired, c.Capacity.Max)
@@ -82,7 +85,14 @@ func (c Change) String() string {
 
 // GroupSpec says what a new server group is made of.
 type GroupSpec struct {
-	// Image is a name or an id, as the pipeline gave it.
+	// From is the server group, in the same account and region, that the new one is
+	// made like; empty for none. All that the rest of the spec does not say is the
+	// source's, except its name, its owner and its capacity. The target reads the
+	// source when it creates, so that what it holds, such as user data, is in no
+	// record.
+	From string `json:"from,omitempty"`
+	// Image is a name or an id, as the pipeline gave it; with From, empty for the
+	// source's.
 	Image string `json:"image"`
 	// LoadBalancer is the name of the router's load balancer; empty for none.
 	LoadBalancer string   `json:"loadBalancer,omitempty"`

@@ -17,8 +17,9 @@ type Target interface {
 	// Describe returns what the kind is and can do. It does no I/O.
 	Describe() Descriptor
 	// Validate checks a spec against the cloud: images, subnets, load balancer,
-	// quotas, permissions. Findings carry pointers into spec.Settings. The error
-	// is for what could not be checked.
+	// quotas, permissions; with From, that the source is there and can be copied.
+	// Findings carry pointers into spec.Settings, those about the source AtSource.
+	// The error is for what could not be checked.
 	Validate(ctx context.Context, cluster Cluster, spec GroupSpec) ([]Finding, error)
 	// Observe returns the truth of the cluster as of now. A cluster without
 	// groups is an empty snapshot, not an error. spec names the load balancer to
@@ -29,6 +30,9 @@ type Target interface {
 	// effect, however often and from wherever it is applied.
 	Apply(ctx context.Context, change Change) (Receipt, error)
 }
+
+// AtSource is the pointer of what Validate finds about GroupSpec.From.
+const AtSource = "/source"
 
 // Targets finds the target of a cluster.
 type Targets interface {

@@ -55,7 +55,7 @@ func Invariants() map[string]string {
 		"I4":  "an old group is shrunk or destroyed only after its weight was read back, is effective and drained",
 		"I5":  "weights are integers from 0 to 100 that add up to 100, never on a group without health, and monotonic",
 		"I7":  "no write by a deployment after its end",
-		"I11": "one server group per deployment",
+		"I11": "one server group per change of a deployment",
 		"I12": "sequence numbers are unique and increasing",
 		"I13": "no orphans",
 		"I14": "nothing is touched that is not owned",

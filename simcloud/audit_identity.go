@@ -98,14 +98,15 @@ func (a *audit) created(e Event) {
 	}
 }
 
-// checkOnce judges I11.
+// checkOnce judges I11. A deployment may create several groups, each by a change of
+// its own.
 func (a *audit) checkOnce(c *cluster, r *resource, deployment string) {
 	if deployment == "" {
 		return
 	}
 	for _, id := range slices.Sorted(maps.Keys(a.resources)) {
 		other := a.resources[id]
-		if other != r && other.kind == TypeGroup && a.tag(other, "deployment") == deployment && a.cluster(other) == c {
+		if other != r && other.kind == TypeGroup && a.tag(other, "deployment") == deployment && a.tag(other, "change") == a.tag(r, "change") && a.cluster(other) == c {
 			a.violate("I11", r.id, "deployment %s has created %s already", deployment, other.name)
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/slipway-cd/slipway/delivery/rollout"
 )
 
-// ApplyRequest is one change to carry out. The spec's settings are left out;
-// they are in the stored stage.
+// ApplyRequest is one change to carry out. Settings of a spec that are left out are
+// in the stored stage.
 type ApplyRequest struct {
 	Change    delivery.Change      `json:"change"`
 	Execution delivery.ExecutionID `json:"execution"`
@@ -35,7 +35,7 @@ type Applied struct {
 // Fenced before each write.
 func (a *Activities) Apply(ctx context.Context, in ApplyRequest) (Applied, error) {
 	change := in.Change
-	if change.Spec != nil {
+	if change.Spec != nil && change.Spec.Settings == nil {
 		c, err := a.deployed(ctx, in)
 		if err != nil {
 			return Applied{}, applicationError(err)
@@ -135,7 +135,7 @@ func (a *Activities) prepare(ctx context.Context, in PrepareRequest) (rollout.In
 	if err != nil {
 		return rollout.Input{}, err
 	}
-	seen, err := a.inspect(ctx, want)
+	want, seen, err := a.inspect(ctx, want)
 	if err != nil {
 		return rollout.Input{}, err
 	}
@@ -146,7 +146,7 @@ func (a *Activities) prepare(ctx context.Context, in PrepareRequest) (rollout.In
 	}
 	input := want.Input(seen, target.Describe().Capabilities)
 	input.Deployment, input.Fence, input.Group = in.ID, in.Fence, in.Cluster.Moniker.ServerGroup(sequence)
-	return input, nil
+	return a.withBaseline(ctx, input, seen, want.Pointer)
 }
 
 // prepareOperation reads what a stage wants of a server group that is there
@@ -170,8 +170,14 @@ func (a *Activities) prepareOperation(stage delivery.Stage, in PrepareRequest) (
 	return rollout.Input{}, delivery.Errorf(delivery.NotFound, "cluster %s in stage %s of execution %s", in.Cluster.Key(), in.Stage, in.Execution)
 }
 
-// inspect validates what is wanted and looks at what is there.
-func (a *Activities) inspect(ctx context.Context, want pipeline.DeployCluster) (seen delivery.Snapshot, err error) {
+// inspect validates what is wanted and looks at what is there, which tells what a
+// clone is to be like.
+func (a *Activities) inspect(ctx context.Context, want pipeline.DeployCluster) (_ pipeline.DeployCluster, seen delivery.Snapshot, err error) {
+	if want.Clones() {
+		if want, err = a.choose(ctx, want); err != nil {
+			return want, seen, err
+		}
+	}
 	err = a.call(ctx, "validate", want.Cluster, func(ctx context.Context, t delivery.Target) error {
 		findings, err := t.Validate(ctx, want.Cluster, want.Spec)
 		if err != nil {
@@ -183,11 +189,35 @@ func (a *Activities) inspect(ctx context.Context, want pipeline.DeployCluster) (
 		return delivery.InvalidError("deploy stage is not valid", findings)
 	})
 	if err != nil {
-		return seen, err
+		return want, seen, err
 	}
+	seen, err = a.see(ctx, want)
+	return want, seen, err
+}
+
+func (a *Activities) see(ctx context.Context, want pipeline.DeployCluster) (seen delivery.Snapshot, err error) {
 	err = a.call(ctx, "observe", want.Cluster, func(ctx context.Context, t delivery.Target) error {
 		seen, err = t.Observe(ctx, want.Cluster, want.Spec.LoadBalancer)
 		return err
 	})
 	return seen, err
+}
+
+// choose finds out which server group a clone is to be like. Two looks have to agree
+// on it: one may be a stale read.
+func (a *Activities) choose(ctx context.Context, want pipeline.DeployCluster) (pipeline.DeployCluster, error) {
+	var chosen [2]pipeline.DeployCluster
+	for i := range chosen {
+		seen, err := a.see(ctx, want)
+		if err != nil {
+			return want, err
+		}
+		if chosen[i], err = want.Chosen(seen); err != nil {
+			return want, err
+		}
+	}
+	if a, b := chosen[0].Spec, chosen[1].Spec; a.From != b.From || a.Capacity != b.Capacity || a.LoadBalancer != b.LoadBalancer {
+		return want, delivery.Errorf(delivery.NotReady, "two looks at %s do not agree on the server group to clone: %s and %s", want.Cluster.Key(), a.From, b.From)
+	}
+	return chosen[1], nil
 }

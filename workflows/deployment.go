@@ -403,7 +403,7 @@ func withAdvice(o *rollout.Outcome, s *rollout.State) *rollout.Outcome {
 		}
 	}
 	if !operated {
-		todo = append(todo, "remove "+s.Input.Group)
+		todo = append(todo, "remove "+strings.Join(s.Made(), " and "))
 	}
 	f := *o.Failure
 	f.Message += "; a person has to: " + strings.Join(todo, ", then ")

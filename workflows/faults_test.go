@@ -3,6 +3,7 @@ package workflows
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -66,6 +67,7 @@ func faultSchedule(rt *rapid.T) {
 	}
 	e := w.run(rt)
 	checkSchedule(rt, w, e, cancel, was)
+	checkMade(rt, w)
 	if e.Status == delivery.StatusSucceeded && image == "crash" {
 		rt.Errorf("a version that is never healthy succeeded")
 	}
@@ -98,6 +100,14 @@ func checkSchedule(rt *rapid.T, w *world, e delivery.Execution, cancel *answer, 
 	}
 }
 
+// checkMade holds that of what a deployment made its new server group alone is left.
+func checkMade(rt *rapid.T, w *world) {
+	d := w.deployment()
+	if left := w.cloud.Orphans(string(d.ID)); d.Status == delivery.DeploymentSucceeded && !slices.Equal(left, []string{d.ServerGroup}) {
+		rt.Errorf("of what the deployment made are left %v", left)
+	}
+}
+
 func drawConfig(rt *rapid.T) fakecloud.Config {
 	rate := func(name string, most float64) float64 { return rapid.Float64Range(0, most).Draw(rt, name) }
 	return fakecloud.Config{Router: true, Seed: rapid.Int64().Draw(rt, "seed"), BadImages: []string{"crash"},
@@ -111,12 +121,16 @@ func drawConfig(rt *rapid.T) fakecloud.Config {
 func drawStrategy(rt *rapid.T, old, wanted int) (fields string, floor, ceiling int) {
 	switch rapid.SampledFrom([]string{"rolling", "rolling", "redblack", "none", "canary", "bluegreen", "highlander"}).Draw(rt, "strategy") {
 	case "canary":
-		first := rapid.IntRange(1, 60).Draw(rt, "weight")
+		first, more, beside := rapid.IntRange(1, 60).Draw(rt, "weight"), rapid.IntRange(1, 39).Draw(rt, "more"), 0
+		baseline := rapid.Bool().Draw(rt, "baseline")
+		if baseline {
+			first, more, beside = (first+1)/2, more/2+1, wanted // weights up to 50, and no more instances than wanted
+		}
 		size := rapid.IntRange(0, wanted).Draw(rt, "size")
 		bake := rapid.SampledFrom([]int{0, 30, 120}).Draw(rt, "bake")
 		keep := rapid.SampledFrom([]int{0, 0, 60}).Draw(rt, "keep")
-		return fmt.Sprintf(`"strategy":"canary","keepOldFor":%d,"steps":[{"weight":%d,"size":%d,"bake":%d},{"weight":%d,"bake":%d},{"weight":100,"bake":%d}]`,
-			keep, first, size, bake, first+rapid.IntRange(1, 39).Draw(rt, "more"), bake, bake), min(old, wanted), old + wanted
+		return fmt.Sprintf(`"strategy":"canary","baseline":%t,"keepOldFor":%d,"steps":[{"weight":%d,"size":%d,"bake":%d},{"weight":%d,"bake":%d},{"weight":100,"bake":%d}]`,
+			baseline, keep, first, size, bake, first+more, bake, bake), min(old, wanted), old + wanted + beside
 	case "bluegreen":
 		delay := rapid.SampledFrom([]int{0, 45}).Draw(rt, "delay")
 		return fmt.Sprintf(`"strategy":"bluegreen","delayBeforeDisableSec":%d,"scaleDown":%t`, delay, rapid.Bool().Draw(rt, "scaleDown")), min(old, wanted), old + wanted

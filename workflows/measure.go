@@ -39,12 +39,23 @@ func (l *look) read(ctx context.Context, q rollout.Question) rollout.Reading {
 		out.Failure = delivery.FailureOf("measure", delivery.Errorf(delivery.Unavailable, "no source of metrics is configured"))
 		return out
 	}
+	series, err := l.ask(ctx, q.Request)
+	if err == nil && q.Baseline != nil {
+		if out.Control, err = l.ask(ctx, *q.Baseline); err != nil {
+			err = fmt.Errorf("baseline %s: %w", q.Baseline.Group, err)
+		}
+	}
+	out.Series, out.Failure = series, delivery.FailureOf("measure", err)
+	return out
+}
+
+// ask asks the source once.
+func (l *look) ask(ctx context.Context, request delivery.MetricRequest) (delivery.Series, error) {
 	began := time.Now()
-	series, err := l.deps.Metrics.Measure(ctx, q.Request)
+	series, err := l.deps.Metrics.Measure(ctx, request)
 	if err != nil && ctx.Err() != nil && delivery.KindOf(err) == delivery.Internal {
 		err = delivery.Errorf(delivery.Transient, "no answer in time: %w", err)
 	}
-	l.deps.OnCall(Call{Operation: "measure", Cluster: q.Request.Cluster, Err: err, Took: time.Since(began)})
-	out.Series, out.Failure = series, delivery.FailureOf("measure", err)
-	return out
+	l.deps.OnCall(Call{Operation: "measure", Cluster: request.Cluster, Err: err, Took: time.Since(began)})
+	return series, err
 }

@@ -116,8 +116,11 @@ func (a *Activities) deployAnew(ctx context.Context, in PrepareRequest, chosen r
 	if err != nil {
 		return nil, chosen, err
 	}
+	if err := again.Redeployable(); err != nil {
+		return nil, chosen, fmt.Errorf("deploy the version of %s anew: %w", chosen.Gone, err)
+	}
 	again.Pointer = "" // the stage that has the settings is another's
-	seen, err := a.inspect(ctx, again)
+	again, seen, err := a.inspect(ctx, again)
 	if err != nil {
 		return nil, chosen, fmt.Errorf("deploy the version of %s anew: %w", chosen.Gone, err)
 	}

@@ -346,6 +346,9 @@ type groupView struct {
 	Capacity map[string]int `json:"capacity"`
 	Disabled bool           `json:"isDisabled"`
 	Counts   map[string]int `json:"instanceCounts"`
+	Build    struct {
+		Images []string `json:"images"`
+	} `json:"buildInfo"`
 }
 
 // groups returns the server groups of a site's cluster, by name.

@@ -10,6 +10,15 @@ import (
 	"github.com/slipway-cd/slipway/delivery"
 )
 
+// knownTypes is how a finding lists the stage types.
+func knownTypes() string {
+	var names []string
+	for _, t := range stageTypes() {
+		names = append(names, t.name)
+	}
+	return "(known: " + strings.Join(names, ", ") + ")"
+}
+
 // stages wraps stage objects into a pipeline document.
 func stages(list ...string) json.RawMessage {
 	return json.RawMessage(`{"name":"p","application":"storefront","stages":[` + strings.Join(list, ",") + `]}`)
@@ -55,11 +64,11 @@ func TestParseFindings(t *testing.T) {
 		},
 		"type misspelt": {
 			document: string(stages(`{"type":"Deplyo"}`)),
-			want:     []delivery.Finding{{Pointer: "/stages/0/type", Message: `"Deplyo" is not a known stage type; did you mean deploy? (known: ` + strings.Join(JobTypes(), ", ") + `)`}},
+			want:     []delivery.Finding{{Pointer: "/stages/0/type", Message: `"Deplyo" is not a known stage type; did you mean deploy? ` + knownTypes()}},
 		},
 		"type far off": {
 			document: string(stages(`{"type":"manualJudgment"}`)),
-			want:     []delivery.Finding{{Pointer: "/stages/0/type", Message: `"manualJudgment" is not a known stage type (known: ` + strings.Join(JobTypes(), ", ") + `)`}},
+			want:     []delivery.Finding{{Pointer: "/stages/0/type", Message: `"manualJudgment" is not a known stage type ` + knownTypes()}},
 		},
 		"type an expression": {
 			document: string(stages(`{"type":"${parameters.type}"}`)),

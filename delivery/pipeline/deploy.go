@@ -25,8 +25,11 @@ type DeployCluster struct {
 	Cluster  delivery.Cluster
 	Spec     delivery.GroupSpec
 	Strategy rollout.Strategy
-	// UseSourceCapacity asks for the capacity of the newest serving group
-	// instead of Spec.Capacity, which then holds only where there is none.
+	// Source is which of the cluster's groups Spec.From is to be, chosen when the
+	// deployment has its turn; empty when Spec.From says it or there is none.
+	Source delivery.Selection
+	// UseSourceCapacity asks for the capacity of the newest serving group, or of the
+	// one that is cloned, instead of Spec.Capacity, which then holds only where there is none.
 	UseSourceCapacity bool
 	// MayBeRouted is true while an expression says which load balancers there are.
 	MayBeRouted bool
@@ -49,7 +52,8 @@ func (c DeployCluster) Input(seen delivery.Snapshot, capabilities delivery.Capab
 
 // deployTypes are the stage types that deploy, with their readers.
 func deployTypes() map[string]func(object) DeployStage {
-	return map[string]func(object) DeployStage{DeployType: readDeploy, DeployManifestType: readManifestStage, CreateServerGroupType: readCreateServerGroup}
+	return map[string]func(object) DeployStage{DeployType: readDeploy, DeployManifestType: readManifestStage,
+		CreateServerGroupType: readCreateServerGroup, CloneType: readClone}
 }
 
 // Deploys reports whether stages of the type deploy: ParseDeploy reads them.

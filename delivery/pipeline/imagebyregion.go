@@ -155,7 +155,7 @@ func WithImages(stageType string, context json.RawMessage, found []FoundImage) (
 	}
 	images := map[string]json.RawMessage{} // by the pointer of the cluster object
 	for _, c := range deployTypes()[stageType](o).Clusters {
-		if c.Spec.Image != "" {
+		if c.Spec.Image != "" || c.Clones() {
 			continue
 		}
 		for _, image := range found {

@@ -20,3 +20,12 @@ func RecordedDeploy(e delivery.Execution, refID string, cluster delivery.Cluster
 	}
 	return DeployCluster{}, delivery.Errorf(delivery.NotFound, "cluster %s in stage %s of execution %s", cluster.Key(), refID, e.ID)
 }
+
+// Redeployable tells why a recorded version cannot be deployed anew: a clone was made
+// like a server group that may be another one by now. It is nil when it can be.
+func (c DeployCluster) Redeployable() error {
+	if !c.Clones() {
+		return nil
+	}
+	return delivery.Errorf(delivery.Conflict, "it was cloned from another server group, so what it was made of is not recorded; name the server group to restore, or deploy")
+}

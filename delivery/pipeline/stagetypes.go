@@ -21,6 +21,7 @@ type stageType struct {
 func stageTypes() []stageType {
 	types := []stageType{
 		{name: CreateServerGroupType, check: func(o object) { readCreateServerGroup(o) }},
+		{name: CloneType, check: func(o object) { readClone(o) }},
 		{name: DeployType, check: func(o object) { readDeploy(o) }},
 		{name: DeployManifestType, check: func(o object) { readManifestStage(o) }},
 		{name: WaitType, check: func(o object) { readWait(o) }},

@@ -75,7 +75,11 @@ func (s State) wanted() []GroupAim {
 	for i, g := range s.sources() {
 		out = append(out, GroupAim{ServerGroup: g.Name, Desired: step.Old[i], Weight: shareOf(routing, g.Name)})
 	}
-	return append(out, GroupAim{ServerGroup: s.Input.Group, Desired: step.New, Weight: shareOf(routing, s.Input.Group)})
+	out = append(out, GroupAim{ServerGroup: s.Input.Group, Desired: step.New, Weight: shareOf(routing, s.Input.Group)})
+	if step.Baseline > 0 {
+		out = append(out, GroupAim{ServerGroup: s.Input.Baseline, Desired: step.Baseline, Weight: shareOf(routing, s.Input.Baseline)})
+	}
+	return out
 }
 
 func shareOf(r *delivery.Routing, group string) int {

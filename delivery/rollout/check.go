@@ -22,6 +22,9 @@ type Check struct {
 	// the query.
 	Max *float64 `json:"max,omitempty"`
 	Min *float64 `json:"min,omitempty"`
+	// MaxOverBaseline is how much the value may be above the baseline's over the same
+	// time; nil does not compare. Without a baseline in the step it says nothing.
+	MaxOverBaseline *float64 `json:"maxOverBaseline,omitempty"`
 	// MinSamples is how many requests a value must speak of; with fewer the
 	// measurement is inconclusive.
 	MinSamples float64 `json:"minSamples,omitempty"`
@@ -92,6 +95,8 @@ type Measurement struct {
 	Verdict Verdict   `json:"verdict"`
 	// Value is nil without data.
 	Value *float64 `json:"value,omitempty"`
+	// Baseline is the baseline's value; nil when it was not compared with.
+	Baseline *float64 `json:"baseline,omitempty"`
 	// Samples is how many requests the value speaks of; zero when nobody knows.
 	Samples float64 `json:"samples,omitempty"`
 	// Query is what was asked in the source's own words.
@@ -106,12 +111,16 @@ type Question struct {
 	// Check is the index in Strategy.Checks.
 	Check   int                    `json:"check"`
 	Request delivery.MetricRequest `json:"request"`
+	// Baseline asks the same of the baseline; nil when it is not compared with.
+	Baseline *delivery.MetricRequest `json:"baseline,omitempty"`
 }
 
 // Reading is what came of a question. Failure is nil when the source answered.
 type Reading struct {
 	Question
-	Series  delivery.Series   `json:"series"`
+	Series delivery.Series `json:"series"`
+	// Control is the answer about the baseline.
+	Control delivery.Series   `json:"control,omitzero"`
 	Failure *delivery.Failure `json:"failure,omitempty"`
 }
 
@@ -125,8 +134,9 @@ func (s State) Due(now time.Time) []Question {
 			continue
 		}
 		to := now.Add(-s.Input.Capabilities.MetricDelay).UTC().Truncate(time.Minute)
-		out = append(out, Question{Check: i, Request: delivery.MetricRequest{Query: c.Query, Cluster: s.Input.Cluster,
-			Group: s.Input.Group, LoadBalancer: s.Input.Spec.LoadBalancer, From: to.Add(-c.Window), To: to}})
+		q := Question{Check: i, Request: delivery.MetricRequest{Query: c.Query, Cluster: s.Input.Cluster,
+			Group: s.Input.Group, LoadBalancer: s.Input.Spec.LoadBalancer, From: to.Add(-c.Window), To: to}}
+		out = append(out, s.compared(q))
 	}
 	return out
 }
@@ -148,6 +158,9 @@ func (s State) dueAt(i int) (at time.Time, ok bool) {
 		return time.Time{}, false
 	}
 	c := s.Input.Strategy.Checks[i]
+	if c.onlyCompares() && !s.compares() {
+		return time.Time{}, false
+	}
 	if last := s.check(i).Last; last != nil {
 		return last.At.Add(c.Interval), true
 	}
@@ -281,7 +294,7 @@ func (s State) unproved() string {
 	}
 	for i, c := range s.Input.Strategy.Checks {
 		state := s.check(i)
-		if c.exceeded(state) == ActionContinue {
+		if c.exceeded(state) == ActionContinue || c.onlyCompares() && !s.compares() {
 			continue
 		}
 		if last := state.Last; last == nil || last.Verdict != VerdictPass || last.From.Before(s.StepDone) {

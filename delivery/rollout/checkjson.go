@@ -32,6 +32,7 @@ type checkJSON struct {
 	Fold              string          `json:"fold"`
 	Max               *float64        `json:"max"`
 	Min               *float64        `json:"min"`
+	MaxOverBaseline   *float64        `json:"maxOverBaseline"`
 	MinSamples        float64         `json:"minSamples"`
 	Interval          *float64        `json:"interval"`
 	Window            *float64        `json:"window"`
@@ -58,6 +59,7 @@ func (s *Strategy) parseChecks(in strategyJSON) []delivery.Finding {
 		if c.Name != "" && slices.ContainsFunc(s.Checks, func(o Check) bool { return o.Name == c.Name }) {
 			r.refuse("/name", "%q is the name of another check too", c.Name)
 		}
+		r.comparison(c, s.Baseline)
 		s.Checks = append(s.Checks, c)
 		out = append(out, r.findings...)
 	}
@@ -109,7 +111,7 @@ func (r *checkReader) read(raw json.RawMessage) Check {
 	if err := r.strict(raw, &in, ""); err != nil {
 		return Check{}
 	}
-	c := Check{Name: in.Name, Query: r.query(in.Query), Fold: in.Fold, Max: in.Max, Min: in.Min, MinSamples: in.MinSamples,
+	c := Check{Name: in.Name, Query: r.query(in.Query), Fold: in.Fold, Max: in.Max, Min: in.Min, MaxOverBaseline: in.MaxOverBaseline, MinSamples: in.MinSamples,
 		Interval: r.seconds("/interval", in.Interval, minInterval, minInterval), InitialDelay: seconds(in.InitialDelay),
 		FailureLimit: in.FailureLimit, ErrorLimit: r.limit("/errorLimit", in.ErrorLimit), NoDataLimit: r.limit("/noDataLimit", in.NoDataLimit),
 		InconclusiveLimit: r.limit("/inconclusiveLimit", in.InconclusiveLimit),
@@ -142,7 +144,7 @@ func (r *checkReader) read(raw json.RawMessage) Check {
 
 func (r *checkReader) bounds(c Check) {
 	switch {
-	case c.Max == nil && c.Min == nil:
+	case c.Max == nil && c.Min == nil && c.MaxOverBaseline == nil:
 		r.refuse("/max", "is missing, and so is min; one of them is required")
 	case c.Max != nil && c.Min != nil && *c.Min > *c.Max:
 		r.refuse("/min", "is %v, more than max, %v", *c.Min, *c.Max)

@@ -130,8 +130,12 @@ func (f *forecast) apply(c delivery.Change) {
 
 func (f *forecast) create(c delivery.Change) {
 	_, sequence, _ := delivery.ParseServerGroup(c.Group)
+	image := c.Spec.Image
+	if from := f.seen.Group(c.Spec.From); image == "" && from != nil {
+		image = from.Image
+	}
 	f.seen.Groups = append(f.seen.Groups, delivery.ServerGroup{
-		Name: c.Group, Sequence: sequence, CreatedAt: f.now, Image: c.Spec.Image, Capacity: *c.Capacity,
+		Name: c.Group, Sequence: sequence, CreatedAt: f.now, Image: image, Capacity: *c.Capacity,
 		HealthSources: []string{forecastSource}, Complete: true, Managed: true, Deployment: c.Deployment,
 	})
 	g := &f.seen.Groups[len(f.seen.Groups)-1]

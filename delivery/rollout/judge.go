@@ -37,6 +37,7 @@ func (c Check) judge(r Reading, now time.Time) Measurement {
 	value = min(max(value, -math.MaxFloat64), math.MaxFloat64) // JSON has no infinities
 	m.Value = &value
 	said := fmt.Sprintf("%s of %s was %s %s", c.what(), r.Request.Group, c.text(value), span)
+	over, silent := c.compare(r, &m, value)
 	switch {
 	case m.Samples < c.MinSamples:
 		m.Verdict, m.Message = VerdictInconclusive, fmt.Sprintf("%s, of %s requests; %s are needed", said, number(m.Samples), number(c.MinSamples))
@@ -44,6 +45,10 @@ func (c Check) judge(r Reading, now time.Time) Measurement {
 		m.Verdict, m.Message = VerdictFail, fmt.Sprintf("%s, above %s", said, c.text(*c.Max))
 	case c.Min != nil && value < *c.Min:
 		m.Verdict, m.Message = VerdictFail, fmt.Sprintf("%s, below %s", said, c.text(*c.Min))
+	case silent != "":
+		m.Verdict, m.Message = VerdictInconclusive, said+"; "+silent
+	case over != "":
+		m.Verdict, m.Message = VerdictFail, said+", "+over
 	default:
 		m.Verdict, m.Message = VerdictPass, said
 	}
@@ -58,6 +63,9 @@ func (c Check) Describe() string {
 	}
 	if c.Max != nil {
 		bounds = append(bounds, "at most "+c.text(*c.Max))
+	}
+	if c.MaxOverBaseline != nil {
+		bounds = append(bounds, "at most "+c.text(*c.MaxOverBaseline)+" above the baseline's")
 	}
 	if c.MinSamples > 0 {
 		bounds = append(bounds, "of at least "+number(c.MinSamples)+" requests")

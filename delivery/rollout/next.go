@@ -127,7 +127,7 @@ func (s State) create(seen delivery.Snapshot, now time.Time) (State, *Decision) 
 				Message: fmt.Sprintf("%s exists and belongs to %s", g.Name, cmp.Or("deployment "+string(g.Deployment), "somebody else"))}), nil
 		case g.Complete && !g.Deleting:
 			s.Problems = problemIDs(g)
-			return s.enter(Moving), nil
+			return s.createBaseline(seen, now)
 		}
 	}
 	s, late := s.wait("create "+s.Input.Group, s.Input.Strategy.HealthTimeout, now)
@@ -140,29 +140,37 @@ func (s State) create(seen delivery.Snapshot, now time.Time) (State, *Decision) 
 	return s, &Decision{Apply: &c}
 }
 
-// move carries out the present step: grow, healthy, weight, settled, shrink.
+// move carries out the present step: grow, healthy, weight, settled, shrink. A
+// baseline grows with the new group, and ends before its first step without one.
 func (s State) move(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 	if s.Step >= len(s.Steps) {
 		return s.enter(Finishing), nil
 	}
 	g := seen.Group(s.Input.Group)
 	if g == nil || g.Deleting {
-		return s.vanished(now)
+		return s.vanished(s.Input.Group, now)
 	}
 	if bad := s.tooManyProblems(g, now); bad != nil {
 		return s.fail(bad), nil
 	}
+	step := s.Steps[s.Step]
+	baseline, next, d := s.baseline(step, seen, now)
+	if d != nil || next.Phase != s.Phase {
+		return next, d
+	}
 	if !s.StepDone.IsZero() {
 		return s.betweenSteps(now)
 	}
-	step := s.Steps[s.Step]
 	if g.Capacity.Desired < step.New && s.Input.Capabilities.Resize {
 		c := s.resize(g.Name, delivery.Pinned(step.New), s.stepKey("grow"))
 		return s.apply(c, "grow "+g.Name, now)
 	}
-	if next, d := s.awaitStreak(g.Healthy() >= step.New, waitFor{
-		what: fmt.Sprintf("%d healthy instances in %s", step.New, g.Name), limit: s.Input.Strategy.HealthTimeout,
-		have: fmt.Sprintf("%d are healthy", g.Healthy())}, now); d != nil || next.Phase != s.Phase {
+	if baseline != nil && baseline.Capacity.Desired < step.Baseline && s.Input.Capabilities.Resize {
+		c := s.resize(baseline.Name, delivery.Pinned(step.Baseline), s.stepKey("grow/baseline"))
+		return s.apply(c, "grow "+baseline.Name, now)
+	}
+	holds, what := s.healthyAsWanted(step, g, baseline)
+	if next, d := s.awaitStreak(holds, what, now); d != nil || next.Phase != s.Phase {
 		return next, d
 	} else if !s.Routed.IsZero() || step.Weights == nil {
 		s = next
@@ -172,7 +180,10 @@ func (s State) move(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 	if next, d, settled := s.settle(step.Weights, seen, now); !settled {
 		return next, d
 	}
-	return s.shrink(step, seen, now)
+	if next, d = s.endBaseline(step, seen, now); d != nil || next.Phase != s.Phase {
+		return next, d
+	}
+	return next.shrink(step, seen, now)
 }
 
 // route writes the step's weights until they are read back.
@@ -306,7 +317,7 @@ func (s State) betweenSteps(now time.Time) (State, *Decision) {
 func (s State) finishUp(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 	g := seen.Group(s.Input.Group)
 	if g == nil || g.Deleting {
-		return s.vanished(now)
+		return s.vanished(s.Input.Group, now)
 	}
 	if want := s.Input.Spec.Capacity; s.Input.Capabilities.Resize && (g.Capacity.Min != want.Min || g.Capacity.Max != want.Max) {
 		want.Desired = min(max(g.Capacity.Desired, want.Min), want.Max)
@@ -383,7 +394,7 @@ func (s State) excess(seen delivery.Snapshot) []string {
 	if s.Input.Strategy.MaxRemaining < 1 {
 		return nil
 	}
-	groups := slices.Clone(seen.Groups)
+	groups := slices.DeleteFunc(slices.Clone(seen.Groups), func(g delivery.ServerGroup) bool { return g.Name == s.Input.Baseline })
 	slices.SortStableFunc(groups, func(a, b delivery.ServerGroup) int { return a.CreatedAt.Compare(b.CreatedAt) })
 	var out []string
 	for i := 0; i < len(groups)-s.Input.Strategy.MaxRemaining; i++ {
@@ -395,13 +406,13 @@ func (s State) excess(seen delivery.Snapshot) []string {
 	return out
 }
 
-func (s State) vanished(now time.Time) (State, *Decision) {
-	next, late := s.wait("see "+s.Input.Group, goneTimeout, now)
+func (s State) vanished(group string, now time.Time) (State, *Decision) {
+	next, late := s.wait("see "+group, goneTimeout, now)
 	if late == nil {
 		return next, &Decision{Await: &Await{For: next.Waiting, Deadline: next.Since.Add(goneTimeout)}}
 	}
 	return s.fail(&delivery.Failure{Kind: delivery.NotFound.String(), Step: s.stepName(),
-		Message: fmt.Sprintf("server group %s disappeared", s.Input.Group)}), nil
+		Message: fmt.Sprintf("server group %s disappeared", group)}), nil
 }
 
 // goneTimeout is how long a group that was seen before may be missing from

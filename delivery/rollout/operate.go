@@ -272,7 +272,7 @@ func (s State) operate(seen delivery.Snapshot, now time.Time) (State, *Decision)
 func (s State) operateSize(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 	g := seen.Group(s.Input.Group)
 	if g == nil || g.Deleting {
-		return s.vanished(now)
+		return s.vanished(s.Input.Group, now)
 	}
 	was, want := s.recorded(g.Name), *s.Input.Operation.Capacity
 	if s = s.sized(g.Capacity, want, "resize "+g.Name, now); !s.Sized || g.Capacity.Min != want.Min || g.Capacity.Max != want.Max {

@@ -118,6 +118,8 @@ func TestPlansToRead(t *testing.T) {
 		`{"strategy":"rollingredblack","targetPercentages":[25],"scaleDown":true,"delayBeforeScaleDownSec":60}`,
 		`{"strategy":"canary","steps":[{"weight":5,"bake":600},{"weight":50,"bake":300}],"keepOldFor":3600}`,
 		`{"strategy":"canary","steps":[{"weight":5,"bake":600},{"weight":50,"bake":60}],"checks":[{"name":"errors","query":"errorRate","max":1},{"name":"speed","query":"latencyP99","max":250,"interval":120}]}`,
+		`{"strategy":"canary","baseline":true,"steps":[{"weight":5,"bake":600},{"weight":50,"bake":300}],"keepOldFor":3600}`,
+		`{"strategy":"canary","baseline":true,"steps":[{"weight":10,"bake":600}]}`,
 		`{"strategy":"redblack","delayBeforeDisableSec":60}`,
 		`{"strategy":"highlander"}`,
 		`{"strategy":"none"}`,

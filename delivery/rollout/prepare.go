@@ -37,6 +37,10 @@ func (s State) prepare(seen delivery.Snapshot, now time.Time) (State, *Decision)
 	if !s.Input.Capabilities.Resize {
 		s.Steps = weightsOnly(s.Steps, s.sources())
 	}
+	if source := seen.NewestServing(); s.Input.Baseline != "" && source != nil {
+		s.BaselineFrom = source.Name
+	}
+	s.Steps = s.withBaseline(s.Steps)
 	if len(s.Steps) > maxBatches {
 		s.Steps = nil
 		return s.fail(&delivery.Failure{Kind: delivery.Invalid.String(), Step: "plan the batches",
@@ -63,9 +67,9 @@ func (s State) refusal(seen delivery.Snapshot) *delivery.Failure {
 	case wanted == "" && seen.Routing != nil:
 		return refuse(delivery.Invalid, "cluster %s is behind load balancer %s, which the deploy stage does not name",
 			s.Input.Cluster.Name(), seen.Routing.LoadBalancer)
-	case seen.Routing != nil && m > 0 && len(seen.Routing.Weights) >= m:
-		return refuse(delivery.Quota, "%s already knows %d server groups, the most it can; destroy one without traffic first",
-			seen.Routing.LoadBalancer, len(seen.Routing.Weights))
+	case seen.Routing != nil && m > 0 && len(seen.Routing.Weights)+s.Input.destinations() > m:
+		return refuse(delivery.Quota, "%s already knows %d server groups, and can know %d; the deployment needs %d more: destroy those without traffic first",
+			seen.Routing.LoadBalancer, len(seen.Routing.Weights), m, s.Input.destinations())
 	}
 	return nil
 }

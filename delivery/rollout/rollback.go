@@ -155,25 +155,31 @@ func (s State) trafficIsBack(seen delivery.Snapshot) bool {
 	return delivery.SameWeights(seen.Routing.Weights, s.Before.Weights)
 }
 
-// removeNew destroys the new group with all its pieces. What it served is over
-// by then: a destroyed group cuts its connections off. An operation made none.
+// removeNew destroys the new group with all its pieces, and the baseline after it.
+// What they served is over by then: a destroyed group cuts its connections off. An
+// operation made none.
 func (s State) removeNew(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 	if s.Input.Operation != nil && !s.redeploys() {
 		return s, nil
 	}
-	g := seen.Group(s.Input.Group)
+	var g *delivery.ServerGroup
+	for _, name := range s.Made() {
+		if made := seen.Group(name); g == nil && made != nil && !s.foreign(made) {
+			g = made
+		}
+	}
 	if g == nil {
 		return s.gone(now)
 	}
 	s.Streak = 0
-	if s.foreign(g) {
-		return s, nil
-	}
 	if until := s.StepDone.Add(s.Input.Capabilities.Drain); s.Weighted && now.Before(until) {
 		s.Waiting = "connections to drain"
 		return s, &Decision{Await: &Await{For: s.Waiting, Until: until, Deadline: until}}
 	}
 	c := s.change(delivery.DestroyGroup, "rollback/destroy")
+	if g.Name == s.Input.Baseline {
+		c.Key = s.key("rollback/destroy/baseline")
+	}
 	c.Group = g.Name
 	if len(s.sources()) == 0 && !g.Deleting && delivery.Guard(seen, c) != nil {
 		return s.leave(g), nil

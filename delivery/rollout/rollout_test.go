@@ -49,6 +49,9 @@ func newDrive(in rollout.Input, config fakecloud.Config, existing ...fakecloud.E
 	if in.Group == "" {
 		in.Group = "shop-prod-v001"
 	}
+	if in.Strategy.Baseline && len(existing) > 0 {
+		in.Baseline = "shop-prod-v002"
+	}
 	d.state = rollout.Start(in)
 	return d
 }
@@ -247,6 +250,7 @@ func TestStrategies(t *testing.T) {
 		{"there can be only one", `{"strategy":"highlander"}`, true, delivery.Capacity{}, 100, 1},
 		{"a canary keeps the old group", `{"strategy":"canary","steps":[{"weight":5,"bake":60},{"weight":50}]}`, true, delivery.Capacity{Min: 1, Max: 8, Desired: 4}, 100, 2},
 		{"a canary keeps the old group for a while", `{"strategy":"canary","steps":[{"weight":5}],"keepOldFor":60}`, true, delivery.Pinned(0), 100, 2},
+		{"a baseline does not outlive its canary", `{"strategy":"canary","baseline":true,"steps":[{"weight":5,"bake":60},{"weight":50}]}`, true, delivery.Capacity{Min: 1, Max: 8, Desired: 4}, 100, 2},
 		{"none shares the traffic", `{"strategy":""}`, true, delivery.Capacity{Min: 1, Max: 8, Desired: 4}, 50, 2},
 		{"one group remains", `{"strategy":"rolling","maxRemainingAsgs":1}`, true, delivery.Capacity{}, 100, 1},
 	} {
@@ -390,6 +394,7 @@ func TestScaleDownNeedsSize(t *testing.T) {
 func TestCancelAtEveryLook(t *testing.T) {
 	for _, text := range []string{`{"strategy":"rolling","maxSurge":1}`, `{"strategy":"rollingredblack","targetPercentages":[50],"scaleDown":true}`, `{"strategy":"none"}`,
 		`{"strategy":"canary","steps":[{"weight":5,"bake":60},{"weight":50,"bake":30}],"keepOldFor":60}`,
+		`{"strategy":"canary","baseline":true,"steps":[{"weight":5,"bake":60},{"weight":50,"bake":30},{"weight":100,"bake":30}],"keepOldFor":60}`,
 		`{"strategy":"bluegreen","delayBeforeDisableSec":30}`, `{"strategy":"highlander"}`,
 		checked("")} {
 		for look := 1; ; look++ {
@@ -426,6 +431,7 @@ func TestCancelAtEveryLook(t *testing.T) {
 func TestCrashAtEveryCall(t *testing.T) {
 	for _, text := range []string{`{"strategy":"rolling","maxSurge":1}`, `{"strategy":"rollingredblack","targetPercentages":[50]}`,
 		`{"strategy":"canary","steps":[{"weight":5,"bake":60},{"weight":50,"bake":30}]}`,
+		`{"strategy":"canary","baseline":true,"steps":[{"weight":5,"bake":60},{"weight":50,"bake":30}]}`,
 		`{"strategy":"bluegreen","delayBeforeDisableSec":30}`, `{"strategy":"highlander"}`, `{"strategy":"none"}`} {
 		for _, image := range []string{"new", "crash"} {
 			for _, unsized := range []bool{false, true} {
@@ -480,7 +486,7 @@ func TestInvariantsUnderFaults(t *testing.T) {
 		d := newDrive(rollout.Input{Spec: spec, Strategy: st}, config, existing...)
 		floor, ceiling := wantedBounds(st, old, wanted)
 		if unsized {
-			floor, ceiling = min(old, 1), 2 // each group shows one instance
+			floor, ceiling = min(old, 1), 2+baselineSize(st, 1) // each group shows one instance
 		}
 		d.cloud.Bound(fakecloud.Bounds{Floor: floor, Ceiling: ceiling})
 		was := d.cloud.Truth()
@@ -513,8 +519,8 @@ func TestInvariantsUnderFaults(t *testing.T) {
 			if image == "crash" {
 				rt.Fatalf("a version that is never healthy succeeded")
 			}
-			if orphans := d.cloud.Orphans(""); len(orphans) > 0 {
-				rt.Fatalf("orphans %v", orphans)
+			if orphans := d.cloud.Orphans(""); len(orphans) > 0 || truth.Group(d.state.Input.Baseline) != nil {
+				rt.Fatalf("orphans %v; groups %v", orphans, settled(truth))
 			}
 		case delivery.DeploymentRolledBack:
 			if diff := cmp.Diff(settled(was), settled(truth)); diff != "" {
@@ -538,7 +544,7 @@ func wantedBounds(st rollout.Strategy, old, wanted int) (floor, ceiling int) {
 		return 0, wanted
 	}
 	if st.Kind != rollout.Rolling {
-		return min(old, wanted), old + wanted
+		return min(old, wanted), old + wanted + baselineSize(st, wanted)
 	}
 	surge, unavailable := st.MaxSurge.Up(wanted), st.MaxUnavailable.Down(wanted)
 	if surge+unavailable == 0 {
@@ -546,6 +552,21 @@ func wantedBounds(st rollout.Strategy, old, wanted int) (floor, ceiling int) {
 	}
 	floor = max(1, min(old, wanted)-unavailable) // the last healthy instance stays
 	return floor, max(floor+1, max(old, wanted)+surge)
+}
+
+// baselineSize is the most instances that a baseline has.
+func baselineSize(st rollout.Strategy, wanted int) int {
+	size, most := 0, 0
+	for _, step := range st.Canary {
+		if step.Weight == 100 || !st.Baseline {
+			continue
+		}
+		if size = max(size, (step.Weight*wanted+99)/100); step.Size > 0 {
+			size = min(step.Size, wanted)
+		}
+		most = max(most, size)
+	}
+	return most
 }
 
 // suited leaves out of a strategy what groups without a size cannot do.
@@ -564,9 +585,14 @@ func suited(st rollout.Strategy, unsized bool) rollout.Strategy {
 func drawStrategy(rt *rapid.T) rollout.Strategy {
 	switch rapid.SampledFrom([]string{"rolling", "rolling", "redblack", "canary", "bluegreen", "highlander", "none"}).Draw(rt, "strategy") {
 	case "canary":
-		first := rapid.IntRange(1, 98).Draw(rt, "weight")
-		return strategy(rt, fmt.Sprintf(`{"strategy":"canary","steps":[{"weight":%d,"bake":%d,"size":%d},{"weight":%d,"bake":30}%s]%s%s}`, first,
-			rapid.SampledFrom([]int{0, 60}).Draw(rt, "bake"), rapid.IntRange(0, 3).Draw(rt, "size"), rapid.IntRange(first+1, 99).Draw(rt, "second"),
+		baseline := rapid.Bool().Draw(rt, "baseline")
+		most := 99
+		if baseline {
+			most = 50
+		}
+		first := rapid.IntRange(1, most-1).Draw(rt, "weight")
+		return strategy(rt, fmt.Sprintf(`{"strategy":"canary","baseline":%t,"steps":[{"weight":%d,"bake":%d,"size":%d},{"weight":%d,"bake":30}%s]%s%s}`, baseline, first,
+			rapid.SampledFrom([]int{0, 60}).Draw(rt, "bake"), rapid.IntRange(0, 3).Draw(rt, "size"), rapid.IntRange(first+1, most).Draw(rt, "second"),
 			rapid.SampledFrom([]string{"", `,{"weight":100,"bake":45}`}).Draw(rt, "promote"), rapid.SampledFrom([]string{"", `,"keepOldFor":30`}).Draw(rt, "keep"),
 			rapid.SampledFrom([]string{"", `,"checks":[{"name":"errors","query":"errorRate","max":1}]`}).Draw(rt, "checks")))
 	case "bluegreen":

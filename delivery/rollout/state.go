@@ -35,6 +35,8 @@ type Input struct {
 	// Group is the name allocated for the new server group, or the group that an
 	// operation is about; empty while it has to be selected.
 	Group string `json:"group"`
+	// Baseline is the name allocated for a canary's baseline; empty without one.
+	Baseline string `json:"baseline,omitempty"`
 	// Operation is nil for a deployment of a new group. With one, all that counts of
 	// Spec is the load balancer and, for a resize, the capacity, and of Strategy
 	// the timeouts and Kind, which is the operation's.
@@ -126,6 +128,10 @@ type State struct {
 	// Changing is true once an operation decided to write: before, it has nothing
 	// to roll back.
 	Changing bool `json:"changing,omitempty"`
+	// BaselineFrom is the old group that a baseline is made like; empty without one.
+	BaselineFrom string `json:"baselineFrom,omitempty"`
+	// BaselineMade is true once the deployment decided to create the baseline.
+	BaselineMade bool `json:"baselineMade,omitempty"`
 	// Sized is true once the size that a resize gives, or gives back, was read back
 	// in this phase: from then on an autoscaler may move it within the bounds.
 	Sized bool `json:"sized,omitempty"`
@@ -304,10 +310,12 @@ func (s State) Detail() (json.RawMessage, error) {
 		Waiting  string       `json:"waiting,omitempty"`
 		Before   *Recorded    `json:"before,omitempty"`
 		Checks   []CheckState `json:"checks,omitempty"`
+		// Baseline is the name of a canary's baseline.
+		Baseline string `json:"baseline,omitempty"`
 		// Operation and Weights are those of an operation.
 		Operation *Operation        `json:"operation,omitempty"`
 		Weights   []delivery.Weight `json:"weights,omitempty"`
-	}{s.Input.Strategy.Kind, s.Phase, min(s.Step+1, len(s.Steps)), len(s.Steps), s.Waiting, s.Before, s.Checks, s.Input.Operation, s.Weights})
+	}{s.Input.Strategy.Kind, s.Phase, min(s.Step+1, len(s.Steps)), len(s.Steps), s.Waiting, s.Before, s.Checks, s.Input.Baseline, s.Input.Operation, s.Weights})
 }
 
 // touched reports whether the deployment may have changed the cloud.

@@ -14,6 +14,8 @@ type Step struct {
 	// Old are the sizes of the old groups, in the order of the recorded ones
 	// that took traffic.
 	Old []int `json:"old"`
+	// Baseline is the size of the baseline; zero for none.
+	Baseline int `json:"baseline,omitempty"`
 	// Weights are the wanted shares; nil when the cluster is behind no router.
 	Weights []delivery.Weight `json:"weights,omitempty"`
 	// Pause is how long the step must hold once it is done. Zero is the strategy's

@@ -108,6 +108,9 @@ type Strategy struct {
 	// KeepOnFailure leaves everything as it stands when the deployment fails. A
 	// cancel still rolls back.
 	KeepOnFailure bool `json:"keepOnFailure"`
+	// Baseline sets a fresh group of the old version beside a Canary, of its size and
+	// with its weight, in each step below 100 %.
+	Baseline bool `json:"baseline,omitempty"`
 	// Checks are measured while the new group has weight. The steps with a pause
 	// wait for them.
 	Checks []Check `json:"checks,omitempty"`
@@ -125,6 +128,7 @@ type strategyJSON struct {
 	PipelineBeforeCleanup *PipelineRef      `json:"pipelineBeforeCleanup"`
 	Steps                 []canaryJSON      `json:"steps"`
 	KeepOldFor            *float64          `json:"keepOldFor"`
+	Baseline              bool              `json:"baseline"`
 	DelayBeforeDisable    float64           `json:"delayBeforeDisableSec"`
 	ScaleDown             bool              `json:"scaleDown"`
 	DelayBeforeScaleDown  float64           `json:"delayBeforeScaleDownSec"`
@@ -155,6 +159,7 @@ func ParseStrategy(cluster json.RawMessage) (Strategy, []delivery.Finding) {
 		DelayBeforeScaleDown:  seconds(in.DelayBeforeScaleDown),
 		HealthTimeout:         seconds(in.HealthTimeout),
 		Deadline:              seconds(in.Deadline),
+		Baseline:              in.Baseline,
 	}
 	switch s.Kind {
 	case "":
@@ -267,6 +272,7 @@ func (s Strategy) findings(in strategyJSON) []delivery.Finding {
 		}
 	}
 	out = append(out, s.canaryFindings(in)...)
+	out = append(out, s.baselineFindings(in)...)
 	if in.MaxRemaining != nil && *in.MaxRemaining != 1 && s.Kind == Highlander {
 		add("/maxRemainingAsgs", "is %d; highlander leaves one", *in.MaxRemaining)
 	}

@@ -1,6 +1,7 @@
 package fakecloud
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -36,13 +37,16 @@ func (c *Cloud) Describe() delivery.Descriptor {
 			Metrics: delivery.CloudWatch, MetricDelay: c.config.MetricDelay}}
 }
 
-// Validate finds nothing wrong but an image named "unknown".
+// Validate finds nothing wrong but an image named "unknown" and a source that is not there.
 func (c *Cloud) Validate(ctx context.Context, _ delivery.Cluster, spec delivery.GroupSpec) ([]delivery.Finding, error) {
 	if err := c.fault(ctx); err != nil {
 		return nil, err
 	}
 	if spec.Image == "unknown" {
 		return []delivery.Finding{{Pointer: "/amiName", Message: "no image of that name"}}, nil
+	}
+	if spec.From != "" && c.Truth().Group(spec.From) == nil {
+		return []delivery.Finding{{Pointer: delivery.AtSource, Message: "no server group of that name"}}, nil
 	}
 	return nil, nil
 }
@@ -174,9 +178,15 @@ func (c *Cloud) apply(ch delivery.Change) (delivery.Receipt, error) {
 }
 
 func (c *Cloud) create(ch delivery.Change) (delivery.Receipt, error) {
-	g := c.groups[ch.Group]
+	g, from := c.groups[ch.Group], c.groups[ch.Spec.From]
+	if ch.Spec.From != "" && (from == nil || !from.exists) {
+		return delivery.Receipt{}, delivery.Errorf(delivery.Invalid, "no server group %s", ch.Spec.From)
+	}
 	if g == nil {
 		g = &group{name: ch.Group, deployment: ch.Deployment, managed: true, image: ch.Spec.Image}
+		if from != nil {
+			g.image = cmp.Or(g.image, from.image)
+		}
 		c.groups[ch.Group] = g
 	}
 	if g.deployment != ch.Deployment {

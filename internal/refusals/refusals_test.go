@@ -115,6 +115,9 @@ func TestBadPipelinesAreNotSaved(t *testing.T) {
 		{"an unknown choice of an image", document("p", `{"refId":"1","type":"findImage","credentials":"aws-sim","regions":["us-east-1"],"cluster":"storefront-prod","selectionStrategy":"BEST"}`), "/stages/0/selectionStrategy"},
 		{"no package", document("p", `{"refId":"1","type":"findImageFromTags","regions":["us-east-1"]}`), "/stages/0/packageName"},
 		{"tags of the wrong type", document("p", `{"refId":"1","type":"findImageFromTags","regions":["us-east-1"],"packageName":"storefront","tags":["prod"]}`), "/stages/0/tags"},
+		{"a clone of nothing", document("p", `{"refId":"1","type":"cloneServerGroup","credentials":"aws-sim","region":"us-east-1","targetCluster":"storefront-prod"}`), "/stages/0/target"},
+		{"a clone from another account", document("p", `{"refId":"1","type":"cloneServerGroup","credentials":"aws-sim","region":"us-east-1","source":{"account":"gcp-sim","asgName":"storefront-prod-v000"}}`),
+			"/stages/0/source/account"},
 		{"an expression that does not end", one("amiName", `"${parameters.image"`), "/stages/0/clusters/0/amiName"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

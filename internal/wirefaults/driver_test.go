@@ -75,6 +75,9 @@ func (d *driver) prepare(ctx context.Context) error {
 		Cluster:    d.want.Cluster, Spec: spec, Strategy: d.want.Strategy, Fence: 1,
 		Capabilities: d.target.Describe().Capabilities, Group: d.want.Cluster.Moniker.ServerGroup(1),
 	})
+	if d.want.Strategy.Baseline {
+		d.state.Input.Baseline = d.want.Cluster.Moniker.ServerGroup(2)
+	}
 	return nil
 }
 
@@ -149,7 +152,7 @@ func (d *driver) look(ctx context.Context) (decision rollout.Decision, moved boo
 
 // apply carries one change out. What cannot be waited out fails the deployment.
 func (d *driver) apply(ctx context.Context, change delivery.Change) error {
-	if change.Spec != nil {
+	if change.Spec != nil && change.Spec.Settings == nil {
 		spec := *change.Spec
 		spec.Settings = d.want.Spec.Settings
 		change.Spec = &spec

@@ -123,8 +123,8 @@ func (x *trial) audit(outcome rollout.Outcome) {
 			made++
 		}
 	}
-	if made > 1 || made == 0 && outcome.Status == delivery.DeploymentSucceeded {
-		x.Errorf("%d server groups were made, want one", made)
+	if made > x.groups || made < x.groups && outcome.Status == delivery.DeploymentSucceeded {
+		x.Errorf("%d server groups were made, want %d", made, x.groups)
 	}
 }
 

@@ -20,7 +20,9 @@ type schedule struct {
 	empties bool
 	// floor and ceiling are what the strategy promises to keep.
 	floor, ceiling int
-	image          string
+	// groups is how many server groups it makes.
+	groups int
+	image  string
 	// cancelAt is the look at which the deployment is canceled; 0 for never.
 	cancelAt int
 	// killAt are the looks at which an instance dies.
@@ -82,7 +84,7 @@ func newSchedule(seed int64) schedule {
 }
 
 func (s *schedule) drawStrategy(r *rand.Rand) {
-	s.floor, s.ceiling = min(s.old, s.wanted), s.old+s.wanted
+	s.floor, s.ceiling, s.groups = min(s.old, s.wanted), s.old+s.wanted, 1
 	scaleDown := s.kind.sized && r.IntN(2) == 0 // groups without a size cannot be scaled down
 	switch n := r.IntN(10); n {
 	case 0:
@@ -97,6 +99,11 @@ func (s *schedule) drawStrategy(r *rand.Rand) {
 			s.strategy += fmt.Sprintf(`,"keepOldFor":%d`, r.IntN(30))
 		}
 		s.empties = scaleDown
+		if r.IntN(2) == 0 {
+			s.strategy = fmt.Sprintf(`"strategy":"canary","baseline":true,"steps":[{"weight":%d,"bake":%d},{"weight":50},{"weight":100}]`, 1+weight*48/50, r.IntN(60))
+			s.empties, s.groups = false, 2
+			s.ceiling += (s.wanted + 1) / 2
+		}
 	case 4:
 		s.strategy = fmt.Sprintf(`"strategy":"bluegreen","delayBeforeDisableSec":%d,"scaleDown":%t`, r.IntN(2)*20, scaleDown)
 		s.empties = scaleDown

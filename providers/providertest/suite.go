@@ -28,6 +28,8 @@ func Run(t *testing.T, open func(*testing.T) Cloud) {
 		{"GuardHolds", guardHolds},
 		{"DestroyLeavesNothing", destroyLeavesNothing},
 		{"UnknownImage", unknownImage},
+		{"CloneIsLikeItsSource", cloneIsLike},
+		{"CloneOfNothing", cloneOfNothing},
 		{"SickGroupReportsProblems", sickGroup},
 		{"LookAlikesAreUntouched", lookAlikes},
 		{"EveryPageIsRead", everyPage},

@@ -3,6 +3,7 @@ package asg
 import (
 	"cmp"
 	"context"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -28,6 +29,8 @@ type creation struct {
 	// targetGroup is empty for a group behind no load balancer.
 	targetGroup string
 	vpc         string
+	// source is nil for a group that is made like no other.
+	source *source
 }
 
 // create makes the first missing piece of the group. The order is the package
@@ -57,7 +60,13 @@ func (t *Target) create(ctx context.Context, c delivery.Change) (delivery.Receip
 		return done(), nil
 	}
 	n := &creation{Target: t, change: c, settings: s}
-	for _, step := range []func(context.Context) (string, error){n.makeTemplate, n.makeTargetGroup, n.setDelay, n.attach, n.makeGroup} {
+	if n.source, findings, err = t.source(ctx, s.from); err != nil {
+		return delivery.Receipt{}, err
+	}
+	if err := delivery.InvalidError("server group "+c.Group, findings); err != nil {
+		return delivery.Receipt{}, err
+	}
+	for _, step := range []func(context.Context) (string, error){n.makeTemplate, n.makeTargetGroup, n.setAttributes, n.attach, n.makeGroup} {
 		action, err := step(ctx)
 		if err != nil {
 			return delivery.Receipt{}, err
@@ -79,7 +88,7 @@ func (n *creation) makeTemplate(ctx context.Context) (string, error) {
 		n.template = found
 		return "", own(n.change, "launch template", templateTags(found))
 	}
-	img, findings, err := n.resolveImage(ctx, n.settings.AMIName)
+	img, findings, err := n.imageOfSpec(ctx, n.settings, n.source)
 	if err != nil {
 		return "", err
 	}
@@ -110,9 +119,12 @@ func (n *creation) makeTemplate(ctx context.Context) (string, error) {
 
 func (n *creation) templateData(img image, security []string) *ec2types.RequestLaunchTemplateData {
 	s := n.settings
-	data := &ec2types.RequestLaunchTemplateData{
-		ImageId: ptr(img.id), InstanceType: ec2types.InstanceType(s.InstanceType), SecurityGroupIds: security,
+	data := n.source.template()
+	data.ImageId = ptr(img.id)
+	if s.InstanceType != "" {
+		data.InstanceType, data.InstanceRequirements = ec2types.InstanceType(s.InstanceType), nil
 	}
+	setSecurity(data, security)
 	if s.IAMRole != "" {
 		data.IamInstanceProfile = &ec2types.LaunchTemplateIamInstanceProfileSpecificationRequest{Name: ptr(s.IAMRole)}
 	}
@@ -139,7 +151,7 @@ func (n *creation) findVPC(ctx context.Context) error {
 		return nil
 	}
 	if n.settings.balancer() == "" {
-		found, findings, err := n.network(ctx, n.settings)
+		found, findings, err := n.networkOf(ctx, n.settings, n.source)
 		if err != nil {
 			return err
 		}
@@ -185,16 +197,16 @@ func (n *creation) makeTargetGroup(ctx context.Context) (string, error) {
 	return "CreateTargetGroup", aws.Classify(err, "create target group %s", name)
 }
 
-// targetGroupInput takes port, protocol and health check from the target group
-// that serves now, so that a new version is judged as the old one was. What the
-// spec says wins.
+// targetGroupInput takes port, protocol and health check from the source's target
+// group, else from the one that serves now, so that a new version is judged as the
+// old one was. What the spec says wins.
 func (n *creation) targetGroupInput(ctx context.Context, name string) (*elb.CreateTargetGroupInput, error) {
 	in := &elb.CreateTargetGroupInput{
 		Name: ptr(name), VpcId: ptr(n.vpc), TargetType: elbtypes.TargetTypeEnumInstance,
 		Port: ptr(int32(80)), Protocol: elbtypes.ProtocolEnumHttp, HealthCheckPath: ptr("/"),
 		Tags: elbTags(n.tags()),
 	}
-	model, err := n.serving(ctx)
+	model, err := n.model(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -223,6 +235,14 @@ func (n *creation) targetGroupInput(ctx context.Context, name string) (*elb.Crea
 	return in, nil
 }
 
+// model is the target group that the new one is made like, or nil.
+func (n *creation) model(ctx context.Context) (*elbtypes.TargetGroup, error) {
+	if n.source != nil && n.source.targetGroup != nil {
+		return n.source.targetGroup, nil
+	}
+	return n.serving(ctx)
+}
+
 // serving returns the cluster's target group with the most weight, or nil.
 func (n *creation) serving(ctx context.Context) (*elbtypes.TargetGroup, error) {
 	s, err := n.survey(ctx, n.change.Cluster, n.settings.balancer())
@@ -249,28 +269,34 @@ func (n *creation) serving(ctx context.Context) (*elbtypes.TargetGroup, error) {
 	return &found[0], nil
 }
 
-// setDelay writes the deregistration delay: how long a removed target may
-// finish its requests.
-func (n *creation) setDelay(ctx context.Context) (string, error) {
+// setAttributes writes the source's attributes, and the deregistration delay: how
+// long a removed target may finish its requests.
+func (n *creation) setAttributes(ctx context.Context) (string, error) {
 	if n.targetGroup == "" {
 		return "", nil
 	}
-	name := nameOfTargetGroup(n.targetGroup)
-	want := strconv.Itoa(int(n.options.DeregistrationDelay.Seconds()))
-	stored, err := n.balance.DescribeTargetGroupAttributes(ctx, &elb.DescribeTargetGroupAttributesInput{TargetGroupArn: ptr(n.targetGroup)})
+	want, err := n.sourceAttributes(ctx)
 	if err != nil {
-		return "", aws.Classify(err, "describe attributes of target group %s", name)
+		return "", err
 	}
-	for _, a := range stored.Attributes {
-		if deref(a.Key) == deregistrationDelay && deref(a.Value) == want {
-			return "", nil
+	want[deregistrationDelay] = strconv.Itoa(int(n.options.DeregistrationDelay.Seconds()))
+	stored, err := n.attributes(ctx, n.targetGroup)
+	if err != nil {
+		return "", err
+	}
+	var missing []elbtypes.TargetGroupAttribute
+	for _, key := range sortedKeys(want) {
+		if stored[key] != want[key] {
+			missing = append(missing, elbtypes.TargetGroupAttribute{Key: ptr(key), Value: ptr(want[key])})
 		}
 	}
+	if len(missing) == 0 {
+		return "", nil
+	}
 	_, err = n.balance.ModifyTargetGroupAttributes(ctx, &elb.ModifyTargetGroupAttributesInput{
-		TargetGroupArn: ptr(n.targetGroup),
-		Attributes:     []elbtypes.TargetGroupAttribute{{Key: ptr(deregistrationDelay), Value: ptr(want)}},
+		TargetGroupArn: ptr(n.targetGroup), Attributes: missing,
 	})
-	return "ModifyTargetGroupAttributes", aws.Classify(err, "modify attributes of target group %s", name)
+	return "ModifyTargetGroupAttributes", aws.Classify(err, "modify attributes of target group %s", nameOfTargetGroup(n.targetGroup))
 }
 
 // attach makes the rule forward to the target group at weight 0: only then does
@@ -312,7 +338,7 @@ func (n *creation) makeGroup(ctx context.Context) (string, error) {
 	if err := n.findVPC(ctx); err != nil {
 		return "", err
 	}
-	subnets, findings, err := n.resolveSubnets(ctx, n.settings, n.vpc)
+	subnets, findings, err := n.subnetsOf(ctx, n.settings, n.source, n.vpc)
 	if err != nil {
 		return "", err
 	}
@@ -351,11 +377,18 @@ func (n *creation) groupInput(subnets []string) *autoscaling.CreateAutoScalingGr
 			// Never $Latest: what a group runs must not change under it.
 			Version: ptr(strconv.FormatInt(cmp.Or(deref(n.template.LatestVersionNumber), 1), 10)),
 		},
-		VPCZoneIdentifier:      ptr(strings.Join(subnets, ",")),
-		HealthCheckType:        ptr(s.healthCheck()),
-		HealthCheckGracePeriod: ptr(s.gracePeriod()),
-		DefaultCooldown:        s.Cooldown,
-		TerminationPolicies:    s.TerminationPolicies,
+		VPCZoneIdentifier: ptr(strings.Join(subnets, ",")),
+	}
+	n.source.fill(in)
+	if s.HealthCheckType != "" || n.source == nil {
+		in.HealthCheckType = ptr(s.healthCheck())
+	}
+	if s.HealthCheckGracePeriod != nil || n.source == nil {
+		in.HealthCheckGracePeriod = ptr(s.gracePeriod())
+	}
+	in.DefaultCooldown = cmp.Or(s.Cooldown, in.DefaultCooldown)
+	if len(s.TerminationPolicies) > 0 {
+		in.TerminationPolicies = s.TerminationPolicies
 	}
 	if n.targetGroup != "" {
 		in.TargetGroupARNs = []string{n.targetGroup}
@@ -366,19 +399,20 @@ func (n *creation) groupInput(subnets []string) *autoscaling.CreateAutoScalingGr
 	}
 	for _, t := range tags {
 		in.Tags = append(in.Tags, astypes.Tag{
-			Key: ptr(t.key), Value: ptr(t.value), PropagateAtLaunch: ptr(true),
+			Key: ptr(t.key), Value: ptr(t.value), PropagateAtLaunch: ptr(!n.source.keepsToItself(t.key)),
 			ResourceId: ptr(c.Group), ResourceType: ptr("auto-scaling-group"),
 		})
 	}
 	return in
 }
 
-// tags are the ownership tags and the spec's own.
+// tags are the ownership tags, and the source's with the spec's own on top.
 func (n *creation) tags() []tag {
-	out := ownership(n.change)
-	for _, key := range sortedKeys(n.settings.Tags) {
+	out, own := ownership(n.change), n.source.tags()
+	maps.Copy(own, n.settings.Tags)
+	for _, key := range sortedKeys(own) {
 		if key != tagName {
-			out = append(out, tag{key, n.settings.Tags[key]})
+			out = append(out, tag{key, own[key]})
 		}
 	}
 	return out

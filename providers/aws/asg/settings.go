@@ -43,12 +43,15 @@ type settings struct {
 	TerminationPolicies    []string            `json:"terminationPolicies"`
 	SuspendedProcesses     []string            `json:"suspendedProcesses"`
 	Tags                   map[string]string   `json:"tags"`
+
+	// from is the spec's: the server group whose settings hold where these are absent.
+	from string
 }
 
 // parseSettings reads the cluster object of a spec. What the spec says itself
 // (image, load balancer) wins. A value of the wrong type is a finding.
 func parseSettings(spec delivery.GroupSpec) (settings, []delivery.Finding) {
-	var s settings
+	s := settings{from: spec.From}
 	if len(spec.Settings) > 0 {
 		if err := json.Unmarshal(spec.Settings, &s); err != nil {
 			return s, []delivery.Finding{delivery.JSONFinding(err)}
@@ -80,13 +83,13 @@ func (s settings) check(cluster delivery.Cluster) []delivery.Finding {
 	refuse := func(pointer, format string, args ...any) {
 		out = append(out, delivery.Finding{Pointer: pointer, Message: fmt.Sprintf(format, args...)})
 	}
-	if s.AMIName == "" {
+	if s.AMIName == "" && s.from == "" {
 		refuse("/amiName", "is missing: which image shall run?")
 	}
-	if s.InstanceType == "" {
+	if s.InstanceType == "" && s.from == "" {
 		refuse("/instanceType", "is missing")
 	}
-	if _, ok := s.AvailabilityZones[cluster.Region]; !ok {
+	if _, ok := s.AvailabilityZones[cluster.Region]; !ok && (s.from == "" || len(s.AvailabilityZones) > 0) {
 		refuse("/availabilityZones", "has no zones of region %s", cluster.Region)
 	}
 	if len(s.TargetGroups) > 0 {

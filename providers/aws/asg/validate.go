@@ -25,6 +25,10 @@ func (t *Target) Validate(ctx context.Context, cluster delivery.Cluster, spec de
 	if err := t.session.Verify(ctx, t.region); err != nil {
 		return nil, err
 	}
+	from, findings, err := t.source(ctx, s.from)
+	if err != nil || len(findings) > 0 {
+		return findings, err
+	}
 	vpc := ""
 	if s.balancer() != "" {
 		found, problems, err := t.checkBalancer(ctx, cluster, s)
@@ -33,13 +37,13 @@ func (t *Target) Validate(ctx context.Context, cluster delivery.Cluster, spec de
 		}
 		findings, vpc = append(findings, problems...), found
 	} else {
-		found, problems, err := t.network(ctx, s)
+		found, problems, err := t.networkOf(ctx, s, from)
 		if err != nil {
 			return nil, err
 		}
 		findings, vpc = append(findings, problems...), found
 	}
-	_, problems, err := t.resolveImage(ctx, s.AMIName)
+	_, problems, err := t.imageOfSpec(ctx, s, from)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +51,7 @@ func (t *Target) Validate(ctx context.Context, cluster delivery.Cluster, spec de
 	if vpc == "" {
 		return findings, nil // without the VPC nothing can be said of subnets
 	}
-	if _, problems, err = t.resolveSubnets(ctx, s, vpc); err != nil {
+	if _, problems, err = t.subnetsOf(ctx, s, from, vpc); err != nil {
 		return nil, err
 	}
 	findings = append(findings, problems...)

@@ -64,7 +64,10 @@ func (s settings) check(cluster delivery.Cluster, project string) []delivery.Fin
 	} else if b := s.balancer(); b != "" && b != cluster.Name() {
 		f.refuse("/loadBalancers/0", "is %q; the load balancer of cluster %s is the Cloud Run service of that name", b, cluster.Name())
 	}
-	if s.Image != "" || s.Manifest == nil {
+	if s.from != "" && s.Manifest != nil {
+		f.refuse(s.at, "cannot be used: what runs is the source's")
+	}
+	if s.Image != "" || s.Manifest == nil && s.from == "" {
 		f.checkImage("/image", s.Image)
 	}
 	f.between("/port", s.Port, 1, 65535)

@@ -27,6 +27,9 @@ func (t *Target) create(ctx context.Context, c delivery.Change) (delivery.Receip
 		return delivery.Receipt{}, err
 	}
 	if service == nil {
+		if s.source, err = t.copied(ctx, c, s); err != nil {
+			return delivery.Receipt{}, err
+		}
 		return t.createService(ctx, c, s)
 	}
 	if service.GetDeleteTime() != nil {
@@ -35,7 +38,19 @@ func (t *Target) create(ctx context.Context, c delivery.Change) (delivery.Receip
 	if receipt, err := t.existing(ctx, service, c); err != nil || receipt != (delivery.Receipt{}) {
 		return receipt, err
 	}
+	if s.source, err = t.copied(ctx, c, s); err != nil {
+		return delivery.Receipt{}, err
+	}
 	return t.addRevision(ctx, service, c, s)
+}
+
+// copied is the template of the creation's source; nil for none.
+func (t *Target) copied(ctx context.Context, c delivery.Change, s settings) (*runpb.RevisionTemplate, error) {
+	template, findings, err := t.source(ctx, s.from, c.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	return template, delivery.InvalidError("server group "+c.Group, findings)
 }
 
 // existing tells about a revision of that name, and about a template of that name

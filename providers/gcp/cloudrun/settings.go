@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"cloud.google.com/go/run/apiv2/runpb"
+
 	"github.com/slipway-cd/slipway/delivery"
 )
 
@@ -34,6 +36,10 @@ type settings struct {
 	// at is the JSON pointer of the manifest: a stage that deploys a manifest has
 	// a list of them, a cluster object of a deploy stage has one.
 	at string
+	// from is the spec's: the server group whose template holds where these are
+	// absent, and source that template, once it was read.
+	from   string
+	source *runpb.RevisionTemplate
 }
 
 // parseSettings reads the cluster object of a spec, or the stage that deploys a
@@ -41,7 +47,7 @@ type settings struct {
 // wrong type is a finding, and so is every field of the manifest that is not
 // understood: leaving it out would run something else than the manifest says.
 func parseSettings(spec delivery.GroupSpec) (settings, []delivery.Finding) {
-	s := settings{capacity: spec.Capacity, at: "/manifest"}
+	s := settings{capacity: spec.Capacity, at: "/manifest", from: spec.From}
 	var raw struct {
 		Manifest  json.RawMessage `json:"manifest"`
 		Manifests json.RawMessage `json:"manifests"`

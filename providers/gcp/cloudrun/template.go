@@ -10,11 +10,14 @@ import (
 	"github.com/slipway-cd/slipway/delivery"
 )
 
-// template makes the revision template of a creation: the manifest's if there is
-// one, with what the stage itself says on top.
+// template makes the revision template of a creation: the source's or the manifest's
+// if there is one, with what the stage itself says on top.
 func (s settings) template(c delivery.Change) *runpb.RevisionTemplate {
 	out := &runpb.RevisionTemplate{}
-	if s.Manifest != nil {
+	switch {
+	case s.source != nil:
+		out = proto.CloneOf(s.source)
+	case s.Manifest != nil:
 		out = s.Manifest.template()
 	}
 	out.Revision = c.Group

@@ -19,6 +19,9 @@ func (t *Target) Validate(ctx context.Context, cluster delivery.Cluster, spec de
 	if found = s.check(cluster, t.project); len(found) > 0 {
 		return found, nil
 	}
+	if _, found, err := t.source(ctx, s.from, cluster); err != nil || len(found) > 0 {
+		return found, err
+	}
 	service, err := t.service(ctx, cluster)
 	if err != nil {
 		return nil, err

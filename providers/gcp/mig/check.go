@@ -40,8 +40,13 @@ func (s settings) check(cluster delivery.Cluster) []delivery.Finding {
 	if name := cluster.Moniker.ServerGroup(0); !validName.MatchString(name) {
 		r.refuse("", "server group names such as %s are refused by Compute Engine: 63 characters at most, lower-case letters, digits and dashes, a letter first", name)
 	}
+	if s.from != "" && !validName.MatchString(s.from) {
+		r.refuse(delivery.AtSource, "%q is not the name of a managed instance group", s.from)
+	}
 	if s.Image == "" {
-		r.refuse("/image", "is missing: which image shall run?")
+		if s.from == "" {
+			r.refuse("/image", "is missing: which image shall run?")
+		}
 	} else if _, err := parseImage(s.Image, ""); err != nil {
 		r.refuse("/image", "%v", err)
 	}
@@ -71,7 +76,9 @@ func (r *review) place() {
 // machine checks what an instance is.
 func (r *review) machine() {
 	if r.InstanceType == "" {
-		r.refuse("/instanceType", "is missing")
+		if r.from == "" {
+			r.refuse("/instanceType", "is missing")
+		}
 	} else if !validType.MatchString(r.InstanceType) {
 		r.refuse("/instanceType", "%q is no machine type, such as e2-small", r.InstanceType)
 	}

@@ -20,6 +20,7 @@ type creation struct {
 	pieces   *pieces
 	history  history
 	survey   *survey // of the cluster; nil until asked for
+	source   *source // nil for a group that is made like no other
 }
 
 // create makes the first missing piece of the group, in the order of the package
@@ -52,6 +53,9 @@ func (t *Target) create(ctx context.Context, c delivery.Change) (delivery.Receip
 	if waiting := n.history.waiting(); waiting.Waiting != "" {
 		return waiting, nil
 	}
+	if err := n.readSource(ctx); err != nil {
+		return delivery.Receipt{}, err
+	}
 	for _, step := range []func(context.Context) (delivery.Receipt, error){
 		n.makeTemplate, n.makeManager, n.makeService, n.makeAutoscaler, n.attach,
 	} {
@@ -77,7 +81,7 @@ func (n *creation) makeTemplate(ctx context.Context) (delivery.Receipt, error) {
 	if n.pieces.template != nil {
 		return delivery.Receipt{}, nil
 	}
-	image, findings, err := n.resolveImage(ctx, n.settings.Image)
+	image, findings, err := n.imageOfSpec(ctx, n.settings, n.source)
 	if err != nil {
 		return delivery.Receipt{}, err
 	}
@@ -110,7 +114,7 @@ func (n *creation) checkPlace(ctx context.Context) error {
 	if problem != nil {
 		return delivery.Errorf(delivery.Conflict, "%s", problem.Message)
 	}
-	if n.settings.HealthCheck == "" && found.model(*chosen) == nil {
+	if n.settings.HealthCheck == "" && len(n.pieces.services) == 0 && n.model(*chosen) == nil {
 		return delivery.InvalidError("server group "+n.change.Group, []delivery.Finding{missingHealthCheck})
 	}
 	return nil
@@ -148,13 +152,13 @@ func (n *creation) makeService(ctx context.Context) (delivery.Receipt, error) {
 	}, "create backend service %s", n.change.Group))
 }
 
-// makeAutoscaler makes the stage's autoscaler, stopped: it is started with the
-// group's own bounds.
+// makeAutoscaler makes the stage's autoscaler, or one like the source's, stopped: it
+// is started with the group's own bounds.
 func (n *creation) makeAutoscaler(ctx context.Context) (delivery.Receipt, error) {
-	if n.settings.AutoscalingPolicy == nil || n.pieces.autoscaler != nil {
+	policy := n.policy()
+	if policy == nil || n.pieces.autoscaler != nil {
 		return delivery.Receipt{}, nil
 	}
-	policy := n.settings.AutoscalingPolicy.resource()
 	policy.Mode = proto.String(modeOff)
 	policy.MinNumReplicas, policy.MaxNumReplicas = proto.Int32(0), proto.Int32(int32(max(1, n.change.Capacity.Max)))
 	return n.insertAutoscaler(ctx, n.change, n.pieces.manager, policy, n.history)

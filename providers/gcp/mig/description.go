@@ -37,8 +37,8 @@ func (n *creation) tags() tags {
 	if n.settings.balancer() != "" {
 		out[tagLoadBalancer] = n.settings.balancer()
 	}
-	if n.settings.AutoscalingPolicy != nil {
-		out[tagAutoscaling] = n.settings.AutoscalingPolicy.mode()
+	if mode := n.mode(); mode != "" {
+		out[tagAutoscaling] = mode
 	}
 	return out
 }

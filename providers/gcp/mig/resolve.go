@@ -177,22 +177,26 @@ func partOf(path, part string) string {
 // imageOf looks up the image of a group that carries no image tag; empty when its
 // template does not tell.
 func (t *Target) imageOf(ctx context.Context, p *pieces) (string, error) {
+	template, err := t.templateOf(ctx, p)
+	return bootImage(template), err
+}
+
+// templateOf is what the group makes its instances from; nil when it is gone.
+func (t *Target) templateOf(ctx context.Context, p *pieces) (*computepb.InstanceTemplate, error) {
 	if p.template != nil && pathOf(p.template.GetSelfLink()) == pathOf(p.templateURL()) {
-		return bootImage(p.template), nil
+		return p.template, nil
 	}
 	path := pathOf(p.templateURL())
 	if path == "" {
-		return "", nil
+		return nil, nil
 	}
 	if partOf(path, "regions") != "" {
-		template, err := t.template(ctx, nameOf(path))
-		return bootImage(template), err
+		return t.template(ctx, nameOf(path))
 	}
 	template, err := t.globalTemplates.Get(ctx, &computepb.GetInstanceTemplateRequest{
 		Project: cmp.Or(partOf(path, "projects"), t.project), InstanceTemplate: nameOf(path),
 	}, gcp.Reads()...)
-	template, err = found(template, err, "get instance template %s", nameOf(path))
-	return bootImage(template), err
+	return found(template, err, "get instance template %s", nameOf(path))
 }
 
 // bootImage is the image of a template's boot disk; empty for none.

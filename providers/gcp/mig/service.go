@@ -18,14 +18,14 @@ const (
 )
 
 // serviceResource is the backend service. It takes protocol, health check and how
-// requests are balanced from the backend service that serves now, so that a new
-// version is judged as the old one was. What the stage says wins.
+// requests are balanced from the source's, else from the backend service that serves
+// now, so that a new version is judged as the old one was. What the stage says wins.
 func (n *creation) serviceResource(ctx context.Context) (*computepb.BackendService, error) {
 	if err := n.checkPlace(ctx); err != nil {
 		return nil, err
 	}
 	chosen := *n.survey.place
-	model := n.survey.model(chosen)
+	model := n.model(chosen)
 	s := n.settings
 	out := &computepb.BackendService{
 		Name: proto.String(n.change.Group), Description: proto.String(n.tags().description()),

@@ -35,6 +35,9 @@ type settings struct {
 	DrainingTimeoutSec  *int32               `json:"connectionDrainingTimeoutSec"`
 	AutoHealingPolicy   *autoHealingPolicy   `json:"autoHealingPolicy"`
 	AutoscalingPolicy   *autoscalingPolicy   `json:"autoscalingPolicy"`
+
+	// from is the spec's: the server group whose settings hold where these are absent.
+	from string
 }
 
 type distributionPolicy struct {
@@ -105,7 +108,7 @@ func (p *autoscalingPolicy) mode() string {
 // parseSettings reads the cluster object of a spec. What the spec says itself
 // (image, load balancer) wins. A value of the wrong type is a finding.
 func parseSettings(spec delivery.GroupSpec) (settings, []delivery.Finding) {
-	var s settings
+	s := settings{from: spec.From}
 	if len(spec.Settings) > 0 {
 		if err := json.Unmarshal(spec.Settings, &s); err != nil {
 			return s, []delivery.Finding{delivery.JSONFinding(err)}

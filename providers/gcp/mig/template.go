@@ -23,19 +23,29 @@ const (
 func (n *creation) templateResource(image *computepb.Image) *computepb.InstanceTemplate {
 	s := n.settings
 	tags := n.tags().with(tagImage, image.GetName()).with(tagImageID, pathOf(image.GetSelfLink()))
-	properties := &computepb.InstanceProperties{
-		MachineType: proto.String(s.InstanceType), Labels: s.Labels,
-		Disks: s.disks(image), NetworkInterfaces: []*computepb.NetworkInterface{n.networkInterface()}, Scheduling: s.schedule(),
+	properties := n.source.template(image)
+	if s.InstanceType != "" {
+		properties.MachineType = proto.String(s.InstanceType)
+	}
+	for _, key := range sortedKeys(s.Labels) {
+		if properties.Labels == nil {
+			properties.Labels = map[string]string{}
+		}
+		properties.Labels[key] = s.Labels[key]
+	}
+	if n.source == nil || len(s.Disks) > 0 {
+		properties.Disks = s.disks(image)
+	}
+	if n.source == nil || s.Network != "" || s.Subnet != "" || s.AssociatePublicIP != nil {
+		properties.NetworkInterfaces = []*computepb.NetworkInterface{n.networkInterface()}
+	}
+	if schedule := s.schedule(); schedule != nil {
+		properties.Scheduling = schedule
 	}
 	if len(s.Tags) > 0 {
 		properties.Tags = &computepb.Tags{Items: s.Tags}
 	}
-	if len(s.InstanceMetadata) > 0 {
-		properties.Metadata = &computepb.Metadata{}
-		for _, key := range sortedKeys(s.InstanceMetadata) {
-			properties.Metadata.Items = append(properties.Metadata.Items, &computepb.Items{Key: proto.String(key), Value: proto.String(s.InstanceMetadata[key])})
-		}
-	}
+	setMetadata(properties, s.InstanceMetadata)
 	if s.ServiceAccountEmail != "" || len(s.AuthScopes) > 0 {
 		account := &computepb.ServiceAccount{Email: proto.String(cmp.Or(s.ServiceAccountEmail, "default"))}
 		for _, scope := range s.AuthScopes {
@@ -124,7 +134,7 @@ func baseName(group string) string {
 }
 
 // managerResource is the managed instance group. Its named ports are the stage's,
-// else those of the group that serves now.
+// else the source's, else those of the group that serves now.
 func (n *creation) managerResource(ctx context.Context) (*computepb.InstanceGroupManager, error) {
 	s := n.settings
 	made := tagsIn(n.pieces.template.GetDescription())
@@ -133,6 +143,7 @@ func (n *creation) managerResource(ctx context.Context) (*computepb.InstanceGrou
 		InstanceTemplate: proto.String(n.pieces.template.GetSelfLink()),
 		Description:      proto.String(n.tags().with(tagImage, made[tagImage]).with(tagImageID, made[tagImageID]).description()),
 	}
+	n.source.fill(out)
 	if zones := s.zones(n.region); len(zones) > 0 {
 		out.DistributionPolicy = &computepb.DistributionPolicy{}
 		for _, zone := range zones {
@@ -149,6 +160,9 @@ func (n *creation) managerResource(ctx context.Context) (*computepb.InstanceGrou
 		out.AutoHealingPolicies = []*computepb.InstanceGroupManagerAutoHealingPolicy{{
 			HealthCheck: proto.String(n.healthCheckPath(p.HealthCheck)), InitialDelaySec: proto.Int32(delay),
 		}}
+	}
+	if len(s.ports()) > 0 {
+		out.NamedPorts = nil
 	}
 	for _, port := range s.ports() {
 		out.NamedPorts = append(out.NamedPorts, &computepb.NamedPort{Name: proto.String(port.Name), Port: proto.Int32(port.Port)})

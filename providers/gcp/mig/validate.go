@@ -25,9 +25,13 @@ func (t *Target) Validate(ctx context.Context, cluster delivery.Cluster, spec de
 	if findings = s.check(cluster); len(findings) > 0 {
 		return findings, nil
 	}
+	from, findings, err := t.source(ctx, s.from)
+	if err != nil || len(findings) > 0 {
+		return findings, err
+	}
 	for _, check := range []func() ([]delivery.Finding, error){
 		func() ([]delivery.Finding, error) {
-			_, found, err := t.resolveImage(ctx, s.Image)
+			_, found, err := t.imageOfSpec(ctx, s, from)
 			return found, err
 		},
 		func() ([]delivery.Finding, error) { return t.resolveZones(ctx, s) },
@@ -36,7 +40,7 @@ func (t *Target) Validate(ctx context.Context, cluster delivery.Cluster, spec de
 		func() ([]delivery.Finding, error) {
 			return t.resolveHealthCheck(ctx, "/autoHealingPolicy/healthCheck", s.healing())
 		},
-		func() ([]delivery.Finding, error) { return t.checkBalancer(ctx, cluster, s) },
+		func() ([]delivery.Finding, error) { return t.checkBalancer(ctx, cluster, s, from) },
 	} {
 		found, err := check()
 		if err != nil {
@@ -48,7 +52,7 @@ func (t *Target) Validate(ctx context.Context, cluster delivery.Cluster, spec de
 }
 
 // checkBalancer checks the URL map and the cluster's place in it.
-func (t *Target) checkBalancer(ctx context.Context, cluster delivery.Cluster, s settings) ([]delivery.Finding, error) {
+func (t *Target) checkBalancer(ctx context.Context, cluster delivery.Cluster, s settings, from *source) ([]delivery.Finding, error) {
 	if s.balancer() == "" {
 		return nil, nil
 	}
@@ -64,10 +68,11 @@ func (t *Target) checkBalancer(ctx context.Context, cluster delivery.Cluster, s 
 		return []delivery.Finding{*problem}, nil
 	}
 	var out []delivery.Finding
-	if found.model(*chosen) == nil && s.HealthCheck == "" {
+	n := &creation{settings: s, source: from, survey: found}
+	if n.model(*chosen) == nil && s.HealthCheck == "" {
 		out = append(out, missingHealthCheck)
 	}
-	if serving := found.serving(); serving != nil && s.PortName != "" && len(s.ports()) == 0 && !hasPort(serving.manager, s.PortName) {
+	if serving := n.like(); serving != nil && s.PortName != "" && len(s.ports()) == 0 && !hasPort(serving.manager, s.PortName) {
 		out = append(out, delivery.Finding{Pointer: "/portName", Message: fmt.Sprintf("server group %s, whose named ports are used, has no port %q", serving.name, s.PortName)})
 	}
 	elsewhere, err := t.elsewhere(ctx, found)
