@@ -20,10 +20,26 @@ func (s *Server) getExecution(c *gin.Context) error {
 	return render(c, http.StatusOK, presentExecution(e, true))
 }
 
-// pipelineExecution loads the pipeline execution of the path's id, if the caller
-// may do that to its application.
+// pipelineExecution loads the pipeline execution of the path's id, or under /tasks
+// the task, if the caller may do that to its application.
 func (s *Server) pipelineExecution(c *gin.Context, a action) (delivery.Execution, error) {
-	return s.executionOf(c, a, delivery.PipelineExecution, "Pipeline")
+	if noun(c) == taskNoun {
+		return s.executionOf(c, a, delivery.Orchestration, taskNoun)
+	}
+	return s.executionOf(c, a, delivery.PipelineExecution, pipelineNoun)
+}
+
+// What an execution is called under its path.
+const (
+	pipelineNoun = "Pipeline"
+	taskNoun     = "Task"
+)
+
+func noun(c *gin.Context) string {
+	if strings.HasPrefix(c.FullPath(), "/tasks/") {
+		return taskNoun
+	}
+	return pipelineNoun
 }
 
 func (s *Server) executionOf(c *gin.Context, a action, kind delivery.ExecutionType, what string) (delivery.Execution, error) {
@@ -56,7 +72,7 @@ func (s *Server) cancelExecution(c *gin.Context) error {
 			return isComplete(e)
 		}
 		if err := s.cancel(c, e.ID, reason); err != nil {
-			return missing(err, "Pipeline", string(e.ID))
+			return missing(err, noun(c), string(e.ID))
 		}
 	}
 	return renderVoid(c)
@@ -91,7 +107,7 @@ func (s *Server) order(c *gin.Context, give func(context.Context, delivery.Execu
 		return isComplete(e)
 	}
 	if err := give(c.Request.Context(), e.ID, principalOf(c)); err != nil {
-		return missing(err, "Pipeline", string(e.ID))
+		return missing(err, noun(c), string(e.ID))
 	}
 	return renderVoid(c)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 // The job types that tasks can have.
@@ -61,8 +62,8 @@ func (s *Server) runJob(ctx context.Context, by delivery.Principal, j job) error
 	case deleteApplication:
 		return s.deleteApplication(ctx, j.application)
 	default:
-		return delivery.Errorf(delivery.Invalid, "unknown job type %q; known: %s, %s, %s", j.kind,
-			createApplication, updateApplication, deleteApplication)
+		return delivery.Errorf(delivery.Invalid, "unknown job type %q; known: %s", j.kind,
+			strings.Join(append([]string{createApplication, updateApplication, deleteApplication}, pipeline.JobTypes()...), ", "))
 	}
 }
 

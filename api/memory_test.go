@@ -21,6 +21,7 @@ type memory struct {
 	history      []delivery.Pipeline
 	executions   map[delivery.ExecutionID]delivery.Execution
 	order        []delivery.ExecutionID
+	definitions  map[delivery.ExecutionID]json.RawMessage
 	keys         map[string]delivery.NewExecution
 	deployments  []delivery.Deployment
 	events       []delivery.Event
@@ -33,7 +34,7 @@ type memory struct {
 func newMemory() *memory {
 	return &memory{
 		applications: map[string]delivery.Application{}, pipelines: map[string]delivery.Pipeline{},
-		executions: map[delivery.ExecutionID]delivery.Execution{}, keys: map[string]delivery.NewExecution{},
+		executions: map[delivery.ExecutionID]delivery.Execution{}, definitions: map[delivery.ExecutionID]json.RawMessage{}, keys: map[string]delivery.NewExecution{},
 		responses: map[string]delivery.StoredResponse{}, listeners: map[chan struct{}]bool{},
 	}
 }
@@ -178,9 +179,16 @@ func (m *memory) CreateExecution(_ context.Context, n delivery.NewExecution) (de
 	for _, key := range keysOf(n) {
 		m.keys[key] = n
 	}
-	m.executions[n.Execution.ID] = n.Execution
+	m.executions[n.Execution.ID], m.definitions[n.Execution.ID] = n.Execution, n.Definition
 	m.order = append(m.order, n.Execution.ID)
 	return n.Execution, true, nil
+}
+
+// definition is what an execution was created with.
+func (m *memory) definition(id delivery.ExecutionID) json.RawMessage {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.definitions[id]
 }
 
 func (m *memory) EarlierStart(_ context.Context, n delivery.NewExecution) (delivery.Execution, error) {

@@ -53,7 +53,8 @@ func (s *Server) planOf(ctx context.Context, start delivery.NewExecution) (v1.Pl
 	if err != nil {
 		return v1.Plan{}, err
 	}
-	p := &planner{Server: s, env: environmentOf(start.Execution), seen: map[string]delivery.Snapshot{}}
+	p := &planner{Server: s, definition: definition, env: environmentOf(start.Execution),
+		seen: map[string]delivery.Snapshot{}, found: map[string][]pipeline.FoundImage{}}
 	out := v1.Plan{Stages: []v1.PlannedStage{}}
 	for i, stage := range definition.Stages {
 		planned, err := p.stage(ctx, stage)
@@ -106,14 +107,23 @@ func (s *Server) checkPlan(ctx context.Context, start delivery.NewExecution, pla
 // is seen as the earlier ones leave it.
 type planner struct {
 	*Server
-	env  expression.Env
-	seen map[string]delivery.Snapshot
-	hash hasher
+	definition pipeline.Definition
+	env        expression.Env
+	seen       map[string]delivery.Snapshot
+	// found are the images that stages find, by refId.
+	found map[string][]pipeline.FoundImage
+	hash  hasher
 }
 
 func (p *planner) stage(ctx context.Context, stage pipeline.StageSpec) (v1.PlannedStage, error) {
 	out := v1.PlannedStage{RefID: stage.RefID, Type: stage.Type, Name: stage.Name}
-	evaluated, err := expression.Evaluate(stage.Context(), p.env)
+	found, outputs, err := p.outputsBefore(stage.RefID)
+	if err != nil {
+		return out, err
+	}
+	env := p.env
+	env.Outputs = outputs
+	evaluated, err := expression.Evaluate(stage.Context(), env)
 	if err != nil {
 		out.Unplanned = "it depends on what an earlier stage puts out: " + messageOf(err)
 		p.hash.add(stage.RefID, string(stage.Raw))
@@ -127,6 +137,8 @@ func (p *planner) stage(ctx context.Context, stage pipeline.StageSpec) (v1.Plann
 		return out, err
 	case pipeline.Operates(stage.Type):
 		return p.operations(ctx, stage, evaluated, out)
+	case pipeline.Finds(stage.Type):
+		return p.finds(ctx, stage, evaluated, out)
 	case pipeline.RollsBack(stage.Type):
 		return p.rollbacks(ctx, stage, evaluated, out)
 	case !pipeline.Deploys(stage.Type):
@@ -134,9 +146,17 @@ func (p *planner) stage(ctx context.Context, stage pipeline.StageSpec) (v1.Plann
 		p.hash.add(stage.RefID, string(evaluated))
 		return out, nil
 	}
-	deploy, err := pipeline.ParseDeploy(stage.Type, evaluated)
+	if evaluated, err = pipeline.WithImages(stage.Type, evaluated, found); err != nil {
+		return out, err
+	}
+	deploy, err := pipeline.ParseIntended(stage.Type, evaluated)
 	if err != nil {
 		return out, err
+	}
+	if slices.ContainsFunc(deploy.Clusters, func(c pipeline.DeployCluster) bool { return c.Spec.Image == "" && !c.Clones() }) {
+		out.Unplanned = "its image is not found yet"
+		p.hash.add(stage.RefID, string(evaluated))
+		return out, nil
 	}
 	for _, cluster := range deploy.Clusters {
 		plan, err := p.deployment(ctx, cluster)
@@ -285,6 +305,10 @@ func planLines(p v1.Plan) []string {
 		switch {
 		case stage.Unplanned != "":
 			lines = append(lines, at+"not planned")
+		case len(stage.Images) > 0:
+			for _, image := range stage.Images {
+				lines = append(lines, fmt.Sprintf("%simage %s in %s", at, image.ImageName, image.Region))
+			}
 		case stage.WaitMs > 0:
 			lines = append(lines, at+"wait "+(time.Duration(stage.WaitMs)*time.Millisecond).String())
 		}

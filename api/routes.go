@@ -54,7 +54,13 @@ var routes = []route{
 	{http.MethodGet, "/cron/validate", access{read, platform}, (*Server).validateCron},
 
 	{http.MethodPost, "/tasks", access{write, ofObject}, (*Server).createTask},
+	{http.MethodPost, "/tasks/plan", access{read, ofObject}, (*Server).planTask},
 	{http.MethodGet, "/tasks/:id", access{read, ofObject}, (*Server).getTask},
+	{http.MethodPut, "/tasks/:id/cancel", access{execute, ofObject}, (*Server).cancelExecution},
+	{http.MethodPut, "/tasks/:id/pause", access{execute, ofObject}, (*Server).pauseExecution},
+	{http.MethodPut, "/tasks/:id/resume", access{execute, ofObject}, (*Server).resumeExecution},
+	{http.MethodPut, "/tasks/:id/advance", access{execute, ofObject}, (*Server).advanceExecution},
+	{http.MethodPut, "/tasks/:id/promote", access{execute, ofObject}, (*Server).promoteExecution},
 
 	{http.MethodGet, "/pipelineConfigs", access{read, platform}, (*Server).listPipelines},
 	{http.MethodGet, "/pipelineConfigs/:id/history", access{read, ofObject}, (*Server).getPipelineHistory},

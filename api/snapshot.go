@@ -221,7 +221,7 @@ func placesOf(p delivery.Pipeline) []place {
 		if evaluated, err := expression.Evaluate(context, env); err == nil {
 			context = evaluated
 		}
-		deploy, err := pipeline.ParseDeploy(stage.Type, context)
+		deploy, err := pipeline.ParseIntended(stage.Type, context)
 		if err != nil {
 			continue
 		}

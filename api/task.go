@@ -15,11 +15,15 @@ import (
 )
 
 // createTask runs the jobs inside the request and records them as an execution
-// that is complete, so that the first poll of the task has its result.
+// that is complete, so that the first poll of the task has its result. Jobs that
+// are stages are left to the workflows.
 func (s *Server) createTask(c *gin.Context) error {
 	task, err := bindTask(c)
 	if err != nil {
 		return err
+	}
+	if task.staged() {
+		return s.startTask(c, task)
 	}
 	by := principalOf(c)
 	for _, j := range task.jobs {
@@ -74,7 +78,9 @@ func (s *Server) runStage(c *gin.Context, j job, stage *delivery.Stage) error {
 // taskInput is the body of POST /tasks.
 type taskInput struct {
 	application, description string
-	jobs                     []job
+	// planHash is the plan that the task is to carry out; empty for any.
+	planHash string
+	jobs     []job
 }
 
 // job is one entry of a task.
@@ -92,7 +98,7 @@ func bindTask(c *gin.Context) (taskInput, error) {
 	}
 	var in taskInput
 	var findings []delivery.Finding
-	for key, into := range map[string]*string{"application": &in.application, "description": &in.description} {
+	for key, into := range map[string]*string{"application": &in.application, "description": &in.description, "planHash": &in.planHash} {
 		if *into, err = body.text(key); err != nil {
 			findings = append(findings, delivery.FindingsOf(err)...)
 		}
@@ -109,11 +115,12 @@ func bindTask(c *gin.Context) (taskInput, error) {
 	if len(in.jobs) > 0 && in.application == "" {
 		in.application = in.jobs[0].application
 	}
+	findings = append(findings, in.misfits()...)
 	return in, delivery.InvalidError("task is not valid", inOrder(findings))
 }
 
 func (s *Server) getTask(c *gin.Context) error {
-	e, err := s.executionOf(c, read, delivery.Orchestration, "Task")
+	e, err := s.pipelineExecution(c, read)
 	if err != nil {
 		return err
 	}

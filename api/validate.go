@@ -48,7 +48,12 @@ func (s *Server) checkStart(ctx context.Context, by delivery.Principal, d pipeli
 		}
 		findings = append(findings, under(one.pointer, s.checkOperation(one))...)
 	}
-	wrong, err := s.checkRollbacks(by, d, env)
+	lost, err := s.checkFinds(by, d, env)
+	if err != nil {
+		return err
+	}
+	findings = append(findings, lost...)
+	wrong, err = s.checkRollbacks(by, d, env)
 	if err != nil {
 		return err
 	}
@@ -70,10 +75,11 @@ func (s *Server) checkStart(ctx context.Context, by delivery.Principal, d pipeli
 func intendedDeployments(d pipeline.Definition, env expression.Env) ([]intended, []delivery.Finding) {
 	var out []intended
 	var findings []delivery.Finding
+	known := withEvaluatedFinds(d, env)
 	untouched := true
 	for i, stage := range d.Stages {
 		if !pipeline.Deploys(stage.Type) {
-			untouched = untouched && !pipeline.Operates(stage.Type)
+			untouched = untouched && !pipeline.Operates(stage.Type) && !pipeline.RollsBack(stage.Type)
 			continue
 		}
 		evaluated, err := expression.Evaluate(stage.Context(), env)
@@ -81,9 +87,12 @@ func intendedDeployments(d pipeline.Definition, env expression.Env) ([]intended,
 			untouched = false
 			continue // it may be about what an earlier stage puts out
 		}
-		deploy, err := pipeline.ParseDeploy(stage.Type, evaluated)
+		deploy, err := pipeline.ParseIntended(stage.Type, evaluated)
 		findings = append(findings, under(stagePointer(i), delivery.FindingsOf(err))...)
 		for _, cluster := range deploy.Clusters {
+			if cluster.Spec.Image == "" && !cluster.Clones() && !known.FindsImage(stage.RefID, cluster.Cluster.Provider, cluster.Cluster.Region) {
+				findings = append(findings, under(stagePointer(i)+cluster.Pointer, []delivery.Finding{cluster.MissingImage()})...)
+			}
 			out = append(out, intended{DeployCluster: cluster, pointer: stagePointer(i) + cluster.Pointer, later: len(stage.Requisites) > 0, first: untouched})
 		}
 		untouched = untouched && len(deploy.Clusters) == 0
@@ -169,6 +178,9 @@ func (s *Server) checkDeployment(ctx context.Context, one intended) []delivery.F
 	}
 	if unsuited := one.Strategy.Unsuited(target.Describe().Capabilities, one.Spec.LoadBalancer != "" || one.MayBeRouted); len(unsuited) > 0 {
 		return unsuited
+	}
+	if one.Spec.Image == "" && !one.Clones() {
+		return nil // an earlier stage finds it; the deployment checks the rest with it
 	}
 	if one.Clones() && one.later {
 		return nil

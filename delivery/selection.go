@@ -118,3 +118,6 @@ func (s Snapshot) selectable(o SelectOptions) []ServerGroup {
 func (g ServerGroup) in(zone string) bool {
 	return slices.ContainsFunc(g.Instances, func(i Instance) bool { return i.Zone == zone })
 }
+
+// NewestFirst returns the groups that Select chooses from, the newest first.
+func (s Snapshot) NewestFirst() []ServerGroup { return s.selectable(SelectOptions{}) }

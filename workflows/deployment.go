@@ -398,7 +398,7 @@ func withAdvice(o *rollout.Outcome, s *rollout.State) *rollout.Outcome {
 		return &rollout.Outcome{Status: o.Status, Failure: &f}
 	}
 	for _, g := range s.Before.Groups {
-		if g.Serving || operated && g.Name == s.Input.Group {
+		if g.Serving || operated && (g.Name == s.Input.Group || slices.Contains(s.Operands, g.Name)) {
 			todo = append(todo, fmt.Sprintf("give %s its capacity back (min %d, desired %d, max %d)", g.Name, g.Capacity.Min, g.Capacity.Desired, g.Capacity.Max))
 		}
 	}

@@ -42,7 +42,9 @@ type Progress struct {
 	Stages             []delivery.Stage     `json:"stages"`
 	// Deployed are the outputs of the deploy stages that are over.
 	Deployed []DeployOutputs `json:"-"`
-	Version  int64           `json:"version"`
+	// Found are the outputs of the stages that found images.
+	Found   []FoundOutputs `json:"-"`
+	Version int64          `json:"version"`
 }
 
 // execution runs the stages of one execution.

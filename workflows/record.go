@@ -120,6 +120,13 @@ func (p Progress) onto(e delivery.Execution) (delivery.Execution, error) {
 		}
 		e.Stage(o.RefID).Outputs = outputs
 	}
+	for _, o := range p.Found {
+		outputs, err := json.Marshal(o.FoundImages)
+		if err != nil {
+			return e, fmt.Errorf("encode outputs of stage %s: %w", o.RefID, err)
+		}
+		e.Stage(o.RefID).Outputs = outputs
+	}
 	return e, nil
 }
 
@@ -127,6 +134,8 @@ func (p Progress) onto(e delivery.Execution) (delivery.Execution, error) {
 type BegunStage struct {
 	Wait     time.Duration     `json:"wait,omitempty"`
 	Clusters []ClusterToDeploy `json:"clusters,omitempty"`
+	// Finds is true for a stage that finds images.
+	Finds bool `json:"finds,omitempty"`
 	// Apart is true when the deployments are none of each other's business: the
 	// failure of one does not cancel the others. With Between they come one after
 	// the other, and a failure ends the row.
@@ -155,7 +164,11 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 	}
 	var begun BegunStage
 	stage, spec := e.Stage(refID), definition.Stage(refID)
-	evaluated, err := expression.Evaluate(spec.Context(), environment(e, definition, refID, at))
+	env := environment(e, definition, refID, at)
+	evaluated, err := expression.Evaluate(spec.Context(), env)
+	if err == nil {
+		evaluated, err = pipeline.WithImages(spec.Type, evaluated, foundBefore(env.Outputs))
+	}
 	if err == nil {
 		stage.Context = evaluated
 		begun, err = readStage(spec.Type, evaluated)
@@ -181,6 +194,9 @@ func readStage(kind string, evaluated json.RawMessage) (BegunStage, error) {
 			begun.Clusters = append(begun.Clusters, ClusterToDeploy{c.Cluster, c.Strategy.Concurrency})
 		}
 		return begun, err
+	case pipeline.Finds(kind):
+		_, err := pipeline.ParseFind(kind, evaluated)
+		return BegunStage{Finds: true}, err
 	case pipeline.Operates(kind):
 		operate, err := pipeline.ParseOperate(kind, evaluated)
 		var begun BegunStage

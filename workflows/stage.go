@@ -54,6 +54,8 @@ func (x *execution) carryOut(ctx workflow.Context, refID string) stageResult {
 		return x.rollBack(ctx, refID, begun)
 	case begun.Clusters != nil:
 		return x.deploy(ctx, refID, begun.Clusters)
+	case begun.Finds:
+		return x.find(ctx, refID)
 	default:
 		return x.wait(ctx, begun.Wait)
 	}

@@ -19,6 +19,17 @@ type PlannedStage struct {
 	// Unplanned says why nothing can be said of the stage beforehand.
 	Unplanned   string              `json:"unplanned,omitempty"`
 	Deployments []PlannedDeployment `json:"deployments,omitempty"`
+	// Images are those that a stage finds.
+	Images []PlannedImage `json:"images,omitempty"`
+}
+
+// PlannedImage is an image that a stage finds.
+type PlannedImage struct {
+	CloudProvider string `json:"cloudProvider"`
+	Account       string `json:"account"`
+	Region        string `json:"region"`
+	ImageID       string `json:"imageId"`
+	ImageName     string `json:"imageName"`
 }
 
 // PlannedDeployment is what a deploy stage would do to one cluster.

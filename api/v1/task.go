@@ -6,7 +6,10 @@ import "encoding/json"
 type TaskRequest struct {
 	Application string `json:"application"`
 	Description string `json:"description"`
-	// Job is a list of objects, each with a "type".
+	// PlanHash is the plan that jobs which change clusters are to carry out; empty
+	// for any.
+	PlanHash string `json:"planHash,omitempty"`
+	// Job is a list of objects, each with a "type". They run one after the other.
 	Job []json.RawMessage `json:"job"`
 }
 

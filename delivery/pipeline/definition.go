@@ -107,6 +107,7 @@ func Parse(document json.RawMessage) (Definition, error) {
 		}
 		d.Parameters = parseParameters(doc)
 		d.Stages = parseStages(doc)
+		d.refuseMissing(r, doc)
 		d.Triggers = parseTriggers(doc)
 		if len(r.findings) == 0 {
 			r.findings = d.checkTriggers()

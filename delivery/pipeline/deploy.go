@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -56,7 +57,8 @@ func (c DeployCluster) Input(seen delivery.Snapshot, capabilities delivery.Capab
 
 // deployTypes are the stage types that deploy, with their readers.
 func deployTypes() map[string]func(object) DeployStage {
-	return map[string]func(object) DeployStage{DeployType: readDeploy, DeployManifestType: readManifestStage, CloneType: readClone}
+	return map[string]func(object) DeployStage{DeployType: readDeploy, DeployManifestType: readManifestStage,
+		CreateServerGroupType: readCreateServerGroup, CloneType: readClone}
 }
 
 // Deploys reports whether stages of the type deploy: ParseDeploy reads them.
@@ -75,10 +77,26 @@ func ParseDeploy(stageType string, context json.RawMessage) (DeployStage, error)
 	if o, ok := r.document(context); ok {
 		stage = read(o)
 	}
+	r.refuseMissing(func(missingImage) bool { return true })
 	if err := delivery.InvalidError("deploy stage is not valid", r.findings); err != nil {
 		return DeployStage{}, err
 	}
 	return stage, nil
+}
+
+// ParseIntended is ParseDeploy for a stage before its turn: a cluster whose image
+// an earlier stage has yet to find has an empty Spec.Image.
+func ParseIntended(stageType string, context json.RawMessage) (DeployStage, error) {
+	read := deployTypes()[stageType]
+	if read == nil {
+		return DeployStage{}, delivery.Errorf(delivery.Invalid, "stage type %q does not deploy", stageType)
+	}
+	r := &reader{}
+	var stage DeployStage
+	if o, ok := r.document(context); ok {
+		stage = read(o)
+	}
+	return stage, delivery.InvalidError("deploy stage is not valid", r.findings)
 }
 
 // Intended reads as much of a stage that deploys as can be known before its
@@ -117,10 +135,13 @@ func readDeploy(o object) DeployStage {
 // readCluster reads one cluster object into one deployment per region.
 func readCluster(o object, raw json.RawMessage, index int) []DeployCluster {
 	provider := readProvider(o)
+	where := delivery.Cluster{Provider: provider, Account: o.requiredText("account"), Moniker: readMoniker(o)}
+	image, known := readImage(o, provider)
+	after := len(o.r.findings)
 	base := DeployCluster{
-		Cluster: delivery.Cluster{Provider: provider, Account: o.requiredText("account"), Moniker: readMoniker(o)},
+		Cluster: where,
 		Spec: delivery.GroupSpec{
-			Image: readImage(o, provider), LoadBalancer: readLoadBalancer(o), Capacity: readCapacity(o), Settings: raw,
+			Image: image, LoadBalancer: readLoadBalancer(o), Capacity: readCapacity(o), Settings: raw,
 		},
 		Strategy:          readStrategy(o, raw),
 		MayBeRouted:       o.dynamic("loadBalancers"),
@@ -131,10 +152,19 @@ func readCluster(o object, raw json.RawMessage, index int) []DeployCluster {
 		base.Spec.LoadBalancer = base.Cluster.Name() // the service is the load balancer
 	}
 	var out []DeployCluster
-	for _, region := range readRegions(o) {
+	regions := readRegions(o)
+	images := readImageByRegion(o, image, regions)
+	for _, region := range regions {
 		one := base
 		one.Cluster.Region = region
+		one.Spec.Image = cmp.Or(image, images[region])
+		if one.Spec.Image == "" && known && !o.dynamic(imageByRegion) {
+			o.r.missing = append(o.r.missing, one.missingIn(o, after))
+		}
 		out = append(out, one)
+	}
+	if len(regions) == 0 && image == "" && known {
+		o.r.missing = append(o.r.missing, base.missingIn(o, after))
 	}
 	return out
 }
@@ -166,12 +196,13 @@ func readMoniker(o object) delivery.Moniker {
 }
 
 // readImage returns the first given of amiName, imageId and image, or the image
-// of a Cloud Run manifest.
-func readImage(o object, provider string) string {
-	known := true
+// of a Cloud Run manifest. known is false when it is empty and still not missing:
+// an expression says it, or what is wrong with it has been said.
+func readImage(o object, provider string) (image string, known bool) {
+	known = true
 	for _, name := range [...]string{"amiName", "imageId", "image"} {
 		if image := o.text(name); image != "" {
-			return image
+			return image, true
 		}
 		if o.given(name) && (o.dynamic(name) || kindOf(o.fields[name]) != "string") {
 			known = false
@@ -180,18 +211,11 @@ func readImage(o object, provider string) string {
 	if provider == cloudRun && o.given("manifest") {
 		manifest, ok := o.child("manifest")
 		if !ok {
-			return ""
+			return "", false
 		}
-		return readManifest(manifest).image
+		return readManifest(manifest).image, false
 	}
-	if known {
-		field := "image"
-		if provider == "aws" {
-			field = "amiName"
-		}
-		o.refuse(field, "is required: the image to deploy, a name or an id")
-	}
-	return ""
+	return "", known
 }
 
 func readLoadBalancer(o object) string {

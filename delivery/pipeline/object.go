@@ -19,6 +19,9 @@ type reader struct {
 	// deferred is true before expressions are evaluated: a string with "${" then
 	// stands for a value of any type.
 	deferred bool
+	// missing are the images that cluster objects do not name. Who reads the
+	// document decides whether an earlier stage finds them.
+	missing []missingImage
 }
 
 func (r *reader) refuse(pointer, format string, args ...any) {

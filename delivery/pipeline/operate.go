@@ -18,7 +18,8 @@ type OperateStage struct {
 	Clusters []OperateCluster
 }
 
-// OperateCluster is one operation on one server group of one cluster.
+// OperateCluster is one operation on one cluster, on one of its server groups or
+// on several.
 type OperateCluster struct {
 	Cluster   delivery.Cluster
 	Operation rollout.Operation
@@ -72,6 +73,9 @@ func ParseOperate(stageType string, context json.RawMessage) (OperateStage, erro
 }
 
 func readOperate(o object, kind rollout.OperationKind) OperateStage {
+	if kind.OfCluster() {
+		return readClusterOperation(o, kind)
+	}
 	one := OperateCluster{
 		Cluster:   delivery.Cluster{Provider: readProvider(o), Account: readCredentials(o)},
 		Operation: rollout.Operation{Kind: kind},
@@ -91,6 +95,11 @@ func readOperate(o object, kind rollout.OperationKind) OperateStage {
 			o.refuse("desiredPercentage", "is %s; a server group is disabled as a whole", o.fields["desiredPercentage"])
 		}
 	}
+	return inRegions(o, one)
+}
+
+// inRegions is the operation in each of the stage's regions.
+func inRegions(o object, one OperateCluster) OperateStage {
 	var stage OperateStage
 	for _, region := range readOperateRegions(o) {
 		in := one

@@ -20,10 +20,14 @@ type stageType struct {
 // stageTypes is the table of stage types, sorted by name.
 func stageTypes() []stageType {
 	types := []stageType{
+		{name: CreateServerGroupType, check: func(o object) { readCreateServerGroup(o) }},
 		{name: CloneType, check: func(o object) { readClone(o) }},
 		{name: DeployType, check: func(o object) { readDeploy(o) }},
 		{name: DeployManifestType, check: func(o object) { readManifestStage(o) }},
 		{name: WaitType, check: func(o object) { readWait(o) }},
+	}
+	for name, read := range findTypes() {
+		types = append(types, stageType{name: name, check: func(o object) { read(o) }})
 	}
 	for _, kind := range rollout.Operations() {
 		types = append(types, stageType{name: string(kind), check: func(o object) { readOperate(o, kind) }})

@@ -52,7 +52,7 @@ func (s State) advance(seen delivery.Snapshot, now time.Time) (State, *Decision)
 		}
 		return s.enter(RollingBack), nil
 	}
-	if !s.Paused.IsZero() && s.Phase != RollingBack && !s.irreversible() {
+	if !s.Paused.IsZero() && s.Phase != RollingBack && !s.destroys() {
 		return s, &Decision{Await: &Await{For: "a resume"}}
 	}
 	if s.overdue(now) {

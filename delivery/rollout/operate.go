@@ -21,7 +21,8 @@ const (
 
 // Operations returns the operations that can be carried out.
 func Operations() []OperationKind {
-	return []OperationKind{ResizeOperation, EnableOperation, DisableOperation, DestroyOperation}
+	return []OperationKind{ResizeOperation, EnableOperation, DisableOperation, DestroyOperation,
+		ShrinkOperation, ScaleDownOperation, DisableClusterOperation}
 }
 
 // Operation is what is done to one server group that is there already. It is a
@@ -38,6 +39,8 @@ type Operation struct {
 	// Scale is what a resize adds to the capacity that the group has; nil when
 	// Capacity says it.
 	Scale *Scale `json:"scale,omitempty"`
+	// Keep says which groups an operation on a cluster leaves alone; nil for the others.
+	Keep *Keep `json:"keep,omitempty"`
 	// Rollback is what a rollback on demand restores; nil for the others.
 	Rollback *Rollback `json:"rollback,omitempty"`
 }
@@ -64,11 +67,11 @@ func (s Scale) from(c delivery.Capacity) delivery.Capacity {
 // all; empty when nothing speaks against it.
 func (o Operation) Refused(can delivery.Capabilities) string {
 	switch o.Kind {
-	case ResizeOperation:
+	case ResizeOperation, ScaleDownOperation:
 		if !can.Resize {
 			return "the size of a server group of this kind cannot be changed"
 		}
-	case EnableOperation, DisableOperation:
+	case EnableOperation, DisableOperation, DisableClusterOperation:
 		if !can.Weighted {
 			return "traffic cannot be split between server groups of this kind"
 		}
@@ -93,6 +96,9 @@ func (s State) prepareOperation(seen delivery.Snapshot, now time.Time) (State, *
 	}
 	for i := range again.Groups {
 		again.Groups[i].Healthy = max(again.Groups[i].Healthy, first.Groups[i].Healthy)
+	}
+	if s.Input.Operation.Kind.OfCluster() {
+		return s.prepareCluster(seen)
 	}
 	if s.rollback() != nil {
 		return s.beginRollback(seen)
@@ -159,6 +165,9 @@ func (s State) impossible(seen delivery.Snapshot, g delivery.ServerGroup) error 
 // forbidden asks the traffic guard. A change that would change nothing is not
 // asked about.
 func (s State) forbidden(seen delivery.Snapshot) error {
+	if s.Input.Operation.Kind.OfCluster() {
+		return delivery.Guard(seen, s.operationChange(seen))
+	}
 	if s.Weights == nil && s.Input.Operation.Kind != ResizeOperation && s.Input.Operation.Kind != DestroyOperation {
 		return nil
 	}
@@ -172,12 +181,15 @@ func (s State) forbidden(seen delivery.Snapshot) error {
 	return nil
 }
 
-// operationChange is the one change that an operation makes.
+// operationChange is the one change that an operation makes, or that of a cluster
+// makes now.
 func (s State) operationChange(seen delivery.Snapshot) delivery.Change {
-	switch s.Input.Operation.Kind {
-	case ResizeOperation:
+	switch kind := s.Input.Operation.Kind; {
+	case kind == ResizeOperation:
 		return s.resize(s.Input.Group, *s.Input.Operation.Capacity, "operate")
-	case DestroyOperation:
+	case kind.OfCluster() && !s.takes():
+		return s.partChange()
+	case kind == DestroyOperation:
 		c := s.change(delivery.DestroyGroup, "operate")
 		c.Group = s.Input.Group
 		return c
@@ -246,6 +258,8 @@ func (s State) operate(seen delivery.Snapshot, now time.Time) (State, *Decision)
 		return s.operateSize(seen, now)
 	case DestroyOperation:
 		return s.operateDestroy(seen, now)
+	case ShrinkOperation, ScaleDownOperation, DisableClusterOperation:
+		return s.operateCluster(seen, now)
 	case RollbackGroupOperation, RollbackClusterOperation:
 		return s.operateRollback(seen, now)
 	default:
@@ -296,14 +310,15 @@ func (s State) sized(is, want delivery.Capacity, resize string, now time.Time) S
 // writeSize decides on the resize once it is safe.
 func (s State) writeSize(g *delivery.ServerGroup, seen delivery.Snapshot, now time.Time) (State, *Decision) {
 	to := s.Input.Operation.Capacity.Desired
-	if to == 0 && !s.Changing {
+	begun := s.begun("resize " + g.Name)
+	if to == 0 && !begun {
 		if wait := s.quiet(seen, now); wait != nil {
 			s.Waiting = wait.Await.For
 			return s, wait
 		}
 	}
-	if err := s.forbidden(seen); err != nil && !s.Changing {
-		return s.fail(delivery.FailureOf("resize "+g.Name, err)), nil
+	if err := s.forbidden(seen); err != nil && !begun {
+		return s.refusedPart("resize "+g.Name, err, now)
 	}
 	if !s.keepsHealthy(seen, g, to) {
 		return s.awaitStreak1(fmt.Sprintf("%s to be certain to keep a healthy instance", g.Name), now)
@@ -323,7 +338,7 @@ func (s State) keepsHealthy(seen delivery.Snapshot, g *delivery.ServerGroup, to 
 func (s State) operateWeights(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 	switch {
 	case s.Weights == nil:
-		return s.finish(delivery.DeploymentSucceeded, nil), nil
+		return s.operated(), nil
 	case seen.Routing == nil:
 		return s.awaitStreak1("see the routing", now)
 	case !delivery.SameWeights(seen.Routing.Weights, s.Weights):
@@ -339,30 +354,30 @@ func (s State) operateWeights(seen delivery.Snapshot, now time.Time) (State, *De
 		s.Routed = now
 	}
 	until, what := s.Routed.Add(s.Input.Capabilities.Settle), "the weights to reach every proxy"
-	if s.Input.Operation.Kind == DisableOperation {
+	if s.Input.Operation.Kind != EnableOperation {
 		until, what = until.Add(s.Input.Capabilities.Drain), "connections to drain"
 	}
 	if s.Streak = min(s.Streak+1, lookTwice); s.Streak < lookTwice || now.Before(until) {
 		s.Waiting = what
 		return s, &Decision{Await: &Await{For: what, Until: until, Deadline: until}}
 	}
-	return s.finish(delivery.DeploymentSucceeded, nil), nil
+	return s.operated(), nil
 }
 
 // operateDestroy destroys the group with all its pieces. Once that began there is
 // no way back.
 func (s State) operateDestroy(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 	if seen.Group(s.Input.Group) == nil {
-		return s.succeed(true, waitFor{what: s.Input.Group + " to be gone", limit: s.cleanTimeout()}, now)
+		return s.succeed(true, waitFor{what: goneFor(s.Input.Group), limit: s.cleanTimeout()}, now)
 	}
 	s.Streak = 0
-	if !s.Changing {
+	if !s.begun(destroying+s.Input.Group) && !s.begun(goneFor(s.Input.Group)) {
 		if wait := s.quiet(seen, now); wait != nil {
 			s.Waiting = wait.Await.For
 			return s, wait
 		}
 		if err := s.forbidden(seen); err != nil {
-			return s.fail(delivery.FailureOf("destroy "+s.Input.Group, err)), nil
+			return s.refusedPart("destroy "+s.Input.Group, err, now)
 		}
 	}
 	s, pause := s.retry(now)
@@ -376,7 +391,7 @@ func (s State) operateDestroy(seen delivery.Snapshot, now time.Time) (State, *De
 		}
 		return s.fail(late), nil
 	}
-	s.Changing = true
+	s.Changing, s.Destroying = true, true
 	c := s.operationChange(seen)
 	return s, &Decision{Apply: &c}
 }
@@ -397,7 +412,7 @@ func (s State) succeed(holds bool, w waitFor, now time.Time) (State, *Decision) 
 	if d != nil || next.Phase != s.Phase {
 		return next, d
 	}
-	return next.finish(delivery.DeploymentSucceeded, nil), nil
+	return next.operated(), nil
 }
 
 // recorded returns a group as it was before; the zero value when it was none.
@@ -418,7 +433,12 @@ func (s State) resized() string {
 	return s.Input.Group
 }
 
+// destroys reports whether an operation is destroying a group now.
+func (s State) destroys() bool {
+	return s.irreversible() && (len(s.Operands) == 0 || s.begun(destroying+s.Input.Group) || s.begun(goneFor(s.Input.Group)))
+}
+
 // irreversible reports whether an operation does what cannot be undone.
 func (s State) irreversible() bool {
-	return s.goingBack() || s.Input.Operation != nil && s.Input.Operation.Kind == DestroyOperation && s.Changing
+	return s.goingBack() || s.Input.Operation != nil && (s.Input.Operation.Kind == DestroyOperation && s.Changing || s.Destroying)
 }

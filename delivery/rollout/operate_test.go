@@ -233,7 +233,7 @@ func TestOperationProperties(t *testing.T) {
 			}
 			groups = append(groups, existing(name, size, weight))
 		}
-		kind := rapid.SampledFrom(rollout.Operations()).Draw(rt, "kind")
+		kind := rapid.SampledFrom(groupOperations()).Draw(rt, "kind")
 		in := operation(rt, kind, rapid.SampledFrom([]string{"current", "previous", "oldest", "shop-prod-v001"}).Draw(rt, "target"))
 		if kind == rollout.ResizeOperation {
 			n := rapid.IntRange(0, 6).Draw(rt, "to")

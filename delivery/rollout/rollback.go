@@ -66,11 +66,11 @@ func (s State) restoreCapacity(seen delivery.Snapshot, now time.Time) (State, *D
 			}
 			return s.awaitRestore(fmt.Sprintf("see %s, which took the traffic before", was.Name), now)
 		}
-		operated, what := was.Name == s.resized(), "give "+was.Name+" its capacity back"
+		operated, back, what := s.resizes(was.Name), s.Sized, "give "+was.Name+" its capacity back"
 		if operated {
-			s = s.sized(g.Capacity, was.Capacity, what, now)
+			s, back = s.sizedBack(was, g.Capacity, what, now)
 		}
-		if !was.Serving && !operated || restored(g.Capacity, was.Capacity, s.HealthBack || s.Sized) && (!operated || s.Sized) {
+		if !was.Serving && !operated || restored(g.Capacity, was.Capacity, s.HealthBack || back) && (!operated || back) {
 			continue
 		}
 		if operated && !s.keepsHealthy(seen, g, was.Capacity.Desired) {
@@ -98,7 +98,7 @@ func (s State) restoreHealth(seen delivery.Snapshot, now time.Time) (State, *Dec
 	for _, was := range s.sources() {
 		g := seen.Group(was.Name)
 		want := min(was.Healthy, was.Capacity.Desired)
-		if fresh := seen.Group(s.Input.Group); s.Before.Routed && (fresh == nil || fresh.Healthy() == 0) {
+		if fresh := seen.Group(s.Input.Group); len(s.Operands) == 0 && s.Before.Routed && (fresh == nil || fresh.Healthy() == 0) {
 			want = min(want, 1)
 		}
 		if g != nil && g.Healthy() < want {

@@ -146,6 +146,15 @@ type State struct {
 	Rolled int `json:"rolled,omitempty"`
 	// Reverting is true once a rollback decided to give the group its version back.
 	Reverting bool `json:"reverting,omitempty"`
+	// Operands are the groups that an operation on a cluster is about, in the order
+	// of its work, and Operated the index of the one it is at. Taken is true once
+	// their traffic was taken, Destroying once there is no way back.
+	Operands   []string `json:"operands,omitempty"`
+	Operated   int      `json:"operated,omitempty"`
+	Taken      bool     `json:"taken,omitempty"`
+	Destroying bool     `json:"destroying,omitempty"`
+	// Resized are the operands whose old size was read back in the rollback.
+	Resized []string `json:"resized,omitempty"`
 }
 
 // Decision says what to do now. Exactly one field is set.
@@ -186,9 +195,12 @@ func Start(in Input) State { return State{Input: in, Phase: Preparing} }
 // Cancel asks for a rollback to the recorded state. It has no effect once the
 // deployment rolls back or is finished. One that only cleans up has replaced the
 // old groups already: it begins no further destruction and has succeeded. An
-// operation that destroys is carried to its end once it began.
+// operation that destroys is carried to its end once it began; one that destroys
+// several groups begins with no further one.
 func (s State) Cancel(by delivery.Principal, reason string) State {
 	switch {
+	case s.Phase == Operating && s.irreversible() && len(s.Operands) > 0:
+		return s.cancelShrinking(canceledBy(by, reason))
 	case s.Phase == RollingBack || s.Phase == Finished || s.CancelRequested || s.irreversible():
 		return s
 	case s.Phase == Cleaning:
@@ -199,17 +211,21 @@ func (s State) Cancel(by delivery.Principal, reason string) State {
 		s.LastDestroy, s.Paused = group, time.Time{} // nobody resumes what was canceled
 		return s
 	}
+	s.CancelRequested = true
+	s.Cause = canceledBy(by, reason)
+	return s
+}
+
+func canceledBy(by delivery.Principal, reason string) *delivery.Failure {
 	message := "canceled by " + by.Name
 	if reason != "" {
 		message += ": " + reason
 	}
-	s.CancelRequested = true
-	s.Cause = &delivery.Failure{Kind: "canceled", Message: message}
-	return s
+	return &delivery.Failure{Kind: "canceled", Message: message}
 }
 
 // Pause stops forward movement at the next decision. A rollback is never paused,
-// nor is an operation that destroys once it began.
+// nor is the destruction of a group by an operation once it began.
 func (s State) Pause(now time.Time) State {
 	if s.Paused.IsZero() {
 		s.Paused = now
@@ -288,7 +304,7 @@ func (s State) Status() delivery.DeploymentStatus {
 		return s.Outcome.Status
 	case s.Phase == RollingBack || s.CancelRequested:
 		return delivery.DeploymentRollingBack
-	case !s.Paused.IsZero() && !s.irreversible():
+	case !s.Paused.IsZero() && !s.destroys():
 		return delivery.DeploymentPaused
 	default:
 		return delivery.DeploymentRunning

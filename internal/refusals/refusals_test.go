@@ -3,6 +3,7 @@ package refusals
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -106,6 +107,14 @@ func TestBadPipelinesAreNotSaved(t *testing.T) {
 		{"no image for Cloud Run", document("p", stage("1", "[]", service("image", ""))), "/stages/0/clusters/0/image"},
 		{"a manifest of another kind", document("p", stage("1", "[]", service("image", "", "manifest", `{"kind":"Job"}`))), "/stages/0/clusters/0/manifest/kind"},
 		{"a manifest stage without manifests", document("p", `{"refId":"1","type":"deployCloudrunManifest","account":"gcp-sim","region":"us-central1"}`), "/stages/0/manifests"},
+		{"an image that is found for another region", document("p", `{"refId":"f","requisiteStageRefIds":[],"type":"findImageFromTags","packageName":"storefront","regions":["us-west-2"]},`+stage("1", `["f"]`, cluster("amiName", ""))), "/stages/1/clusters/0/amiName"},
+		{"an image that is found afterwards", document("p", `{"refId":"f","requisiteStageRefIds":["1"],"type":"findImageFromTags","packageName":"storefront","regions":["us-east-1"]},`+stage("1", `[]`, cluster("amiName", ""))), "/stages/1/clusters/0/amiName"},
+		{"an image by a region that is not meant", one("amiName", "", "imageByRegion", `{"us-east-1":"ami-1","us-west-2":"ami-2"}`), "/stages/0/clusters/0/imageByRegion/us-west-2"},
+		{"two ways to say the image", one("imageByRegion", `{"us-east-1":"ami-1"}`), "/stages/0/clusters/0/imageByRegion"},
+		{"a cluster to look in that is not named", document("p", `{"refId":"1","type":"findImage","credentials":"aws-sim","regions":["us-east-1"]}`), "/stages/0/cluster"},
+		{"an unknown choice of an image", document("p", `{"refId":"1","type":"findImage","credentials":"aws-sim","regions":["us-east-1"],"cluster":"storefront-prod","selectionStrategy":"BEST"}`), "/stages/0/selectionStrategy"},
+		{"no package", document("p", `{"refId":"1","type":"findImageFromTags","regions":["us-east-1"]}`), "/stages/0/packageName"},
+		{"tags of the wrong type", document("p", `{"refId":"1","type":"findImageFromTags","regions":["us-east-1"],"packageName":"storefront","tags":["prod"]}`), "/stages/0/tags"},
 		{"a clone of nothing", document("p", `{"refId":"1","type":"cloneServerGroup","credentials":"aws-sim","region":"us-east-1","targetCluster":"storefront-prod"}`), "/stages/0/target"},
 		{"a clone from another account", document("p", `{"refId":"1","type":"cloneServerGroup","credentials":"aws-sim","region":"us-east-1","source":{"account":"gcp-sim","asgName":"storefront-prod-v000"}}`),
 			"/stages/0/source/account"},
@@ -121,6 +130,61 @@ func TestBadPipelinesAreNotSaved(t *testing.T) {
 				t.Errorf("something was made (-before +after):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestBadTasksAreRefused: jobs that are stages are checked as a pipeline is that is
+// saved and started at once.
+func TestBadTasksAreRefused(t *testing.T) {
+	w := newWorld(t)
+	w.application(t)
+	const group = `"type":"resizeServerGroup","cloudProvider":"aws","credentials":"aws-sim","regions":["us-east-1"],"cluster":"storefront-prod","target":"current"`
+	const size = `,"capacity":{"min":1,"max":2,"desired":1}`
+	job := func(changes ...string) string {
+		return `{"type":"createServerGroup",` + cluster(changes...)[1:]
+	}
+	for _, test := range []struct{ name, jobs, pointer string }{
+		{"a job of the wrong type", `7`, "/job"},
+		{"capacity min above max", `{` + group + `,"capacity":{"min":3,"max":2,"desired":2}}`, "/job/0/capacity/min"},
+		{"no capacity", `{` + group + `}`, "/job/0/capacity"},
+		{"an unknown account", strings.Replace(`{`+group+size+`}`, "aws-sim", "aws-prod", 1), "/job/0/credentials"},
+		{"another provider", strings.Replace(`{`+group+size+`}`, `"aws"`, `"gce"`, 1), "/job/0/cloudProvider"},
+		{"an unknown region", strings.Replace(`{`+group+size+`}`, "us-east-1", "eu-north-1", 1), "/job/0/regions"},
+		{"an unknown target", strings.Replace(`{`+group+size+`}`, "current", "nearest", 1), "/job/0/target"},
+		{"a cluster shrunk to less than nothing", `{"type":"shrinkCluster","credentials":"aws-sim","regions":["us-east-1"],"cluster":"storefront-prod","shrinkToSize":-1}`, "/job/0/shrinkToSize"},
+		{"a cluster without an enabled group", `{"type":"disableCluster","credentials":"aws-sim","regions":["us-east-1"],"cluster":"storefront-prod","remainingEnabledServerGroups":0}`, "/job/0/remainingEnabledServerGroups"},
+		{"all but a named group", `{"type":"scaleDownCluster","credentials":"aws-sim","regions":["us-east-1"],"cluster":"storefront-prod","target":"current"}`, "/job/0/target"},
+		{"a cluster of an unknown account", `{"type":"scaleDownCluster","credentials":"aws-prod","regions":["us-east-1"],"cluster":"storefront-prod"}`, "/job/0/credentials"},
+		{"an image of an unknown account", `{"type":"findImage","credentials":"aws-prod","regions":["us-east-1"],"cluster":"storefront-prod"}`, "/job/0/credentials"},
+		{"an image of an unknown region", `{"type":"findImageFromTags","credentials":"aws-sim","packageName":"storefront","regions":["eu-north-1"]}`, "/job/0/regions"},
+		{"an image that nothing finds", job("amiName", ""), "/job/0/amiName"},
+		{"the second job", `{"type":"wait","waitTime":1},{"type":"wait","waitTime":-1}`, "/job/1/waitTime"},
+		{"an unknown type", `{"type":"wait","waitTime":1},{"type":"resizeServerGruop"}`, "/job/1/type"},
+		{"an application's job", `{"type":"wait","waitTime":1},{"type":"deleteApplication","application":{"name":"storefront"}}`, "/job/1/type"},
+		{"an unknown image", job("amiName", `"storefront-9.9"`), "/job/0/amiName"},
+		{"no image", job("amiName", ""), "/job/0/amiName"},
+		{"an unknown load balancer", job("loadBalancers", `["shop"]`), "/job/0/loadBalancers/0"},
+		{"an unknown zone", job("availabilityZones", `{"us-east-1":["us-east-1a","us-east-1z"]}`), "/job/0/availabilityZones/us-east-1/1"},
+		{"an unknown strategy", job("strategy", `"rollling"`), "/job/0/strategy"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for _, path := range []string{"/tasks", "/tasks/plan"} {
+				before := w.traces(t)
+				status, p := w.post(t, path, `{"application":"storefront","job":[`+test.jobs+`]}`)
+				if status != 400 || p.Status != 400 || !p.names(test.pointer) {
+					t.Errorf("%s: %d %+v, want 400 at %q", path, status, p, test.pointer)
+				}
+				if diff := cmp.Diff(before, w.traces(t)); diff != "" {
+					t.Errorf("something was made (-before +after):\n%s", diff)
+				}
+			}
+		})
+	}
+	if status, p := w.post(t, "/tasks", `{"application":"storefront","job":[`+job()+`]}`); status != 200 {
+		t.Errorf("a good task: %d %+v", status, p)
+	}
+	if diff := cmp.Diff(traces{Executions: 1, Starts: 1}, w.traces(t)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
