@@ -33,6 +33,10 @@ const (
 	ResizeGroup ChangeKind = "resizeServerGroup"
 	// SetRouting sets the weights of the cluster's groups.
 	SetRouting ChangeKind = "setRouting"
+	// CreatePreview leads the requests that match to a group; DeletePreview takes
+	// that away again. Neither touches the weights.
+	CreatePreview ChangeKind = "createPreview"
+	DeletePreview ChangeKind = "deletePreview"
 	// DestroyGroup removes a managed group that takes no traffic, with every
 	// piece that was created for it.
 	DestroyGroup ChangeKind = "destroyServerGroup"
@@ -48,7 +52,7 @@ type Change struct {
 	// Fence is the lock's fencing token. A write with a token older than the
 	// cluster's newest is refused with Fenced.
 	Fence int64 `json:"fence"`
-	// Group is the server group of create, resize and destroy.
+	// Group is the server group of create, resize, destroy and the previews.
 	Group string `json:"group,omitempty"`
 	// Spec is what to create.
 	Spec *GroupSpec `json:"spec,omitempty"`
@@ -56,6 +60,8 @@ type Change struct {
 	Capacity *Capacity `json:"capacity,omitempty"`
 	// Weights are the wanted shares of SetRouting; they add up to 100.
 	Weights []Weight `json:"weights,omitempty"`
+	// Match is what CreatePreview leads to the group.
+	Match *Match `json:"match,omitempty"`
 	// Fingerprint is the routing that SetRouting was decided on.
 	Fingerprint string `json:"fingerprint,omitempty"`
 }
@@ -69,6 +75,10 @@ func (c Change) String() string {
 		return fmt.Sprintf("resize server group %s to min %d, desired %d, max %d", c.Group, c.Capacity.Min, c.Capacity.Desired, c.Capacity.Max)
 	case DestroyGroup:
 		return fmt.Sprintf("destroy server group %s", c.Group)
+	case CreatePreview:
+		return fmt.Sprintf("lead %s to server group %s", c.Match, c.Group)
+	case DeletePreview:
+		return fmt.Sprintf("remove the rule that leads to server group %s", c.Group)
 	case SetRouting:
 		parts := make([]string, len(c.Weights))
 		for i, w := range c.Weights {
@@ -87,6 +97,9 @@ type GroupSpec struct {
 	// LoadBalancer is the name of the router's load balancer; empty for none.
 	LoadBalancer string   `json:"loadBalancer,omitempty"`
 	Capacity     Capacity `json:"capacity"`
+	// Match is how the group is to be reached while it takes no public traffic; nil
+	// when it is not to be. Validate judges it.
+	Match *Match `json:"match,omitempty"`
 	// Settings is the deploy stage's cluster object as it stands in the
 	// pipeline. The target kind reads the fields it knows (Descriptor.Schema).
 	Settings json.RawMessage `json:"settings,omitempty"`

@@ -113,6 +113,10 @@ type Capabilities struct {
 	// stands for the whole of it: how many there really are follows the traffic and
 	// is not to be seen.
 	Resize bool `json:"resize"`
+	// Previews are the ways in which a group that takes no public traffic can be
+	// reached; empty when there is none. Groups of a kind with MatchTagURL have their
+	// addresses from their creation to their end.
+	Previews []MatchKind `json:"previews,omitempty"`
 	// Metrics is the source that measures the groups' traffic: CloudWatch or
 	// CloudMonitoring; empty when there is none.
 	Metrics string `json:"metrics,omitempty"`

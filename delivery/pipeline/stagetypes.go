@@ -24,7 +24,7 @@ func stageTypes() []stageType {
 		{name: DeployManifestType, check: func(o object) { readManifestStage(o) }},
 		{name: WaitType, check: func(o object) { readWait(o) }},
 	}
-	for _, kind := range rollout.Operations() {
+	for _, kind := range append(rollout.Operations(), PromoteType) {
 		types = append(types, stageType{name: string(kind), check: func(o object) { readOperate(o, kind) }})
 	}
 	slices.SortFunc(types, func(a, b stageType) int { return cmp.Compare(a.name, b.name) })

@@ -157,6 +157,9 @@ func (s State) removeNew(seen delivery.Snapshot, now time.Time) (State, *Decisio
 	if s.Input.Operation != nil {
 		return s, nil
 	}
+	if s.Input.Promotion != nil {
+		return s.demote(seen, now)
+	}
 	g := seen.Group(s.Input.Group)
 	if g == nil {
 		return s.gone(now)
@@ -168,6 +171,13 @@ func (s State) removeNew(seen delivery.Snapshot, now time.Time) (State, *Decisio
 	if until := s.StepDone.Add(s.Input.Capabilities.Drain); s.Weighted && now.Before(until) {
 		s.Waiting = "connections to drain"
 		return s, &Decision{Await: &Await{For: s.Waiting, Until: until, Deadline: until}}
+	}
+	s, rule, quiet := s.unled(seen, g.Name, "rollback/preview", now)
+	switch {
+	case rule != nil:
+		return s.restore(*rule, "remove the rule that leads to "+g.Name, now)
+	case !quiet.IsZero():
+		return s.drained(quiet)
 	}
 	c := s.change(delivery.DestroyGroup, "rollback/destroy")
 	c.Group = g.Name

@@ -32,7 +32,7 @@ func (c *Cloud) Accounts() []delivery.Account {
 // Describe returns capabilities that fit the configuration.
 func (c *Cloud) Describe() delivery.Descriptor {
 	return delivery.Descriptor{Kind: "fake/group", Schema: json.RawMessage(`{"type":"object"}`),
-		Capabilities: delivery.Capabilities{Weighted: true, MaxDestinations: 5, Settle: c.config.Settle, Drain: c.config.Drain, Resize: !c.config.Unsized,
+		Capabilities: delivery.Capabilities{Weighted: true, MaxDestinations: 5, Settle: c.config.Settle, Drain: c.config.Drain, Resize: !c.config.Unsized, Previews: c.ways(),
 			Metrics: delivery.CloudWatch, MetricDelay: c.config.MetricDelay}}
 }
 
@@ -89,6 +89,7 @@ func (c *Cloud) snapshot() delivery.Snapshot {
 				r.Weights = append(r.Weights, delivery.Weight{ServerGroup: name, Percent: c.rule[name]})
 			}
 		}
+		r.Previews = c.previews()
 		s.Routing = r
 	}
 	return s
@@ -168,6 +169,10 @@ func (c *Cloud) apply(ch delivery.Change) (delivery.Receipt, error) {
 		return delivery.Receipt{Done: true, Wrote: "Resize"}, nil
 	case delivery.SetRouting:
 		return c.setRouting(ch)
+	case delivery.CreatePreview:
+		return c.setPreview(ch)
+	case delivery.DeletePreview:
+		return c.unsetPreview(ch)
 	default:
 		return c.destroy(ch)
 	}
