@@ -16,7 +16,13 @@ func Guard(seen Snapshot, c Change) error {
 		return guardRouting(seen, c)
 	case ResizeGroup:
 		g := seen.Group(c.Group)
-		if g == nil || c.Capacity == nil || c.Capacity.Desired > 0 || !seen.Serving(c.Group) {
+		if g == nil || c.Capacity == nil || c.Capacity.Desired > 0 {
+			return nil
+		}
+		if led := seen.Routing.Preview(c.Group); led != nil {
+			return Errorf(Guarded, "resize of %s to 0 refused: %s leads to it", c.Group, led.Match)
+		}
+		if !seen.Serving(c.Group) {
 			return nil
 		}
 		if seen.Routing == nil && healthyElsewhere(seen, c.Group) > 0 {
