@@ -1,0 +1,137 @@
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-cd/slipway/internal/loadgen"
+)
+
+// darkness is how a dark release of a site is reached.
+type darkness struct {
+	// fields are those of the strategy.
+	fields map[string]any
+	// header is what testers send; nil where they use an address.
+	header http.Header
+}
+
+// ways are the darknesses that a site has.
+func (s site) ways() map[string]darkness {
+	return map[string]darkness{
+		"header": {map[string]any{"match": map[string]string{"header": "X-Canary", "value": "always"}}, http.Header{"X-Canary": {"always"}}},
+		"cookie": {map[string]any{"match": map[string]string{"cookie": "canary", "value": "always"}, "size": 1}, http.Header{"Cookie": {"session=1; canary=always"}}},
+	}
+}
+
+// TestDark keeps a new version in the dark under load, promotes it, and abandons
+// another one: the public never sees what is dark, testers see it and nothing else,
+// no request of either fails, and the changes are the planned ones.
+func TestDark(t *testing.T) {
+	s := asgSite()
+	for name, way := range s.ways() {
+		t.Run(s.kind+"/"+name, func(t *testing.T) {
+			t.Parallel()
+			d := simulated(t)
+			d.saveDark(s, way)
+			public, testers := d.load(s, 50), d.loadWith(s, loadgen.Config{Rate: 20, Header: way.header})
+			d.darkens(s, way, s.good, "1.1", public, testers)
+
+			d.carry("promote", nil, s, public)
+			d.sees("testers of a promoted version", testers, "1.1")
+			d.sees("the public after the promotion", public, "1.1")
+
+			before := d.groups(s)
+			d.darkens(s, way, s.old, "1.0", public, testers)
+			d.carry("abandon", nil, s, public)
+			d.sees("testers of an abandoned version", testers, "1.1")
+			if diff := cmp.Diff(before, d.groups(s)); diff != "" {
+				t.Errorf("after the abandonment (-before +after):\n%s", diff)
+			}
+			for who, load := range map[string]*loadgen.Load{"public": public, "testers": testers} {
+				if r := load.Stop(); r.Failed > 0 {
+					t.Errorf("%s: %s: %+v", who, r, r.Failures)
+				}
+			}
+			if violations := d.auditBounds(d.bounds(s, 3), map[string]int{}); len(violations) > 0 {
+				t.Errorf("the auditor finds: %+v", violations)
+			}
+		})
+	}
+}
+
+// saveDark saves the pipelines "dark", "promote" and "abandon" for the site.
+func (d *daemon) saveDark(s site, way darkness) {
+	d.t.Helper()
+	fields := map[string]any{"strategy": "dark", "healthTimeoutSec": 120}
+	maps.Copy(fields, way.fields)
+	d.savePipeline(s, "dark", 3, fields)
+	d.saveOperations(s, "promote", map[string]any{"type": "promoteServerGroup", "target": "current_asg_dynamic",
+		"strategy": "canary", "steps": []map[string]int{{"weight": 20, "bake": 2}, {"weight": 100, "bake": 2}}, "maxRemainingAsgs": 1})
+	d.saveOperations(s, "abandon", map[string]any{"type": "abandonServerGroup", "target": "current_asg_dynamic"})
+}
+
+// darkens deploys an image in the dark.
+func (d *daemon) darkens(s site, way darkness, image, version string, public, testers *loadgen.Load) {
+	d.t.Helper()
+	before := public.Snapshot().ByVersion[version]
+	e := d.carry("dark", map[string]any{"image": image}, s, public)
+	var context struct {
+		Deployments []struct {
+			ServerGroup string `json:"serverGroup"`
+			Preview     *struct {
+				ServerGroup string            `json:"serverGroup"`
+				Match       map[string]string `json:"match"`
+				URL         string            `json:"url"`
+			} `json:"preview"`
+		} `json:"deployments"`
+	}
+	if err := json.Unmarshal(e.Stages[0].Context, &context); err != nil || len(context.Deployments) != 1 || context.Deployments[0].Preview == nil {
+		d.t.Fatalf("the stage does not say how to reach the version: %v in %s", err, e.Stages[0].Context)
+	}
+	if p := context.Deployments[0].Preview; p.ServerGroup != context.Deployments[0].ServerGroup || len(p.Match) == 0 {
+		d.t.Errorf("preview %+v", p)
+	}
+	d.sees("testers of a dark version", testers, version)
+	if now := public.Snapshot().ByVersion[version]; now != before {
+		d.t.Fatalf("the public saw %s %d times while it was dark", version, now-before)
+	}
+}
+
+// carry runs a pipeline to its success, as it was planned.
+func (d *daemon) carry(pipeline string, parameters map[string]any, s site, public *loadgen.Load) execution {
+	d.t.Helper()
+	plan := d.plan(pipeline, parameters)
+	id := d.startWith(pipeline, map[string]any{"parameters": parameters, "planHash": plan.Hash})
+	e := d.ended(id, 5*time.Minute)
+	d.t.Logf("%s: %s; %s", pipeline, e.Status, public.Snapshot())
+	if e.Status != "SUCCEEDED" {
+		d.t.Fatalf("%s ended %s: %s", pipeline, e.Status, stageContext(e))
+	}
+	if diff := cmp.Diff(plan.changes(), d.changes(id)); diff != "" {
+		d.t.Errorf("%s (-planned +made):\n%s", pipeline, diff)
+	}
+	return e
+}
+
+// sees wants all answers of the next second to be of one version.
+func (d *daemon) sees(who string, load *loadgen.Load, version string) {
+	d.t.Helper()
+	before := load.Snapshot().ByVersion
+	time.Sleep(time.Second)
+	after := load.Snapshot().ByVersion
+	var seen []string
+	for v, n := range after {
+		if n > before[v] {
+			seen = append(seen, v)
+		}
+	}
+	if !slices.Equal(seen, []string{version}) {
+		d.t.Errorf("%s see %v, want %s alone", who, seen, version)
+	}
+}
