@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"testing"
 	"time"
@@ -17,12 +18,15 @@ import (
 type darkness struct {
 	// fields are those of the strategy.
 	fields map[string]any
-	// header is what testers send; nil where they use an address.
+	// header is what testers send; nil where each version has an address of its own.
 	header http.Header
 }
 
 // ways are the darknesses that a site has.
 func (s site) ways() map[string]darkness {
+	if !s.sized {
+		return map[string]darkness{"address": {}}
+	}
 	return map[string]darkness{
 		"header": {map[string]any{"match": map[string]string{"header": "X-Canary", "value": "always"}}, http.Header{"X-Canary": {"always"}}},
 		"cookie": {map[string]any{"match": map[string]string{"cookie": "canary", "value": "always"}, "size": 1}, http.Header{"Cookie": {"session=1; canary=always"}}},
@@ -33,35 +37,46 @@ func (s site) ways() map[string]darkness {
 // another one: the public never sees what is dark, testers see it and nothing else,
 // no request of either fails, and the changes are the planned ones.
 func TestDark(t *testing.T) {
-	s := asgSite()
-	for name, way := range s.ways() {
-		t.Run(s.kind+"/"+name, func(t *testing.T) {
-			t.Parallel()
-			d := simulated(t)
-			d.saveDark(s, way)
-			public, testers := d.load(s, 50), d.loadWith(s, loadgen.Config{Rate: 20, Header: way.header})
-			d.darkens(s, way, s.good, "1.1", public, testers)
+	for _, s := range []site{asgSite(), runSite()} {
+		for name, way := range s.ways() {
+			t.Run(s.kind+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				d := simulated(t)
+				d.saveDark(s, way)
+				public := d.load(s, 50)
+				testers := d.darkens(s, way, s.good, "1.1", public)
+				d.carry("promote", nil, public)
+				d.sees("testers of a promoted version", testers, "1.1")
+				d.sees("the public after the promotion", public, "1.1")
+				d.unfailing("testers", testers)
 
-			d.carry("promote", nil, s, public)
-			d.sees("testers of a promoted version", testers, "1.1")
-			d.sees("the public after the promotion", public, "1.1")
-
-			before := d.groups(s)
-			d.darkens(s, way, s.old, "1.0", public, testers)
-			d.carry("abandon", nil, s, public)
-			d.sees("testers of an abandoned version", testers, "1.1")
-			if diff := cmp.Diff(before, d.groups(s)); diff != "" {
-				t.Errorf("after the abandonment (-before +after):\n%s", diff)
-			}
-			for who, load := range map[string]*loadgen.Load{"public": public, "testers": testers} {
-				if r := load.Stop(); r.Failed > 0 {
-					t.Errorf("%s: %s: %+v", who, r, r.Failures)
+				before := d.groups(s)
+				testers = d.darkens(s, way, s.old, "1.0", public)
+				if way.header == nil {
+					d.unfailing("testers", testers) // the address goes with the version
 				}
-			}
-			if violations := d.auditBounds(d.bounds(s, 3), map[string]int{}); len(violations) > 0 {
-				t.Errorf("the auditor finds: %+v", violations)
-			}
-		})
+				d.carry("abandon", nil, public)
+				if way.header != nil {
+					d.sees("testers of an abandoned version", testers, "1.1")
+					d.unfailing("testers", testers)
+				}
+				if diff := cmp.Diff(before, d.groups(s)); diff != "" {
+					t.Errorf("after the abandonment (-before +after):\n%s", diff)
+				}
+				d.unfailing("the public", public)
+				if violations := d.auditBounds(d.bounds(s, 3), map[string]int{}); len(violations) > 0 {
+					t.Errorf("the auditor finds: %+v", violations)
+				}
+			})
+		}
+	}
+}
+
+// unfailing ends a load that must not have seen a failure.
+func (d *daemon) unfailing(who string, load *loadgen.Load) {
+	d.t.Helper()
+	if r := load.Stop(); r.Failed > 0 {
+		d.t.Errorf("%s: %s: %+v", who, r, r.Failures)
 	}
 }
 
@@ -76,35 +91,46 @@ func (d *daemon) saveDark(s site, way darkness) {
 	d.saveOperations(s, "abandon", map[string]any{"type": "abandonServerGroup", "target": "current_asg_dynamic"})
 }
 
-// darkens deploys an image in the dark.
-func (d *daemon) darkens(s site, way darkness, image, version string, public, testers *loadgen.Load) {
+// darkens deploys an image in the dark, and returns the testers that are led to it.
+func (d *daemon) darkens(s site, way darkness, image, version string, public *loadgen.Load) *loadgen.Load {
 	d.t.Helper()
+	var early *loadgen.Load
+	if way.header != nil { // they are there before the version is
+		early = d.loadWith(s, loadgen.Config{Rate: 20, Header: way.header})
+	}
 	before := public.Snapshot().ByVersion[version]
-	e := d.carry("dark", map[string]any{"image": image}, s, public)
+	e := d.carry("dark", map[string]any{"image": image}, public)
 	var context struct {
 		Deployments []struct {
 			ServerGroup string `json:"serverGroup"`
-			Preview     *struct {
+			Preview     struct {
 				ServerGroup string            `json:"serverGroup"`
 				Match       map[string]string `json:"match"`
 				URL         string            `json:"url"`
 			} `json:"preview"`
 		} `json:"deployments"`
 	}
-	if err := json.Unmarshal(e.Stages[0].Context, &context); err != nil || len(context.Deployments) != 1 || context.Deployments[0].Preview == nil {
-		d.t.Fatalf("the stage does not say how to reach the version: %v in %s", err, e.Stages[0].Context)
+	if err := json.Unmarshal(e.Stages[0].Context, &context); err != nil || len(context.Deployments) != 1 {
+		d.t.Fatalf("the stage's context: %v in %s", err, e.Stages[0].Context)
 	}
-	if p := context.Deployments[0].Preview; p.ServerGroup != context.Deployments[0].ServerGroup || len(p.Match) == 0 {
-		d.t.Errorf("preview %+v", p)
+	one := context.Deployments[0]
+	address, err := url.Parse(one.Preview.URL)
+	if err != nil || one.Preview.ServerGroup != one.ServerGroup || (len(one.Preview.Match) > 0) != (way.header != nil) || (address.Host != "") != (way.header == nil) {
+		d.t.Fatalf("the stage does not say how to reach the version: %s", e.Stages[0].Context)
+	}
+	testers := early
+	if testers == nil {
+		testers = d.loadWith(s, loadgen.Config{Rate: 20, Header: http.Header{"Host": {address.Host}}})
 	}
 	d.sees("testers of a dark version", testers, version)
 	if now := public.Snapshot().ByVersion[version]; now != before {
 		d.t.Fatalf("the public saw %s %d times while it was dark", version, now-before)
 	}
+	return testers
 }
 
 // carry runs a pipeline to its success, as it was planned.
-func (d *daemon) carry(pipeline string, parameters map[string]any, s site, public *loadgen.Load) execution {
+func (d *daemon) carry(pipeline string, parameters map[string]any, public *loadgen.Load) execution {
 	d.t.Helper()
 	plan := d.plan(pipeline, parameters)
 	id := d.startWith(pipeline, map[string]any{"parameters": parameters, "planHash": plan.Hash})

@@ -135,7 +135,7 @@ func (s State) openPreview(seen delivery.Snapshot, now time.Time) (State, *Decis
 	match := *s.Input.Strategy.Match
 	found := seen.Routing.PreviewBy(s.Input.Group, match)
 	if found == nil {
-		s.Routed, s.WroteRouting = time.Time{}, true
+		s.Routed = time.Time{}
 		c := s.change(delivery.CreatePreview, s.stepKey("preview"))
 		c.Group, c.Match = s.Input.Group, &match
 		return s.apply(c, "lead "+match.String()+" to "+s.Input.Group, now)
@@ -145,8 +145,9 @@ func (s State) openPreview(seen delivery.Snapshot, now time.Time) (State, *Decis
 	if s.Routed.IsZero() {
 		s.Routed, s.Since, s.Waiting = now, time.Time{}, ""
 	}
-	if until := s.Routed.Add(s.Input.Capabilities.Settle); s.WroteRouting && now.Before(until) {
-		s.Waiting = "the rule to reach every proxy"
+	// An address is as new as its group: it has to settle too.
+	if until := s.Routed.Add(s.Input.Capabilities.Settle); now.Before(until) {
+		s.Waiting = match.String() + " to reach every proxy"
 		return s, &Decision{Await: &Await{For: s.Waiting, Until: until, Deadline: until}}
 	}
 	s = s.fresh()

@@ -24,7 +24,7 @@ type Config struct {
 	URL string
 	// Rate is requests per second.
 	Rate int
-	// Header is sent with each request; nil sends none.
+	// Header is sent with each request; nil sends none. Its Host is asked for at URL.
 	Header http.Header
 	// Timeout is how long an answer may take before it counts as failed; 10 s when 0:
 	// a machine that many tests share stalls for seconds, which drops nothing.
@@ -195,7 +195,7 @@ func get(client *http.Client, config Config) (version string, err error) {
 		return "", err
 	}
 	if config.Header != nil {
-		request.Header = config.Header
+		request.Header, request.Host = config.Header, config.Header.Get("Host")
 	}
 	answer, err := client.Do(request)
 	if err != nil {
