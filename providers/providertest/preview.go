@@ -8,19 +8,28 @@ import (
 	"github.com/slipway-cd/slipway/delivery"
 )
 
-// matches are one match of each kind that the target says it can preview by.
+// matches are one match of each kind that the target says it can preview by, if
+// nothing of the load balancer stands against it.
 func (b *bench) matches() []delivery.Match {
+	b.Helper()
 	var out []delivery.Match
 	for _, kind := range b.target.Describe().Capabilities.Previews {
-		switch kind {
-		case delivery.MatchHeader:
-			out = append(out, delivery.Match{Header: "X-Canary", Value: "always"})
-		case delivery.MatchCookie:
-			out = append(out, delivery.Match{Cookie: "canary", Value: "always"})
-		case delivery.MatchTagURL:
-			out = append(out, delivery.Match{})
-		default:
+		m, known := map[delivery.MatchKind]delivery.Match{
+			delivery.MatchHeader: {Header: "X-Canary", Value: "always"},
+			delivery.MatchCookie: {Cookie: "canary", Value: "always"},
+			delivery.MatchTagURL: {},
+		}[kind]
+		if !known {
 			b.Errorf("a preview by %q, which nobody knows", kind)
+		}
+		spec := b.Spec(b.good, 1, true)
+		spec.Match = &m
+		findings, err := b.target.Validate(b.Context(), b.cluster, spec)
+		if err != nil {
+			b.Errorf("validate a preview by %s: %v", m, err)
+		}
+		if len(findings) == 0 {
+			out = append(out, m)
 		}
 	}
 	return out
@@ -35,7 +44,7 @@ func (b *bench) preview(sequence int, m delivery.Match) delivery.Change {
 
 // previewsReadBack opens and closes a preview of each kind. Weights and fingerprint
 // stay, and so does a preview when weights are written beside it. What the
-// capabilities do not offer is refused.
+// capabilities do not offer, or Validate finds impossible, is refused.
 func previewsReadBack(b *bench) {
 	b.serve(1, 1)
 	b.apply(b.create(2, b.good, 1, true))
