@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -12,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-cd/slipway/internal/loadgen"
+	"github.com/slipway-cd/slipway/simcloud/simulator"
 )
 
 // darkness is how a dark release of a site is reached.
@@ -27,6 +30,10 @@ func (s site) ways() map[string]darkness {
 	if !s.sized {
 		return map[string]darkness{"address": {}}
 	}
+	if s.kind == "mig" {
+		return map[string]darkness{"header": {map[string]any{"match": map[string]string{"header": "X-Canary", "value": "always"}, "pathMatcher": "everything"},
+			http.Header{"X-Canary": {"always"}}}}
+	}
 	return map[string]darkness{
 		"header": {map[string]any{"match": map[string]string{"header": "X-Canary", "value": "always"}}, http.Header{"X-Canary": {"always"}}},
 		"cookie": {map[string]any{"match": map[string]string{"cookie": "canary", "value": "always"}, "size": 1}, http.Header{"Cookie": {"session=1; canary=always"}}},
@@ -37,11 +44,14 @@ func (s site) ways() map[string]darkness {
 // another one: the public never sees what is dark, testers see it and nothing else,
 // no request of either fails, and the changes are the planned ones.
 func TestDark(t *testing.T) {
-	for _, s := range []site{asgSite(), runSite()} {
+	for _, s := range sites() {
 		for name, way := range s.ways() {
 			t.Run(s.kind+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				d := simulated(t)
+				if s.kind == "mig" {
+					d.intoPathMatcher(s, "everything")
+				}
 				d.saveDark(s, way)
 				public := d.load(s, 50)
 				testers := d.darkens(s, way, s.good, "1.1", public)
@@ -70,6 +80,45 @@ func TestDark(t *testing.T) {
 			})
 		}
 	}
+}
+
+// intoPathMatcher moves what the default of the site's URL map does into a path
+// matcher for all hosts, where rules can stand beside it.
+func (d *daemon) intoPathMatcher(s site, name string) {
+	d.t.Helper()
+	path := d.sim.GCP.REST + "/compute/v1/projects/" + simulator.Project + "/regions/" + s.region + "/urlMaps/" + s.loadBalancer
+	as := func(method string, body []byte) []byte {
+		request, err := http.NewRequestWithContext(d.t.Context(), method, path, bytes.NewReader(body))
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+simulator.GoogleToken)
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		raw, err := io.ReadAll(answer.Body)
+		if err != nil || answer.StatusCode != http.StatusOK {
+			d.t.Fatalf("%s %s: %d %s %v", method, path, answer.StatusCode, raw, err)
+		}
+		return raw
+	}
+	var m map[string]any
+	if err := json.Unmarshal(as(http.MethodGet, nil), &m); err != nil {
+		d.t.Fatal(err)
+	}
+	m["hostRules"] = []any{map[string]any{"hosts": []string{"*"}, "pathMatcher": name}}
+	m["pathMatchers"] = []any{map[string]any{"name": name, "defaultRouteAction": m["defaultRouteAction"]}}
+	m["defaultUrlRedirect"] = map[string]any{"hostRedirect": "example.org"}
+	delete(m, "defaultRouteAction")
+	delete(m, "defaultService")
+	changed, err := json.Marshal(m)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	as(http.MethodPut, changed)
+	time.Sleep(5 * time.Second) // until every proxy knows it
 }
 
 // unfailing ends a load that must not have seen a failure.
