@@ -183,7 +183,7 @@ func (d *daemon) carry(pipeline string, parameters map[string]any, public *loadg
 	d.t.Helper()
 	plan := d.plan(pipeline, parameters)
 	id := d.startWith(pipeline, map[string]any{"parameters": parameters, "planHash": plan.Hash})
-	e := d.ended(id, 5*time.Minute)
+	e := d.ended(id)
 	d.t.Logf("%s: %s; %s", pipeline, e.Status, public.Snapshot())
 	if e.Status != "SUCCEEDED" {
 		d.t.Fatalf("%s ended %s: %s", pipeline, e.Status, stageContext(e))

@@ -270,16 +270,6 @@ func (d *daemon) execution(id string) execution {
 // await waits until an execution is over and returns it.
 func (d *daemon) await(id string, limit time.Duration) (e execution) {
 	d.t.Helper()
-	e = d.ended(id, limit)
-	d.tellEnds(id)
-	return e
-}
-
-// ended does the same without a word to the simulator's auditor. It knows deployments
-// by what they create, and would take one that creates nothing for the work of one
-// that has ended.
-func (d *daemon) ended(id string, limit time.Duration) (e execution) {
-	d.t.Helper()
 	d.until(limit, "execution "+id+" to end", func() bool {
 		e = d.execution(id)
 		switch e.Status {
@@ -288,6 +278,7 @@ func (d *daemon) ended(id string, limit time.Duration) (e execution) {
 		}
 		return true
 	})
+	d.tellEnds(id)
 	return e
 }
 
@@ -355,6 +346,9 @@ type groupView struct {
 	Capacity map[string]int `json:"capacity"`
 	Disabled bool           `json:"isDisabled"`
 	Counts   map[string]int `json:"instanceCounts"`
+	Build    struct {
+		Images []string `json:"images"`
+	} `json:"buildInfo"`
 }
 
 // groups returns the server groups of a site's cluster, by name.
