@@ -139,6 +139,9 @@ func (s *Server) checkOperation(one intendedOperation) []delivery.Finding {
 	if err != nil {
 		return []delivery.Finding{{Pointer: one.fieldOf("/account"), Message: messageOf(err)}}
 	}
+	if one.Promotion != nil {
+		return one.Strategy.Unsuited(target.Describe().Capabilities, true)
+	}
 	if refused := one.Operation.Refused(target.Describe().Capabilities); refused != "" {
 		return []delivery.Finding{{Pointer: "/type", Message: fmt.Sprintf("is %s, but %s", one.Operation.Kind, refused)}}
 	}
@@ -241,6 +244,12 @@ func (s *Server) checkSuited(document json.RawMessage) error {
 			}
 			routed := one.Spec.LoadBalancer != "" || one.MayBeRouted
 			findings = append(findings, under(stagePointer(i)+one.Pointer, one.Strategy.Unsuited(target.Describe().Capabilities, routed))...)
+		}
+		for _, one := range pipeline.IntendedOperations(stage).Clusters {
+			target, err := s.targets.Target(one.Cluster)
+			if err == nil && one.Promotion != nil {
+				findings = append(findings, under(stagePointer(i), one.Strategy.Unsuited(target.Describe().Capabilities, true))...)
+			}
 		}
 	}
 	return delivery.InvalidError("pipeline is not valid", inOrder(findings))

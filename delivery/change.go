@@ -33,6 +33,10 @@ const (
 	ResizeGroup ChangeKind = "resizeServerGroup"
 	// SetRouting sets the weights of the cluster's groups.
 	SetRouting ChangeKind = "setRouting"
+	// CreatePreview leads the requests that match to a group; DeletePreview takes
+	// that away again. Neither touches the weights.
+	CreatePreview ChangeKind = "createPreview"
+	DeletePreview ChangeKind = "deletePreview"
 	// DestroyGroup removes a managed group that takes no traffic, with every
 	// piece that was created for it.
 	DestroyGroup ChangeKind = "destroyServerGroup"
@@ -66,6 +70,8 @@ type Change struct {
 	Capacity *Capacity `json:"capacity,omitempty"`
 	// Weights are the wanted shares of SetRouting; they add up to 100.
 	Weights []Weight `json:"weights,omitempty"`
+	// Match is what CreatePreview leads to the group.
+	Match *Match `json:"match,omitempty"`
 	// Fingerprint is the routing that SetRouting was decided on.
 	Fingerprint string `json:"fingerprint,omitempty"`
 }
@@ -90,6 +96,10 @@ func (c Change) String() string {
 		return fmt.Sprintf("update server group %s in place %s, at most %d more and %d fewer instances at a time", c.Group, to, c.Update.Surge, c.Update.Unavailable)
 	case PruneGroup:
 		return fmt.Sprintf("remove the versions that server group %s no longer uses", c.Group)
+	case CreatePreview:
+		return fmt.Sprintf("lead %s to server group %s", c.Match, c.Group)
+	case DeletePreview:
+		return fmt.Sprintf("remove the rule that leads to server group %s", c.Group)
 	case SetRouting:
 		parts := make([]string, len(c.Weights))
 		for i, w := range c.Weights {
@@ -126,6 +136,9 @@ type GroupSpec struct {
 	// LoadBalancer is the name of the router's load balancer; empty for none.
 	LoadBalancer string   `json:"loadBalancer,omitempty"`
 	Capacity     Capacity `json:"capacity"`
+	// Match is how the group is to be reached while it takes no public traffic; nil
+	// when it is not to be. Validate judges it.
+	Match *Match `json:"match,omitempty"`
 	// Settings is the deploy stage's cluster object as it stands in the
 	// pipeline. The target kind reads the fields it knows (Descriptor.Schema).
 	Settings json.RawMessage `json:"settings,omitempty"`

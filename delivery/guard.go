@@ -8,13 +8,21 @@ import "fmt"
 // refusal has kind Guarded, or Invalid for weights that make no sense.
 func Guard(seen Snapshot, c Change) error {
 	switch c.Kind {
-	case CreateGroup:
+	case CreateGroup, DeletePreview:
 		return nil
+	case CreatePreview:
+		return guardPreview(seen, c)
 	case SetRouting:
 		return guardRouting(seen, c)
 	case ResizeGroup:
 		g := seen.Group(c.Group)
-		if g == nil || c.Capacity == nil || c.Capacity.Desired > 0 || !seen.Serving(c.Group) {
+		if g == nil || c.Capacity == nil || c.Capacity.Desired > 0 {
+			return nil
+		}
+		if led := seen.Routing.Preview(c.Group); led != nil {
+			return Errorf(Guarded, "resize of %s to 0 refused: %s leads to it", c.Group, led.Match)
+		}
+		if !seen.Serving(c.Group) {
 			return nil
 		}
 		if seen.Routing == nil && healthyElsewhere(seen, c.Group) > 0 {
@@ -70,6 +78,16 @@ func guardRouting(seen Snapshot, c Change) error {
 		if g == nil || g.Healthy() == 0 {
 			return Errorf(Guarded, "weight %d %% for %s refused: it has no healthy instance", w.Percent, w.ServerGroup)
 		}
+	}
+	return nil
+}
+
+func guardPreview(seen Snapshot, c Change) error {
+	if c.Match == nil {
+		return Errorf(Invalid, "preview of %s without a match", c.Group)
+	}
+	if g := seen.Group(c.Group); g == nil || g.Healthy() == 0 {
+		return Errorf(Guarded, "leading %s to %s refused: it has no healthy instance", c.Match, c.Group)
 	}
 	return nil
 }

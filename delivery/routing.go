@@ -23,6 +23,8 @@ type Routing struct {
 	// Weights are sorted by server group. A group that is known to the router at
 	// weight 0 is listed; its health is judged, though it takes no traffic.
 	Weights []Weight `json:"weights"`
+	// Previews are sorted by server group. They are no part of Fingerprint.
+	Previews []Preview `json:"previews,omitempty"`
 }
 
 // Percent returns the group's share; zero when the router does not know it or r is nil.

@@ -124,6 +124,10 @@ type Capabilities struct {
 	// group and go with it; without it each is a resource of its own, which a
 	// PruneGroup removes.
 	KeepsVersions bool `json:"keepsVersions,omitempty"`
+	// Previews are the ways in which a group that takes no public traffic can be
+	// reached; empty when there is none. Groups of a kind with MatchTagURL have their
+	// addresses from their creation to their end.
+	Previews []MatchKind `json:"previews,omitempty"`
 	// Metrics is the source that measures the groups' traffic: CloudWatch or
 	// CloudMonitoring; empty when there is none.
 	Metrics string `json:"metrics,omitempty"`

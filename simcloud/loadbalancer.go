@@ -39,8 +39,8 @@ type Rule struct {
 	// Forward is where requests go, by weight. All weights 0 means nowhere: 503. Empty when Fixed is set.
 	Forward []Destination
 	Fixed   *FixedResponse
-	// Preview marks a rule that leads to one target group on purpose, such as the URL of a tag of Cloud Run. It divides
-	// nobody's traffic, so its weights are told in no event.
+	// Preview marks a rule that leads to one target group on purpose, such as the URL of a tag of Cloud Run, or a
+	// header that a listener rule asks for. It divides nobody's traffic, so its weights are told in no event.
 	Preview bool
 }
 

@@ -87,6 +87,8 @@ type DeploymentResult struct {
 	Status      delivery.DeploymentStatus `json:"status"`
 	ServerGroup string                    `json:"serverGroup,omitempty"`
 	Failure     *delivery.Failure         `json:"failure,omitempty"`
+	// Preview is how the server group of a dark release is reached.
+	Preview *delivery.Preview `json:"preview,omitempty"`
 }
 
 func (r DeploymentResult) failed() bool { return r.Status != delivery.DeploymentSucceeded }
@@ -363,7 +365,7 @@ func (d *deployment) end(ctx workflow.Context, outcome *rollout.Outcome, err err
 	if err == nil {
 		err = recorded
 	}
-	return DeploymentResult{Status: outcome.Status, ServerGroup: d.serverGroup(), Failure: outcome.Failure}, err
+	return DeploymentResult{Status: outcome.Status, ServerGroup: d.serverGroup(), Failure: outcome.Failure, Preview: d.preview(outcome.Status)}, err
 }
 
 // release gives the lock back, or the place in its queue. A lock that is gone
@@ -382,6 +384,15 @@ func (d *deployment) serverGroup() string {
 	return d.Rollout.Input.Group
 }
 
+// preview is how the server group of a dark release is reached; nil for others, and
+// for one that did not succeed.
+func (d *deployment) preview(status delivery.DeploymentStatus) *delivery.Preview {
+	if d.Rollout == nil || status != delivery.DeploymentSucceeded {
+		return nil
+	}
+	return d.Rollout.Preview
+}
+
 // withAdvice says what a person has to do where a rollback could not.
 func withAdvice(o *rollout.Outcome, s *rollout.State) *rollout.Outcome {
 	if s == nil || s.Before == nil || o.Failure == nil {
@@ -391,7 +402,7 @@ func withAdvice(o *rollout.Outcome, s *rollout.State) *rollout.Outcome {
 		return withRollbackAdvice(o, *op.Rollback)
 	}
 	var todo []string
-	operated := s.Input.Operation != nil
+	operated := s.Input.Operation != nil || s.Input.Promotion != nil
 	if s.Input.Strategy.InPlace {
 		f := *o.Failure
 		f.Message += "; a person has to: " + s.InPlaceAdvice()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,7 +41,14 @@ func faultSchedule(rt *rapid.T) {
 	strategy, floor, ceiling := drawStrategy(rt, old, wanted)
 	image := rapid.SampledFrom([]string{"good", "good", "good", "crash"}).Draw(rt, "image")
 	config := drawConfig(rt)
-	w := newWorld(rt, deployDocument(image, "lb", strategy, wanted), config, v000(old))
+	document, existing := deployDocument(image, "lb", strategy, wanted), []fakecloud.Existing{v000(old)}
+	promotes := rapid.IntRange(0, 4).Draw(rt, "promotes") == 0 && !strings.Contains(strategy, "dark")
+	if promotes { // a dark group is there and takes the traffic in place of a new one
+		existing = append(existing, dark(wanted))
+		document = operateDocument(`"type":"promoteServerGroup","target":"current_asg_dynamic",` + strategy)
+		floor, ceiling = min(floor, old), old+max(old, wanted)
+	}
+	w := newWorld(rt, document, config, existing...)
 	w.store.failing = rapid.Float64Range(0, 0.1).Draw(rt, "store")
 	w.cloud.Bound(fakecloud.Bounds{Floor: floor, Ceiling: ceiling})
 	w.store.onDeployment = func(d delivery.Deployment) {
@@ -68,7 +76,7 @@ func faultSchedule(rt *rapid.T) {
 	e := w.run(rt)
 	checkSchedule(rt, w, e, cancel, was)
 	checkMade(rt, w)
-	if e.Status == delivery.StatusSucceeded && image == "crash" {
+	if e.Status == delivery.StatusSucceeded && image == "crash" && !promotes {
 		rt.Errorf("a version that is never healthy succeeded")
 	}
 }
@@ -119,7 +127,7 @@ func drawConfig(rt *rapid.T) fakecloud.Config {
 
 // drawStrategy returns the strategy's fields with the bounds that it promises.
 func drawStrategy(rt *rapid.T, old, wanted int) (fields string, floor, ceiling int) {
-	switch rapid.SampledFrom([]string{"rolling", "rolling", "redblack", "none", "canary", "bluegreen", "highlander"}).Draw(rt, "strategy") {
+	switch rapid.SampledFrom([]string{"rolling", "rolling", "redblack", "none", "canary", "bluegreen", "highlander", "dark"}).Draw(rt, "strategy") {
 	case "canary":
 		first, more, beside := rapid.IntRange(1, 60).Draw(rt, "weight"), rapid.IntRange(1, 39).Draw(rt, "more"), 0
 		baseline := rapid.Bool().Draw(rt, "baseline")
@@ -134,6 +142,8 @@ func drawStrategy(rt *rapid.T, old, wanted int) (fields string, floor, ceiling i
 	case "bluegreen":
 		delay := rapid.SampledFrom([]int{0, 45}).Draw(rt, "delay")
 		return fmt.Sprintf(`"strategy":"bluegreen","delayBeforeDisableSec":%d,"scaleDown":%t`, delay, rapid.Bool().Draw(rt, "scaleDown")), min(old, wanted), old + wanted
+	case "dark":
+		return fmt.Sprintf(`"strategy":"dark","match":{"header":"X-Canary","value":"always"},"size":%d`, rapid.IntRange(0, wanted).Draw(rt, "size")), min(old, wanted), old + wanted
 	case "highlander":
 		return `"strategy":"highlander"`, min(old, wanted), old + wanted
 	case "redblack":

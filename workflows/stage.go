@@ -182,7 +182,7 @@ func (x *execution) deployed(refID string, children []*childDeployment, canceled
 	for _, c := range children {
 		o := DeployOutput{Deployment: c.id, Status: delivery.DeploymentRollingBack}
 		if c.result != nil {
-			o.Status, o.ServerGroup = c.result.Status, c.result.ServerGroup
+			o.Status, o.ServerGroup, o.Preview = c.result.Status, c.result.ServerGroup, c.result.Preview
 			failure = weightier(failure, c.result)
 		}
 		outputs.Deployments = append(outputs.Deployments, o)
@@ -221,4 +221,6 @@ type DeployOutput struct {
 	Deployment  delivery.DeploymentID     `json:"deployment"`
 	ServerGroup string                    `json:"serverGroup,omitempty"`
 	Status      delivery.DeploymentStatus `json:"status"`
+	// Preview is how the server group of a dark release is reached.
+	Preview *delivery.Preview `json:"preview,omitempty"`
 }

@@ -255,6 +255,9 @@ func settled(s delivery.Snapshot) map[string]string {
 	out := map[string]string{}
 	for _, g := range s.Groups {
 		out[g.Name] = fmt.Sprintf("%+v complete=%v weight=%d", g.Capacity, g.Complete, s.Routing.Percent(g.Name))
+		if led := s.Routing.Preview(g.Name); led != nil {
+			out[g.Name] += " by " + led.Match.String()
+		}
 	}
 	return out
 }

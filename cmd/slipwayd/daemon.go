@@ -321,8 +321,8 @@ Paste these into another terminal:
   for i in $(seq 300); do curl -s %[2]s/; echo; sleep 0.2; done
 
 Other images: storefront-2.0-crash never becomes healthy, storefront-2.0-broken fails one request in ten.
-Other pipelines: rolling-gcp, rolling-run and both-clouds deploy to Google Cloud; canary-aws, canary-gcp, canary-run
-and bluegreen-aws release in other ways (docs/tutorial.md).
+Other pipelines: rolling-gcp, rolling-run and both-clouds deploy to Google Cloud; canary-aws, canary-gcp, canary-run,
+bluegreen-aws and dark-aws release in other ways (docs/tutorial.md).
 The clouds are simulated; their control API is %[3]s (docs/simulator.md).
 `, at.API, demo.loadBalancer(), demo.file.Control)
 }

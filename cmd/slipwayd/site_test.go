@@ -82,9 +82,16 @@ func (s site) next() string { return s.cluster + "-v001" }
 // load sends requests through the site's load balancer.
 func (d *daemon) load(s site, rate int) *loadgen.Load {
 	d.t.Helper()
+	return d.loadWith(s, loadgen.Config{Rate: rate})
+}
+
+// loadWith sends requests there as the configuration says.
+func (d *daemon) loadWith(s site, config loadgen.Config) *loadgen.Load {
+	d.t.Helper()
 	for _, lb := range append(d.sim.LoadBalancers, d.sim.GCP.LoadBalancers...) {
 		if lb.Account == s.account && lb.Region == s.region && lb.Name == s.loadBalancer {
-			load, err := loadgen.Start(d.t.Context(), loadgen.Config{URL: lb.URL, Rate: rate})
+			config.URL = lb.URL
+			load, err := loadgen.Start(d.t.Context(), config)
 			if err != nil {
 				d.t.Fatal(err)
 			}

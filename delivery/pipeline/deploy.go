@@ -148,6 +148,7 @@ func readCluster(o object, raw json.RawMessage, index int) []DeployCluster {
 		UseSourceCapacity: o.flag("useSourceCapacity", false) || leavesCapacity(o),
 		Pointer:           fmt.Sprintf("/clusters/%d", index),
 	}
+	base.Spec.Match = base.Strategy.Match
 	if provider == cloudRun && base.Spec.LoadBalancer == "" {
 		base.Spec.LoadBalancer = base.Cluster.Name() // the service is the load balancer
 	}

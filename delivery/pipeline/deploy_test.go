@@ -123,7 +123,7 @@ func TestParseDeployFindings(t *testing.T) {
 		"two providers": {deploy(with(t, "provider", `"gce"`)),
 			[]delivery.Finding{{Pointer: "/clusters/0/provider", Message: `is "gce", but cloudProvider is "aws"`}}},
 		"strategy": {deploy(goodCluster, with(t, "stack", `"b"`, "strategy", `"rollingg"`)),
-			[]delivery.Finding{{Pointer: "/clusters/1/strategy", Message: `"rollingg" is not a strategy that can be carried out; known are rolling, rollingredblack, canary, bluegreen, highlander and none`}}},
+			[]delivery.Finding{{Pointer: "/clusters/1/strategy", Message: `"rollingg" is not a strategy that can be carried out; known are rolling, rollingredblack, canary, bluegreen, highlander, none and dark`}}},
 		"the same cluster twice": {deploy(goodCluster, with(t, "availabilityZones", `{"us-west-2":[]}`)),
 			[]delivery.Finding{{Pointer: "/clusters/1", Message: "deploys to aws-sim/us-west-2/storefront-prod, as /clusters/0 does"}}},
 		"expressions that were not evaluated": {deploy(with(t, "capacity", `{"min":"${a}","max":1,"desired":1}`)),

@@ -21,11 +21,14 @@ type OperateStage struct {
 // OperateCluster is one operation on one cluster, on one of its server groups or
 // on several.
 type OperateCluster struct {
-	Cluster   delivery.Cluster
+	Cluster delivery.Cluster
+	// Operation is the zero value for a promotion.
 	Operation rollout.Operation
+	// Promotion is nil for an operation.
+	Promotion *rollout.Promotion
 	// Group is the name of the server group; empty when Operation.Select says which.
 	Group string
-	// Strategy has the timeouts and the concurrency.
+	// Strategy has the timeouts and the concurrency, for a promotion all of it.
 	Strategy rollout.Strategy
 }
 
@@ -41,8 +44,12 @@ func (c OperateCluster) LoadBalancer() string {
 // Input is what an operation is asked to do. Who carries it out adds deployment
 // and fence.
 func (c OperateCluster) Input(capabilities delivery.Capabilities) rollout.Input {
-	in := rollout.Input{Cluster: c.Cluster, Strategy: c.Strategy, Capabilities: capabilities, Group: c.Group, Operation: &c.Operation}
+	in := rollout.Input{Cluster: c.Cluster, Strategy: c.Strategy, Capabilities: capabilities, Group: c.Group}
 	in.Spec.LoadBalancer = c.LoadBalancer()
+	if in.Promotion = c.Promotion; in.Promotion != nil {
+		return in
+	}
+	in.Operation = &c.Operation
 	if c.Operation.Capacity != nil {
 		in.Spec.Capacity = *c.Operation.Capacity
 	}
@@ -52,7 +59,7 @@ func (c OperateCluster) Input(capabilities delivery.Capabilities) rollout.Input 
 // Operates reports whether stages of the type do something to a server group that
 // is there already: ParseOperate reads them.
 func Operates(stageType string) bool {
-	return slices.Contains(rollout.Operations(), rollout.OperationKind(stageType))
+	return stageType == PromoteType || slices.Contains(rollout.Operations(), rollout.OperationKind(stageType))
 }
 
 // ParseOperate reads an evaluated stage of a type that operates. An Invalid error
@@ -80,10 +87,13 @@ func readOperate(o object, kind rollout.OperationKind) OperateStage {
 		Cluster:   delivery.Cluster{Provider: readProvider(o), Account: readCredentials(o)},
 		Operation: rollout.Operation{Kind: kind},
 		Group:     readEither(o, "serverGroupName", "asgName"),
-		Strategy:  readTimeouts(o, kind),
 	}
 	one.Cluster.Moniker = readOperated(o, one.Group)
-	one.Operation.Select = readTarget(o, one.Group)
+	if kind == PromoteType {
+		one = readPromotion(o, one)
+	} else {
+		one.Operation.Select, one.Strategy = readTarget(o, one.Group), readTimeouts(o, kind)
+	}
 	switch kind {
 	case rollout.ResizeOperation:
 		one.Operation.Capacity, one.Operation.Scale = readResize(o)

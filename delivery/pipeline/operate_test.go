@@ -42,6 +42,11 @@ func TestParseOperate(t *testing.T) {
 		{"resizeServerGroup", operate("resizeServerGroup", `,"target":"current","action":"scale_down","resizeType":"incr","scaleNum":2`),
 			[]OperateCluster{{Cluster: prod, Strategy: strategyOf("resizeServerGroup", `{}`),
 				Operation: rollout.Operation{Kind: rollout.ResizeOperation, Select: delivery.SelectCurrent, Scale: &rollout.Scale{By: rollout.Instances(2), Down: true}}}}},
+		{"promoteServerGroup", operate("promoteServerGroup", `,"target":"current_asg_dynamic","strategy":"canary","steps":[{"weight":10,"bake":60}],"capacity":{"min":1,"max":4,"desired":2}`),
+			[]OperateCluster{{Cluster: prod, Strategy: strategyOf("canary", `{"strategy":"canary","steps":[{"weight":10,"bake":60}]}`),
+				Promotion: &rollout.Promotion{Select: delivery.SelectCurrent, Capacity: &delivery.Capacity{Min: 1, Max: 4, Desired: 2}}}}},
+		{"abandonServerGroup", operate("abandonServerGroup", `,"target":"current"`),
+			[]OperateCluster{{Cluster: prod, Strategy: strategyOf("abandonServerGroup", `{}`), Operation: rollout.Operation{Kind: rollout.AbandonOperation, Select: delivery.SelectCurrent}}}},
 		{"destroyServerGroup", `{"account":"aws-sim","region":"us-east-1","asgName":"storefront-prod-v003","concurrency":"reject"}`,
 			[]OperateCluster{{Cluster: prod, Group: "storefront-prod-v003", Strategy: strategyOf("destroyServerGroup", `{"concurrency":"reject"}`),
 				Operation: rollout.Operation{Kind: rollout.DestroyOperation}}}},
@@ -81,6 +86,11 @@ func TestWrongOperations(t *testing.T) {
 		{"half healthy", operate("resizeServerGroup", `,"target":"current","targetHealthyDeployPercentage":50`+two), "/targetHealthyDeployPercentage", "waits for all"},
 		{"a revision", strings.Replace(operate("resizeServerGroup", `,"target":"current"`+two), `"aws"`, `"cloudrun"`, 1), "/cloudProvider", "a revision cannot be changed"},
 		{"by half", operate("disableServerGroup", `,"target":"current","desiredPercentage":50`), "/desiredPercentage", "as a whole"},
+		{"no strategy", operate("promoteServerGroup", `,"target":"current"`), "/strategy", "is required"},
+		{"into the dark", operate("promoteServerGroup", `,"target":"current","strategy":"dark","match":{"header":"X","value":"y"}`), "/strategy", "public traffic"},
+		{"by a wrong canary", operate("promoteServerGroup", `,"target":"current","strategy":"canary"`), "/steps", "is required"},
+		{"a match with it", operate("promoteServerGroup", `,"target":"current","strategy":"bluegreen","match":{"header":"X","value":"y"}`), "/match", "strategy dark"},
+		{"to a wrong capacity", operate("promoteServerGroup", `,"target":"current","strategy":"bluegreen","capacity":{"min":3,"max":2,"desired":2}`), "/capacity/min", "more than max"},
 		{"no concurrency", operate("disableServerGroup", `,"target":"current","concurrency":"later"`), "/concurrency", "queue"},
 	} {
 		_, err := Parse(json.RawMessage(`{"stages":[` + test.stage + `]}`))
@@ -103,6 +113,8 @@ func TestOperationsWithExpressions(t *testing.T) {
 		`{"type":"resizeServerGroup","credentials":"a","region":"b","cluster":"c","target":"current","action":"${d}","scaleNum":1}`,
 		`{"type":"disableServerGroup","credentials":"a","regions":["${b}"],"moniker":{"app":"${c}"},"target":"current"}`,
 		`{"type":"disableServerGroup","credentials":"a","region":"b","moniker":"${c}","target":"current"}`,
+		`{"type":"promoteServerGroup","credentials":"a","region":"b","cluster":"c","target":"current","strategy":"${d}"}`,
+		`{"type":"promoteServerGroup","credentials":"a","region":"b","cluster":"c","target":"current","strategy":"canary","steps":"${d}","capacity":"${e}"}`,
 	} {
 		if _, err := Parse(json.RawMessage(`{"stages":[` + stage + `]}`)); err != nil {
 			t.Errorf("%s: %v", stage, err)

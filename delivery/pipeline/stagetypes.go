@@ -29,7 +29,7 @@ func stageTypes() []stageType {
 	for name, read := range findTypes() {
 		types = append(types, stageType{name: name, check: func(o object) { read(o) }})
 	}
-	for _, kind := range rollout.Operations() {
+	for _, kind := range append(rollout.Operations(), PromoteType) {
 		types = append(types, stageType{name: string(kind), check: func(o object) { readOperate(o, kind) }})
 	}
 	for _, kind := range rollout.Rollbacks() {

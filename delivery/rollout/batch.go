@@ -77,6 +77,9 @@ func (s State) wanted() []GroupAim {
 	step := s.Steps[min(s.Step, len(s.Steps)-1)]
 	if routing != nil {
 		routing.Weights = step.Weights
+		if step.Weights == nil {
+			routing.Weights = s.Before.Weights
+		}
 	}
 	for i, g := range s.sources() {
 		out = append(out, GroupAim{ServerGroup: g.Name, Desired: step.Old[i], Weight: shareOf(routing, g.Name)})

@@ -39,9 +39,11 @@ type Keep struct {
 }
 
 // operands returns the groups that are not kept, the oldest first. Groups that
-// are what the operation would make of them are left out.
+// are what the operation would make of them are left out. One that a rule leads to
+// is somebody's dark release: it neither counts nor goes.
 func (o Operation) operands(seen delivery.Snapshot) []string {
 	pool, keep := seen.NewestFirst(), o.Keep.Groups
+	pool = slices.DeleteFunc(pool, func(g delivery.ServerGroup) bool { return seen.Routing.Preview(g.Name) != nil })
 	all := len(pool)
 	switch {
 	case o.Kind == DisableClusterOperation:

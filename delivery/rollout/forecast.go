@@ -33,6 +33,7 @@ func newForecast(in Input, seen delivery.Snapshot, e Estimates) *forecast {
 	if seen.Routing != nil {
 		routing := *seen.Routing
 		routing.Weights = slices.Clone(routing.Weights)
+		routing.Previews = slices.Clone(routing.Previews)
 		f.seen.Routing = &routing
 	}
 	return f
@@ -130,11 +131,28 @@ func (f *forecast) apply(c delivery.Change) {
 		if g := f.seen.Group(c.Group); g != nil {
 			g.Spare = nil
 		}
+	case delivery.CreatePreview:
+		f.preview(delivery.Preview{ServerGroup: c.Group, Match: *c.Match})
+	case delivery.DeletePreview:
+		f.unpreview(c.Group)
 	case delivery.DestroyGroup:
+		f.unpreview(c.Group)
 		f.seen.Groups = slices.DeleteFunc(f.seen.Groups, func(g delivery.ServerGroup) bool { return g.Name == c.Group })
 		if f.seen.Routing != nil {
 			f.seen.Routing.Weights = slices.DeleteFunc(f.seen.Routing.Weights, func(w delivery.Weight) bool { return w.ServerGroup == c.Group })
 		}
+	}
+}
+
+func (f *forecast) preview(p delivery.Preview) {
+	if f.seen.Routing != nil {
+		f.seen.Routing.Previews = append(f.seen.Routing.Previews, p)
+	}
+}
+
+func (f *forecast) unpreview(group string) {
+	if f.seen.Routing != nil {
+		f.seen.Routing.Previews = slices.DeleteFunc(f.seen.Routing.Previews, func(p delivery.Preview) bool { return p.ServerGroup == group })
 	}
 }
 
@@ -160,6 +178,9 @@ func (f *forecast) create(c delivery.Change) {
 	}
 	if f.seen.Routing != nil {
 		f.seen.Routing.Weights = append(f.seen.Routing.Weights, delivery.Weight{ServerGroup: c.Group})
+		if previewable(f.input.Capabilities, delivery.MatchTagURL) {
+			f.preview(delivery.Preview{ServerGroup: c.Group})
+		}
 	}
 }
 

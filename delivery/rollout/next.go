@@ -166,6 +166,7 @@ func (s State) move(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 	if !s.StepDone.IsZero() {
 		return s.betweenSteps(now)
 	}
+	dark := s.Input.Strategy.Kind == Dark
 	if g.Capacity.Desired < step.New && s.Input.Capabilities.Resize {
 		c := s.resize(g.Name, delivery.Pinned(step.New), s.stepKey("grow"))
 		return s.apply(c, "grow "+g.Name, now)
@@ -177,6 +178,8 @@ func (s State) move(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 	holds, what := s.healthyAsWanted(step, g, baseline)
 	if next, d := s.awaitStreak(holds, what, now); d != nil || next.Phase != s.Phase {
 		return next, d
+	} else if dark {
+		return next.openPreview(seen, now)
 	} else if !s.Routed.IsZero() || step.Weights == nil {
 		s = next
 	} else {
@@ -324,7 +327,7 @@ func (s State) finishUp(seen delivery.Snapshot, now time.Time) (State, *Decision
 	if g == nil || g.Deleting {
 		return s.vanished(s.Input.Group, now)
 	}
-	if want := s.Input.Spec.Capacity; s.Input.Capabilities.Resize && (g.Capacity.Min != want.Min || g.Capacity.Max != want.Max) {
+	if want := s.bounds(); s.Input.Capabilities.Resize && (g.Capacity.Min != want.Min || g.Capacity.Max != want.Max) {
 		want.Desired = min(max(g.Capacity.Desired, want.Min), want.Max)
 		return s.apply(s.resize(g.Name, want, "finish/unpin"), "give "+g.Name+" its own bounds", now)
 	}
@@ -332,6 +335,9 @@ func (s State) finishUp(seen delivery.Snapshot, now time.Time) (State, *Decision
 		if next, d := s.scaleDown(g, seen, now); d != nil || next.Phase != s.Phase {
 			return next, d
 		}
+	}
+	if next, d := s.withdraw(seen, now); d != nil || next.Phase != s.Phase {
+		return next, d
 	}
 	s = s.enter(Cleaning)
 	s.StepDone = now
@@ -384,9 +390,16 @@ func (s State) clean(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 		s.Waiting = "connections to drain"
 		return s, &Decision{Await: &Await{For: s.Waiting, Until: until, Deadline: until}}
 	}
+	s, rule, quiet := s.unled(seen, excess[0], "clean/preview/"+excess[0], now)
+	if !quiet.IsZero() {
+		return s.drained(quiet)
+	}
 	s, late := s.wait(destroying+excess[0], s.cleanTimeout(), now)
 	if late != nil {
 		return s.finish(delivery.DeploymentSucceeded, nil), nil
+	}
+	if rule != nil {
+		return s, &Decision{Apply: rule}
 	}
 	c := s.change(delivery.DestroyGroup, "clean/"+excess[0])
 	c.Group = excess[0]
@@ -397,12 +410,16 @@ func (s State) clean(seen delivery.Snapshot, now time.Time) (State, *Decision) {
 const destroying = "destroy "
 
 // excess returns the managed groups without traffic that are beyond MaxRemaining,
-// oldest first. In a cluster behind no router, traffic means instances.
+// oldest first. In a cluster behind no router, traffic means instances. A group that
+// a rule leads to is somebody's dark release: only Highlander takes it.
 func (s State) excess(seen delivery.Snapshot) []string {
 	if s.Input.Strategy.MaxRemaining < 1 {
 		return nil
 	}
-	groups := slices.DeleteFunc(slices.Clone(seen.Groups), func(g delivery.ServerGroup) bool { return g.Name == s.Input.Baseline })
+	groups := slices.DeleteFunc(slices.Clone(seen.Groups), func(g delivery.ServerGroup) bool {
+		return g.Name == s.Input.Baseline ||
+			s.Input.Strategy.Kind != Highlander && g.Name != s.Input.Group && seen.Routing.Preview(g.Name) != nil
+	})
 	slices.SortStableFunc(groups, func(a, b delivery.ServerGroup) int { return a.CreatedAt.Compare(b.CreatedAt) })
 	var out []string
 	for i := 0; i < len(groups)-s.Input.Strategy.MaxRemaining; i++ {

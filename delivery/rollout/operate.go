@@ -17,13 +17,18 @@ const (
 	EnableOperation  OperationKind = "enableServerGroup"
 	DisableOperation OperationKind = "disableServerGroup"
 	DestroyOperation OperationKind = "destroyServerGroup"
+	// AbandonOperation destroys a group that requests are led to beside the weights,
+	// and that takes no public traffic.
+	AbandonOperation OperationKind = "abandonServerGroup"
 )
 
 // Operations returns the operations that can be carried out.
 func Operations() []OperationKind {
-	return []OperationKind{ResizeOperation, EnableOperation, DisableOperation, DestroyOperation,
+	return []OperationKind{ResizeOperation, EnableOperation, DisableOperation, DestroyOperation, AbandonOperation,
 		ShrinkOperation, ScaleDownOperation, DisableClusterOperation}
 }
+
+func (k OperationKind) destroys() bool { return k == DestroyOperation || k == AbandonOperation }
 
 // Operation is what is done to one server group that is there already. It is a
 // deployment without a new group: it has the cluster's lock, a recorded state to
@@ -140,7 +145,10 @@ func (s State) impossible(seen delivery.Snapshot, g delivery.ServerGroup) error 
 	if refused := op.Refused(s.Input.Capabilities); refused != "" {
 		return delivery.Errorf(delivery.Invalid, "%s: %s", g.Name, refused)
 	}
-	if op.Kind == DestroyOperation {
+	if op.Kind == AbandonOperation && seen.Routing.PreviewBy(g.Name, delivery.Match{}) == nil && seen.Routing.Preview(g.Name) == nil {
+		return delivery.Errorf(delivery.Conflict, "%s is no dark release: nothing leads to it", g.Name)
+	}
+	if op.Kind.destroys() {
 		return nil
 	}
 	if g.Deleting || !g.Complete {
@@ -168,14 +176,14 @@ func (s State) forbidden(seen delivery.Snapshot) error {
 	if s.Input.Operation.Kind.OfCluster() {
 		return delivery.Guard(seen, s.operationChange(seen))
 	}
-	if s.Weights == nil && s.Input.Operation.Kind != ResizeOperation && s.Input.Operation.Kind != DestroyOperation {
+	if s.Weights == nil && s.Input.Operation.Kind != ResizeOperation && !s.Input.Operation.Kind.destroys() {
 		return nil
 	}
 	if err := delivery.Guard(seen, s.operationChange(seen)); err != nil {
 		return err
 	}
 	newest := seen.NewestServing()
-	if s.Input.Operation.Kind == DestroyOperation && newest != nil && newest.Name == s.Input.Group {
+	if s.Input.Operation.Kind.destroys() && newest != nil && newest.Name == s.Input.Group {
 		return delivery.Errorf(delivery.Guarded, "destroy of %s refused: it is the newest server group that takes traffic", s.Input.Group)
 	}
 	return nil
@@ -189,7 +197,7 @@ func (s State) operationChange(seen delivery.Snapshot) delivery.Change {
 		return s.resize(s.Input.Group, *s.Input.Operation.Capacity, "operate")
 	case kind.OfCluster() && !s.takes():
 		return s.partChange()
-	case kind == DestroyOperation:
+	case kind.destroys():
 		c := s.change(delivery.DestroyGroup, "operate")
 		c.Group = s.Input.Group
 		return c
@@ -256,7 +264,7 @@ func (s State) operate(seen delivery.Snapshot, now time.Time) (State, *Decision)
 	switch s.Input.Operation.Kind {
 	case ResizeOperation:
 		return s.operateSize(seen, now)
-	case DestroyOperation:
+	case DestroyOperation, AbandonOperation:
 		return s.operateDestroy(seen, now)
 	case ShrinkOperation, ScaleDownOperation, DisableClusterOperation:
 		return s.operateCluster(seen, now)
@@ -393,6 +401,13 @@ func (s State) operateDestroy(seen delivery.Snapshot, now time.Time) (State, *De
 	}
 	s.Changing, s.Destroying = true, true
 	c := s.operationChange(seen)
+	s, rule, quiet := s.unled(seen, s.Input.Group, "operate/preview", now)
+	switch {
+	case !quiet.IsZero():
+		return s.drained(quiet)
+	case rule != nil:
+		c = *rule
+	}
 	return s, &Decision{Apply: &c}
 }
 
@@ -400,7 +415,7 @@ func (s State) operateDestroy(seen delivery.Snapshot, now time.Time) (State, *De
 // operation began has ended.
 func (s State) quiet(seen delivery.Snapshot, now time.Time) *Decision {
 	until := s.Started.Add(s.Input.Capabilities.Settle + s.Input.Capabilities.Drain)
-	if seen.Routing == nil || !now.Before(until) {
+	if seen.Routing == nil || !now.Before(until) || seen.Routing.Preview(s.Input.Group) != nil { // that is waited for as long
 		return nil
 	}
 	return &Decision{Await: &Await{For: "connections to drain", Until: until, Deadline: until}}
@@ -440,5 +455,5 @@ func (s State) destroys() bool {
 
 // irreversible reports whether an operation does what cannot be undone.
 func (s State) irreversible() bool {
-	return s.goingBack() || s.Input.Operation != nil && (s.Input.Operation.Kind == DestroyOperation && s.Changing || s.Destroying)
+	return s.goingBack() || s.Input.Operation != nil && (s.Input.Operation.Kind.destroys() && s.Changing || s.Destroying)
 }

@@ -231,7 +231,11 @@ func TestOperationProperties(t *testing.T) {
 			if weight > 0 {
 				size++
 			}
-			groups = append(groups, existing(name, size, weight))
+			group := existing(name, size, weight)
+			if size > 0 && rapid.IntRange(0, 3).Draw(rt, "led") == 0 && router == "yes" {
+				group.Match = &delivery.Match{Header: "X-Version", Value: name}
+			}
+			groups = append(groups, group)
 		}
 		kind := rapid.SampledFrom(groupOperations()).Draw(rt, "kind")
 		in := operation(rt, kind, rapid.SampledFrom([]string{"current", "previous", "oldest", "shop-prod-v001"}).Draw(rt, "target"))
@@ -266,7 +270,7 @@ func TestOperationProperties(t *testing.T) {
 			reached(rt, d, truth)
 			return
 		}
-		if got.Status == delivery.DeploymentRollbackFailed || kind == rollout.DestroyOperation && got.Status == delivery.DeploymentRolledBack {
+		if got.Status == delivery.DeploymentRollbackFailed || (kind == rollout.DestroyOperation || kind == rollout.AbandonOperation) && got.Status == delivery.DeploymentRolledBack {
 			rt.Fatalf("outcome %+v %v%s", got, got.Failure, describe(d.cloud.Writes()))
 		}
 		if got.Status != delivery.DeploymentRolledBack && len(d.cloud.Writes()) > 0 {
@@ -292,7 +296,7 @@ func reached(t fataler, d *drive, truth delivery.Snapshot) {
 		ok = g != nil && share > 0 && len(d.cloud.Writes()) <= 1
 	case rollout.DisableOperation:
 		ok = g != nil && share == 0 && len(d.cloud.Writes()) <= 1
-	case rollout.DestroyOperation:
+	case rollout.DestroyOperation, rollout.AbandonOperation:
 		ok = g == nil && len(d.cloud.Orphans("")) == 0
 	}
 	if !ok {

@@ -169,9 +169,14 @@ func hashOf(p Plan, seen delivery.Snapshot) string {
 		Actions  []action
 		Checks   []Check `json:",omitempty"`
 		Failure  *delivery.Failure
+		// Previews are those of rules: addresses come and go with their groups.
+		Previews []delivery.Preview `json:",omitempty"`
 	}{Cluster: p.Cluster, Strategy: p.Strategy, Checks: p.Checks, Failure: p.Failure}
 	for _, g := range seen.Groups {
 		base.Groups = append(base.Groups, group{g.Name, g.Image, g.Capacity, seen.Routing.Percent(g.Name)})
+		if led := seen.Routing.Preview(g.Name); led != nil {
+			base.Previews = append(base.Previews, *led)
+		}
 	}
 	for _, a := range p.Actions {
 		switch {

@@ -45,7 +45,10 @@ func TestPlanIsWhatHappens(t *testing.T) {
 		config := calm()
 		config.Unsized = rapid.Bool().Draw(rt, "unsized")
 		st := suited(drawStrategy(rt), config.Unsized)
-		config.Router = config.Unsized || st.Kind == rollout.Canary || rapid.Bool().Draw(rt, "router")
+		if st.Kind == rollout.Dark {
+			old = max(old, 1)
+		}
+		config.Router = config.Unsized || st.Kind == rollout.Canary || st.Kind == rollout.Dark || rapid.Bool().Draw(rt, "router")
 		spec := delivery.GroupSpec{Image: "new", Capacity: delivery.Capacity{Min: wanted, Max: wanted + 2, Desired: wanted}}
 		if config.Router {
 			spec.LoadBalancer = "lb"
@@ -123,11 +126,12 @@ func TestPlansToRead(t *testing.T) {
 		`{"strategy":"redblack","delayBeforeDisableSec":60}`,
 		`{"strategy":"highlander"}`,
 		`{"strategy":"none"}`,
+		`{"strategy":"dark","match":{"cookie":"canary","value":"always"},"size":2}`,
 	} {
 		for _, unsized := range []bool{false, true} {
 			config := calm()
 			config.Unsized = unsized
-			st := strategy(t, text)
+			st := suited(strategy(t, text), unsized && strings.Contains(text, "dark"))
 			if st.ScaleDown && unsized {
 				continue
 			}

@@ -21,7 +21,7 @@ func (s State) prepare(seen delivery.Snapshot, now time.Time) (State, *Decision)
 	if f := s.refusal(seen); f != nil {
 		return s.fail(f), nil
 	}
-	first, again := s.Before, record(seen, s.Input.Group)
+	first, again := s.Before, record(seen, s.created())
 	s.Before = again
 	switch missing := unrecorded(seen, again); {
 	case missing != "":
@@ -33,6 +33,14 @@ func (s State) prepare(seen delivery.Snapshot, now time.Time) (State, *Decision)
 	for i := range again.Groups {
 		again.Groups[i].Healthy = max(again.Groups[i].Healthy, first.Groups[i].Healthy)
 	}
+	next, err := s.promoting(seen)
+	if err == nil {
+		err = next.impossibleDark(seen)
+	}
+	if err != nil {
+		return s.fail(delivery.FailureOf("plan the deployment", err)), nil
+	}
+	s = next
 	s.Steps = Steps(s.Input.Strategy, s.Input.Group, s.Input.Spec.Capacity.Desired, s.sources(), again.Routed)
 	if !s.Input.Capabilities.Resize {
 		s.Steps = weightsOnly(s.Steps, s.sources())
@@ -46,7 +54,18 @@ func (s State) prepare(seen delivery.Snapshot, now time.Time) (State, *Decision)
 		return s.fail(&delivery.Failure{Kind: delivery.Invalid.String(), Step: "plan the batches",
 			Message: fmt.Sprintf("more than %d batches would be needed; raise maxSurge or maxUnavailable", maxBatches)}), nil
 	}
+	if s.Input.Promotion != nil {
+		return s.enter(Moving), nil
+	}
 	return s.enter(Creating), nil
+}
+
+// created is the name of the group that the deployment makes; empty when it makes none.
+func (s State) created() string {
+	if s.Input.Promotion != nil {
+		return ""
+	}
+	return s.Input.Group
 }
 
 // refusal tells what of the routing or of the target makes the deployment impossible.
@@ -59,6 +78,9 @@ func (s State) refusal(seen delivery.Snapshot) *delivery.Failure {
 		f := refuse(delivery.Invalid, "the strategy cannot be carried out: %s %s", unsuited[0].Pointer, unsuited[0].Message)
 		f.Findings = unsuited
 		return f
+	}
+	if s.Input.Promotion != nil {
+		return nil
 	}
 	wanted, m := s.Input.Spec.LoadBalancer, s.Input.Capabilities.MaxDestinations
 	switch {
@@ -86,6 +108,7 @@ func record(seen delivery.Snapshot, fresh string) *Recorded {
 	}
 	if seen.Routing != nil {
 		out.Weights = slices.Clone(seen.Routing.Weights)
+		out.Previews = slices.Clone(seen.Routing.Previews)
 	}
 	return out
 }

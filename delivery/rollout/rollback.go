@@ -165,6 +165,9 @@ func (s State) removeNew(seen delivery.Snapshot, now time.Time) (State, *Decisio
 	if s.Input.Operation != nil && !s.redeploys() {
 		return s, nil
 	}
+	if s.Input.Promotion != nil {
+		return s.demote(seen, now)
+	}
 	var g *delivery.ServerGroup
 	for _, name := range s.Made() {
 		if made := seen.Group(name); g == nil && made != nil && !s.foreign(made) {
@@ -178,6 +181,13 @@ func (s State) removeNew(seen delivery.Snapshot, now time.Time) (State, *Decisio
 	if until := s.StepDone.Add(s.Input.Capabilities.Drain); s.Weighted && now.Before(until) {
 		s.Waiting = "connections to drain"
 		return s, &Decision{Await: &Await{For: s.Waiting, Until: until, Deadline: until}}
+	}
+	s, rule, quiet := s.unled(seen, g.Name, "rollback/preview", now)
+	switch {
+	case rule != nil:
+		return s.restore(*rule, "remove the rule that leads to "+g.Name, now)
+	case !quiet.IsZero():
+		return s.drained(quiet)
 	}
 	c := s.change(delivery.DestroyGroup, "rollback/destroy")
 	if g.Name == s.Input.Baseline {

@@ -257,6 +257,27 @@ func TestRollbackChoice(t *testing.T) {
 	}
 }
 
+// TestRollbackOfAPromotion goes back to what served before the promotion. A version
+// that is gone is deployed anew as the dark release recorded it, not the promotion.
+func TestRollbackOfAPromotion(t *testing.T) {
+	l := newLineage(calm())
+	l.deploy(t, "one", "v001", `{"strategy":"bluegreen"}`, 2)
+	l.deploy(t, "two", "v002", dark, 2)
+	l.next(rollout.Input{Spec: delivery.GroupSpec{LoadBalancer: "lb"}, Strategy: strategy(t, `{"strategy":"bluegreen"}`), Group: "shop-prod-v002", Promotion: &rollout.Promotion{}})
+	if got := l.end(t); got.Status != delivery.DeploymentSucceeded {
+		t.Fatalf("outcome %+v %v", got, got.Failure)
+	}
+	got, err := rollout.ChooseRollback(l.cloud.Truth(), l.records, rollout.RollbackRequest{})
+	if err != nil || got.Of != "X3/1/acct/r1/shop-prod" || got.Group() != "shop-prod-v001" {
+		t.Errorf("of %s to %s: %v", got.Of, got.Group(), err)
+	}
+	l.deploy(t, "three", "v003", `{"strategy":"highlander"}`, 2)
+	got, err = rollout.ChooseRollback(l.cloud.Truth(), l.records, rollout.RollbackRequest{})
+	if err != nil || got.Of != "X4/1/acct/r1/shop-prod" || got.Redeploys != "X2/1/acct/r1/shop-prod" {
+		t.Errorf("of %s, redeploys %s: %v", got.Of, got.Redeploys, err)
+	}
+}
+
 // TestRollbackThatDoesNotComeUp leaves nothing of itself.
 func TestRollbackThatDoesNotComeUp(t *testing.T) {
 	for _, how := range []string{`{"strategy":"rolling"}`, `{"strategy":"highlander"}`} {

@@ -47,6 +47,7 @@ type past struct {
 type left struct {
 	Before    *Recorded  `json:"before"`
 	Operation *Operation `json:"operation"`
+	Promotion *Promotion `json:"promotion"`
 }
 
 // rollback returns the rollback on demand that the deployment was; nil for others.
@@ -76,7 +77,7 @@ func (p past) made(group string) bool {
 	if p.ServerGroup != group || p.Status != delivery.DeploymentSucceeded && p.Status != delivery.DeploymentFailed {
 		return false
 	}
-	return p.Operation == nil || p.rollback() != nil && p.rollback().Redeploys != ""
+	return p.Operation == nil && p.Promotion == nil || p.rollback() != nil && p.rollback().Redeploys != ""
 }
 
 // ChooseRollback decides from what is seen and from the cluster's records, the
@@ -116,7 +117,7 @@ func ChooseRollback(seen delivery.Snapshot, records []delivery.Deployment, r Rol
 		return Rollback{}, delivery.Errorf(delivery.NotFound, "no record says what took the traffic of cluster %s before %s", seen.Cluster.Key(), from.Name)
 	case history[by].rollback() != nil:
 		return Rollback{}, delivery.Errorf(delivery.Conflict, "%s has its traffic from the rollback %s, and a rollback is not rolled back; name the server group to restore, or deploy", from.Name, out.Of)
-	case from.Deployment != "" && from.Deployment != out.Of:
+	case from.Deployment != "" && from.Deployment != out.Of && history[by].Promotion == nil:
 		return Rollback{}, delivery.Errorf(delivery.Conflict, "%s was made by deployment %s, of which there is no record", from.Name, from.Deployment)
 	}
 	return out.recorded(seen, history[by:], r.Redeploy)

@@ -229,6 +229,9 @@ func settled(s delivery.Snapshot) map[string]string {
 	out := map[string]string{}
 	for _, g := range s.Groups {
 		out[g.Name] = fmt.Sprintf("%+v complete=%v weight=%d", g.Capacity, g.Complete, s.Routing.Percent(g.Name))
+		if led := s.Routing.Preview(g.Name); led != nil {
+			out[g.Name] += " by " + led.Match.String()
+		}
 	}
 	return out
 }
@@ -395,7 +398,7 @@ func TestCancelAtEveryLook(t *testing.T) {
 	for _, text := range []string{`{"strategy":"rolling","maxSurge":1}`, `{"strategy":"rollingredblack","targetPercentages":[50],"scaleDown":true}`, `{"strategy":"none"}`,
 		`{"strategy":"canary","steps":[{"weight":5,"bake":60},{"weight":50,"bake":30}],"keepOldFor":60}`,
 		`{"strategy":"canary","baseline":true,"steps":[{"weight":5,"bake":60},{"weight":50,"bake":30},{"weight":100,"bake":30}],"keepOldFor":60}`,
-		`{"strategy":"bluegreen","delayBeforeDisableSec":30}`, `{"strategy":"highlander"}`,
+		`{"strategy":"bluegreen","delayBeforeDisableSec":30}`, `{"strategy":"highlander"}`, dark,
 		checked("")} {
 		for look := 1; ; look++ {
 			d := newDrive(rollout.Input{Spec: delivery.GroupSpec{Image: "new", LoadBalancer: "lb", Capacity: delivery.Pinned(3)},
@@ -432,7 +435,7 @@ func TestCrashAtEveryCall(t *testing.T) {
 	for _, text := range []string{`{"strategy":"rolling","maxSurge":1}`, `{"strategy":"rollingredblack","targetPercentages":[50]}`,
 		`{"strategy":"canary","steps":[{"weight":5,"bake":60},{"weight":50,"bake":30}]}`,
 		`{"strategy":"canary","baseline":true,"steps":[{"weight":5,"bake":60},{"weight":50,"bake":30}]}`,
-		`{"strategy":"bluegreen","delayBeforeDisableSec":30}`, `{"strategy":"highlander"}`, `{"strategy":"none"}`} {
+		`{"strategy":"bluegreen","delayBeforeDisableSec":30}`, `{"strategy":"highlander"}`, `{"strategy":"none"}`, dark} {
 		for _, image := range []string{"new", "crash"} {
 			for _, unsized := range []bool{false, true} {
 				end := func(at int) (*drive, rollout.Outcome) {
@@ -440,6 +443,7 @@ func TestCrashAtEveryCall(t *testing.T) {
 					config.Unsized, config.BadImages = unsized, []string{"crash"}
 					st := strategy(t, text)
 					st.HealthTimeout = time.Minute
+					st = suited(st, unsized)
 					d := newDrive(rollout.Input{Spec: delivery.GroupSpec{Image: image, LoadBalancer: "lb", Capacity: delivery.Pinned(3)}, Strategy: st}, config, v000(3))
 					d.crashAt = at
 					return d, d.run(t)
@@ -468,7 +472,7 @@ func TestInvariantsUnderFaults(t *testing.T) {
 		wanted := rapid.IntRange(1, 14).Draw(rt, "wanted")
 		unsized := rapid.Float64Range(0, 1).Draw(rt, "unsized") < 0.25
 		st := suited(drawStrategy(rt), unsized)
-		config := fakecloud.Config{Router: unsized || st.Kind == rollout.Canary || rapid.Bool().Draw(rt, "router"), Unsized: unsized, Seed: rapid.Int64().Draw(rt, "seed"),
+		config := fakecloud.Config{Router: unsized || st.Kind == rollout.Canary || st.Kind == rollout.Dark || rapid.Bool().Draw(rt, "router"), Unsized: unsized, Seed: rapid.Int64().Draw(rt, "seed"),
 			Boot: 5 * time.Second, Jitter: 20 * time.Second, Drain: 8 * time.Second, Settle: 12 * time.Second, Grace: 30 * time.Second,
 			Faults: fakecloud.Faults{Before: rapid.Float64Range(0, 0.2).Draw(rt, "before"), After: rapid.Float64Range(0, 0.3).Draw(rt, "after"),
 				Throttle: rapid.Float64Range(0, 0.2).Draw(rt, "throttle"), Stale: rapid.Float64Range(0, 0.2).Draw(rt, "stale"), StaleFor: 6 * time.Second,
@@ -516,6 +520,9 @@ func TestInvariantsUnderFaults(t *testing.T) {
 		truth := d.cloud.Truth()
 		switch got.Status {
 		case delivery.DeploymentSucceeded:
+			if st.Kind == rollout.Dark && weighed(d.cloud.Writes()) {
+				rt.Fatalf("a dark release wrote weights:%s", describe(d.cloud.Writes()))
+			}
 			if image == "crash" {
 				rt.Fatalf("a version that is never healthy succeeded")
 			}
@@ -574,7 +581,10 @@ func suited(st rollout.Strategy, unsized bool) rollout.Strategy {
 	if !unsized {
 		return st
 	}
-	st.ScaleDown = false
+	st.ScaleDown, st.Size = false, 0
+	if st.Kind == rollout.Dark {
+		st.Match = &delivery.Match{}
+	}
 	st.Canary = slices.Clone(st.Canary)
 	for i := range st.Canary {
 		st.Canary[i].Size = 0
@@ -583,7 +593,7 @@ func suited(st rollout.Strategy, unsized bool) rollout.Strategy {
 }
 
 func drawStrategy(rt *rapid.T) rollout.Strategy {
-	switch rapid.SampledFrom([]string{"rolling", "rolling", "redblack", "canary", "bluegreen", "highlander", "none"}).Draw(rt, "strategy") {
+	switch rapid.SampledFrom([]string{"rolling", "rolling", "redblack", "canary", "bluegreen", "highlander", "none", "dark"}).Draw(rt, "strategy") {
 	case "canary":
 		baseline := rapid.Bool().Draw(rt, "baseline")
 		most := 99
@@ -595,6 +605,9 @@ func drawStrategy(rt *rapid.T) rollout.Strategy {
 			rapid.SampledFrom([]int{0, 60}).Draw(rt, "bake"), rapid.IntRange(0, 3).Draw(rt, "size"), rapid.IntRange(first+1, most).Draw(rt, "second"),
 			rapid.SampledFrom([]string{"", `,{"weight":100,"bake":45}`}).Draw(rt, "promote"), rapid.SampledFrom([]string{"", `,"keepOldFor":30`}).Draw(rt, "keep"),
 			rapid.SampledFrom([]string{"", `,"checks":[{"name":"errors","query":"errorRate","max":1}]`}).Draw(rt, "checks")))
+	case "dark":
+		return strategy(rt, fmt.Sprintf(`{"strategy":"dark","match":{%q:"canary","value":"always"},"size":%d}`,
+			rapid.SampledFrom([]string{"header", "cookie"}).Draw(rt, "match"), rapid.IntRange(0, 3).Draw(rt, "size")))
 	case "bluegreen":
 		return strategy(rt, fmt.Sprintf(`{"strategy":"redblack","delayBeforeDisableSec":%d,"maxRemainingAsgs":%d}`,
 			rapid.SampledFrom([]int{0, 40}).Draw(rt, "delay"), rapid.IntRange(1, 3).Draw(rt, "remaining")))

@@ -43,6 +43,10 @@ type Input struct {
 	// Spec is the load balancer and, for a resize, the capacity, and of Strategy
 	// the timeouts and Kind, which is the operation's.
 	Operation *Operation `json:"operation,omitempty"`
+	// Promotion makes Group, which is there already, the new one; nil for a deployment
+	// that creates it. Of Spec the load balancer counts, and the capacity once the
+	// group is known.
+	Promotion *Promotion `json:"promotion,omitempty"`
 	// Fence is the token that the cluster's lock granted.
 	Fence int64 `json:"fence"`
 }
@@ -54,6 +58,8 @@ type Recorded struct {
 	// Weights is nil when the cluster is behind no router.
 	Weights []delivery.Weight `json:"weights,omitempty"`
 	Routed  bool              `json:"routed"`
+	// Previews are what led to groups beside the weights.
+	Previews []delivery.Preview `json:"previews,omitempty"`
 }
 
 // RecordedGroup is one server group before the deployment.
@@ -155,6 +161,12 @@ type State struct {
 	Destroying bool     `json:"destroying,omitempty"`
 	// Resized are the operands whose old size was read back in the rollback.
 	Resized []string `json:"resized,omitempty"`
+	// Preview is how the new group of a dark release is reached, once it was read back.
+	Preview *delivery.Preview `json:"preview,omitempty"`
+	// Unled is the last group that a rule led to which was taken away so that the
+	// group can be destroyed, and UnledAt when the rule was first seen gone.
+	Unled   string    `json:"unled,omitempty"`
+	UnledAt time.Time `json:"unledAt,omitzero"`
 }
 
 // Decision says what to do now. Exactly one field is set.
@@ -240,7 +252,7 @@ func (s State) Resume(now time.Time) State {
 	}
 	d := now.Sub(s.Paused)
 	s.Paused = time.Time{}
-	for _, t := range []*time.Time{&s.Started, &s.Since, &s.Routed, &s.StepDone} {
+	for _, t := range []*time.Time{&s.Started, &s.Since, &s.Routed, &s.StepDone, &s.UnledAt} {
 		if !t.IsZero() {
 			*t = t.Add(d)
 		}
@@ -327,7 +339,10 @@ func (s State) Detail() (json.RawMessage, error) {
 		Operation *Operation        `json:"operation,omitempty"`
 		Weights   []delivery.Weight `json:"weights,omitempty"`
 		InPlace   *Replacement      `json:"inPlace,omitempty"`
-	}{s.Input.Strategy.Kind, s.Phase, min(s.Step+1, len(s.Steps)), len(s.Steps), s.Waiting, s.Before, s.Checks, s.Input.Baseline, s.Input.Operation, s.Weights, s.replacement()})
+		Promotion *Promotion        `json:"promotion,omitempty"`
+		Preview   *delivery.Preview `json:"preview,omitempty"`
+	}{s.Input.Strategy.Kind, s.Phase, min(s.Step+1, len(s.Steps)), len(s.Steps), s.Waiting, s.Before, s.Checks, s.Input.Baseline, s.Input.Operation, s.Weights,
+		s.replacement(), s.Input.Promotion, s.Preview})
 }
 
 // touched reports whether the deployment may have changed the cloud.

@@ -69,6 +69,8 @@ func Steps(st Strategy, group string, wanted int, sources []RecordedGroup, route
 	switch {
 	case total == 0 || st.Kind == None:
 		steps = []Step{{New: wanted, Old: full}}
+	case st.Kind == Dark:
+		return darkSteps(st, wanted, full)
 	case st.Kind == Canary:
 		steps = canarySteps(st, wanted, full)
 	case st.Kind == BlueGreen || st.Kind == Highlander:

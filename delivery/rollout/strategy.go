@@ -33,18 +33,21 @@ const (
 	// None adds the new group beside the old ones; all of them take traffic by
 	// their capacity.
 	None Kind = "none"
+	// Dark builds the new group beside the old ones without any public traffic; what
+	// Match names leads to it. A promotion or an abandonment follows.
+	Dark Kind = "dark"
 )
 
 // Kinds returns the strategies that can be carried out.
 func Kinds() []Kind {
-	return []Kind{Rolling, RollingRedBlack, Canary, BlueGreen, Highlander, None}
+	return []Kind{Rolling, RollingRedBlack, Canary, BlueGreen, Highlander, None, Dark}
 }
 
 // redBlack is Spinnaker's name of BlueGreen.
 const redBlack = "redblack"
 
 // keepsOld reports whether the old groups keep their capacity while weight moves.
-func (k Kind) keepsOld() bool { return k != Rolling && k != None }
+func (k Kind) keepsOld() bool { return k != Rolling && k != None && k != Dark }
 
 // Defaults of a strategy. Health: AWS suggests a grace period of 300 s for slow
 // applications, so 15 minutes leave room for two replacements.
@@ -88,6 +91,11 @@ type Strategy struct {
 	// traffic by their size before it takes all of it from the old ones. Zero moves
 	// it at once.
 	DelayBeforeDisable time.Duration `json:"delayBeforeDisable,omitempty"`
+	// Match is what leads to the new group of Dark; nil for the others.
+	Match *delivery.Match `json:"match,omitempty"`
+	// Size is how many instances the new group of Dark has; zero is the wanted
+	// capacity, which is also the most.
+	Size int `json:"size,omitempty"`
 	// TargetPercentages are the steps of RollingRedBlack, ascending, ending at 100.
 	TargetPercentages []int `json:"targetPercentages,omitempty"`
 	// PipelineBeforeCleanup runs after each step of RollingRedBlack; its failure
@@ -133,6 +141,8 @@ type strategyJSON struct {
 	InPlace               bool              `json:"inPlace"`
 	KeepOldFor            *float64          `json:"keepOldFor"`
 	Baseline              bool              `json:"baseline"`
+	Match                 *matchJSON        `json:"match"`
+	Size                  int               `json:"size"`
 	DelayBeforeDisable    float64           `json:"delayBeforeDisableSec"`
 	ScaleDown             bool              `json:"scaleDown"`
 	DelayBeforeScaleDown  float64           `json:"delayBeforeScaleDownSec"`
@@ -176,6 +186,7 @@ func ParseStrategy(cluster json.RawMessage) (Strategy, []delivery.Finding) {
 	for _, step := range in.Steps {
 		s.Canary = append(s.Canary, step.step())
 	}
+	s.Match, s.Size = s.match(in), in.Size
 	if in.KeepOldFor != nil {
 		s.ScaleDown, s.DelayBeforeScaleDown = true, seconds(*in.KeepOldFor)
 	}
@@ -279,6 +290,7 @@ func (s Strategy) findings(in strategyJSON) []delivery.Finding {
 	out = append(out, s.canaryFindings(in)...)
 	out = append(out, s.baselineFindings(in)...)
 	out = append(out, s.inPlaceFindings(in)...)
+	out = append(out, s.darkFindings(in)...)
 	if in.MaxRemaining != nil && *in.MaxRemaining != 1 && s.Kind == Highlander {
 		add("/maxRemainingAsgs", "is %d; highlander leaves one", *in.MaxRemaining)
 	}

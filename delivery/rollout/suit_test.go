@@ -13,6 +13,8 @@ import (
 func TestUnsuited(t *testing.T) {
 	sized := delivery.Capabilities{Weighted: true, Resize: true, Metrics: delivery.CloudWatch}
 	unsized := delivery.Capabilities{Weighted: true, Metrics: delivery.CloudMonitoring}
+	rules, addresses := sized, unsized
+	rules.Previews, addresses.Previews = []delivery.MatchKind{delivery.MatchHeader, delivery.MatchCookie}, []delivery.MatchKind{delivery.MatchTagURL}
 	for _, test := range []struct {
 		name, strategy string
 		capabilities   delivery.Capabilities
@@ -30,6 +32,12 @@ func TestUnsuited(t *testing.T) {
 		{"checks without traffic", `{"strategy":"bluegreen","delayBeforeDisableSec":60,"checks":[{"name":"e","query":"errorRate","max":1}]}`, sized, false, []string{"/checks"}},
 		{"a query of another source", `{"strategy":"bluegreen","delayBeforeDisableSec":60,"checks":[{"name":"e","max":1,
 			"query":{"cloudMonitoring":{"filter":"f","aligner":"ALIGN_SUM","reducer":"REDUCE_SUM"}}}]}`, sized, true, []string{"/checks/0/query/cloudMonitoring"}},
+		{"dark by a header", dark, rules, true, nil},
+		{"dark by an address", `{"strategy":"dark"}`, addresses, true, nil},
+		{"an address that groups do not have", `{"strategy":"dark"}`, rules, true, []string{"/match"}},
+		{"a rule that cannot be", dark, addresses, true, []string{"/match/header"}},
+		{"a rule that the kind has not", `{"strategy":"dark","match":{"cookie":"canary","value":"1"},"size":1}`, unsized, true, []string{"/match/cookie", "/size"}},
+		{"dark without a load balancer", dark, rules, false, []string{"/strategy"}},
 		{"checks without a source", `{"strategy":"bluegreen","delayBeforeDisableSec":60,"checks":[{"name":"e","query":"errorRate","max":1}]}`,
 			delivery.Capabilities{Weighted: true, Resize: true}, true, []string{"/checks"}},
 	} {

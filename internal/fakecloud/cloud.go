@@ -53,7 +53,10 @@ type Cloud struct {
 	rule, effective map[string]int
 	effectiveAt     time.Time
 	// zeroAt is when a group's last traffic was taken away.
-	zeroAt     map[string]time.Time
+	zeroAt map[string]time.Time
+	// led is what leads to groups beside the weights, unledAt when that ended.
+	led        map[string]delivery.Match
+	unledAt    map[string]time.Time
 	revision   int
 	nextID     int
 	past       []delivery.Snapshot
@@ -109,6 +112,7 @@ type Write struct {
 func New(cluster delivery.Cluster, config Config, existing ...Existing) *Cloud {
 	c := &Cloud{config: config, rng: rand.New(rand.NewSource(config.Seed)), cluster: cluster, at: config.Now(),
 		groups: map[string]*group{}, rule: map[string]int{}, effective: map[string]int{}, zeroAt: map[string]time.Time{},
+		led: map[string]delivery.Match{}, unledAt: map[string]time.Time{},
 		bounds: Bounds{Ceiling: 1 << 30}}
 	for i, e := range existing {
 		g := &group{name: e.Name, image: e.Image, created: c.at.Add(time.Duration(i-1000) * time.Minute), capacity: e.Capacity,
@@ -124,6 +128,9 @@ func New(cluster delivery.Cluster, config Config, existing ...Existing) *Cloud {
 		}
 		if config.Router {
 			c.rule[e.Name], c.effective[e.Name] = e.Weight, e.Weight
+			if e.Match != nil {
+				c.led[e.Name] = *e.Match
+			}
 		}
 	}
 	return c
@@ -136,6 +143,8 @@ type Existing struct {
 	Capacity  delivery.Capacity
 	Weight    int
 	Unmanaged bool
+	// Match leads to the group beside the weights; nil when nothing does.
+	Match *delivery.Match
 	// Sick is how many of its instances are not healthy and never will be.
 	Sick int
 }

@@ -108,6 +108,7 @@ func (c *Cloud) checkWrite(ch delivery.Change) {
 	if c.closed {
 		c.violate("I7 write after the end: %s", ch)
 	}
+	c.checkPreview(ch)
 	switch ch.Kind {
 	case delivery.SetRouting:
 		for _, w := range ch.Weights {

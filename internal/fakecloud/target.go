@@ -34,7 +34,7 @@ func (c *Cloud) Accounts() []delivery.Account {
 func (c *Cloud) Describe() delivery.Descriptor {
 	return delivery.Descriptor{Kind: "fake/group", Schema: json.RawMessage(`{"type":"object"}`),
 		Capabilities: delivery.Capabilities{Weighted: true, MaxDestinations: 5, Settle: c.config.Settle, Drain: c.config.Drain, Resize: !c.config.Unsized,
-			InPlace: !c.config.Unsized, KeepsVersions: c.config.KeepsVersions,
+			InPlace: !c.config.Unsized, KeepsVersions: c.config.KeepsVersions, Previews: c.ways(),
 			Metrics: delivery.CloudWatch, MetricDelay: c.config.MetricDelay}}
 }
 
@@ -94,6 +94,7 @@ func (c *Cloud) snapshot() delivery.Snapshot {
 				r.Weights = append(r.Weights, delivery.Weight{ServerGroup: name, Percent: c.rule[name]})
 			}
 		}
+		r.Previews = c.previews()
 		s.Routing = r
 	}
 	return s
@@ -178,6 +179,10 @@ func (c *Cloud) apply(ch delivery.Change) (delivery.Receipt, error) {
 		return c.update(ch)
 	case delivery.PruneGroup:
 		return c.prune(ch)
+	case delivery.CreatePreview:
+		return c.setPreview(ch)
+	case delivery.DeletePreview:
+		return c.unsetPreview(ch)
 	default:
 		return c.destroy(ch)
 	}

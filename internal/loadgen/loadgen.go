@@ -24,6 +24,8 @@ type Config struct {
 	URL string
 	// Rate is requests per second.
 	Rate int
+	// Header is sent with each request; nil sends none. Its Host is asked for at URL.
+	Header http.Header
 	// Timeout is how long an answer may take before it counts as failed; 10 s when 0:
 	// a machine that many tests share stalls for seconds, which drops nothing.
 	Timeout time.Duration
@@ -162,7 +164,7 @@ func (l *Load) one(n int) {
 	go func() {
 		defer l.done.Done()
 		began := time.Now()
-		version, err := get(client, l.config.URL)
+		version, err := get(client, l.config)
 		took := time.Since(began)
 		l.mu.Lock()
 		l.inFlight--
@@ -187,8 +189,15 @@ func (l *Load) fail(what string) {
 }
 
 // get returns the version that answered.
-func get(client *http.Client, url string) (version string, err error) {
-	answer, err := client.Get(url)
+func get(client *http.Client, config Config) (version string, err error) {
+	request, err := http.NewRequest(http.MethodGet, config.URL, nil)
+	if err != nil {
+		return "", err
+	}
+	if config.Header != nil {
+		request.Header, request.Host = config.Header, config.Header.Get("Host")
+	}
+	answer, err := client.Do(request)
 	if err != nil {
 		return "", err
 	}

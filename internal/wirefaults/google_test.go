@@ -31,6 +31,7 @@ func runKind() kind {
 		cluster: simulator.Service, group: simulator.Revision, loadBalancer: simulator.Service,
 		good: repository + "1.1", crashing: repository + "2.0-crash", slow: repository + "2.0-slow",
 		object: `"cloudProvider":"cloudrun","stack":"run","image":%q,"region":"us-central1"`,
+		dark:   `"strategy":"dark"`,
 	}
 }
 

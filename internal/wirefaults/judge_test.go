@@ -62,10 +62,14 @@ func (x *trial) after(outcome rollout.Outcome, before delivery.Snapshot) map[str
 	after := delivery.Snapshot{Routing: &delivery.Routing{}}
 	fresh := delivery.ServerGroup{Name: x.driver.state.Input.Group, Complete: true, Capacity: x.driver.want.Spec.Capacity}
 	shares := map[string]int{x.kind.group: 0, fresh.Name: 100}
+	dark := x.driver.want.Strategy.Kind == rollout.Dark
+	if dark {
+		shares = map[string]int{x.kind.group: 100, fresh.Name: 0}
+	}
 	for _, old := range before.Groups {
 		if x.empties && x.kind.sized {
 			old.Capacity = delivery.Pinned(0)
-		} else if x.driver.state.Steps[len(x.driver.state.Steps)-1].Weights[0].Percent > 0 {
+		} else if !dark && x.driver.state.Steps[len(x.driver.state.Steps)-1].Weights[0].Percent > 0 {
 			for _, w := range x.driver.state.Steps[len(x.driver.state.Steps)-1].Weights {
 				shares[w.ServerGroup] = w.Percent
 			}
@@ -79,6 +83,9 @@ func (x *trial) after(outcome rollout.Outcome, before delivery.Snapshot) map[str
 		out[name] = line(after.Group(name).Capacity, true, shares[name], x.kind.healthy(after.Group(name).Capacity.Desired))
 	}
 	out[fresh.Name] = line(fresh.Capacity, true, shares[fresh.Name], x.kind.healthy(fresh.Capacity.Desired))
+	if m := x.driver.want.Spec.Match; m != nil && m.Kind() != delivery.MatchTagURL {
+		out[fresh.Name] += " by " + m.String()
+	}
 	return out
 }
 
@@ -87,6 +94,9 @@ func settled(s delivery.Snapshot) map[string]string {
 	out := map[string]string{}
 	for _, g := range s.Groups {
 		out[g.Name] = line(g.Capacity, g.Complete, s.Routing.Percent(g.Name), g.Healthy())
+		if led := s.Routing.Preview(g.Name); led != nil {
+			out[g.Name] += " by " + led.Match.String()
+		}
 	}
 	return out
 }

@@ -33,6 +33,9 @@ type kind struct {
 	// sized is true when a server group has a size of its own and its instances are
 	// seen. Otherwise it keeps its capacity and is healthy as one.
 	sized bool
+	// dark are the fields of a dark release; empty where the seeded load balancer leads
+	// nobody to one.
+	dark string
 }
 
 // cloud is one of the simulator's clouds.
@@ -67,6 +70,7 @@ func asgKind() kind {
 		object: `"cloudProvider":"aws","stack":"prod","amiName":%q,"availabilityZones":{"us-east-1":["us-east-1a","us-east-1b"]},
 			"loadBalancers":["storefront"],"securityGroups":["storefront"],"instanceType":"m6i.large","healthCheckGracePeriod":15`,
 		launch: simcloud.Match{Service: "ec2", Action: "RunInstances"}, sized: true,
+		dark: `"strategy":"dark","match":{"header":"X-Canary","value":"always"}`,
 	}
 }
 

@@ -88,7 +88,9 @@ func (s *schedule) drawStrategy(r *rand.Rand) {
 	scaleDown := s.kind.sized && r.IntN(2) == 0 // groups without a size cannot be scaled down
 	switch n := r.IntN(10); n {
 	case 0:
-		s.strategy = `"strategy":"none"`
+		if s.strategy = `"strategy":"none"`; s.kind.dark != "" && r.IntN(2) == 0 {
+			s.strategy = s.kind.dark
+		}
 	case 1:
 		s.strategy = fmt.Sprintf(`"strategy":"rollingredblack","targetPercentages":[%d,100]`, 1+r.IntN(99))
 	case 2, 3:

@@ -104,6 +104,8 @@ func (r *region) dataRule(from *rule) simcloud.Rule {
 	}
 	for _, c := range from.Conditions {
 		out.Conditions = append(out.Conditions, dataConditions(c)...)
+		// Whoever sends a certain header asks for this one target group.
+		out.Preview = out.Preview || c.Field == "http-header" && len(out.Forward) == 1
 	}
 	return out
 }

@@ -116,6 +116,26 @@ func TestClientToken(t *testing.T) {
 	}
 }
 
+// TestHeaderRule leads whoever sends a header to one target group: it divides nobody's
+// traffic, and the log has no weights of it.
+func TestHeaderRule(t *testing.T) {
+	r := manual(t)
+	listener, target := r.seedShop(1)
+	arn := *must[*elb.CreateRuleOutput](t)(r.elb.CreateRule(ctx(t), createRule(listener, 10, target))).Rules[0].RuleArn
+	in := createRule(listener, 20, target)
+	in.Conditions = []elbtypes.RuleCondition{{Field: p("path-pattern"), Values: []string{"/docs/*"}}}
+	plain := *must[*elb.CreateRuleOutput](t)(r.elb.CreateRule(ctx(t), in)).Rules[0].RuleArn
+	told := map[string]bool{}
+	for _, e := range r.world.Log.Events() {
+		if e.Kind == simcloud.WeightsStored {
+			told[e.Resource] = true
+		}
+	}
+	if told[arn] || !told[plain] {
+		t.Errorf("weights told of %v", told)
+	}
+}
+
 // TestRules moves rules about.
 func TestRules(t *testing.T) {
 	r := manual(t)

@@ -3,6 +3,7 @@ package gcp_test
 import (
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -162,6 +163,16 @@ func TestComputeRoutes(t *testing.T) {
 	}
 	if location := w.location("/away?x=1", "paths.example.com"); location != "http://example.org/there" {
 		t.Errorf("redirected to %s", location)
+	}
+	// A rule that a header leads to divides nobody's traffic, and the log has no weights of it.
+	told := map[string]bool{}
+	for _, e := range r.world.Log.Events() {
+		if _, rule, ok := strings.Cut(e.Resource, "#routes/"); ok && e.Kind == simcloud.WeightsStored {
+			told[rule] = true
+		}
+	}
+	if told["2"] || !told["9"] {
+		t.Errorf("weights told of the route rules %v", told)
 	}
 }
 

@@ -121,6 +121,8 @@ func (p *computePlane) matcherRules(id string, m *computepb.PathMatcher) []simcl
 				continue // checked when it was stored
 			}
 			to.Conditions = conditions
+			// Whoever sends a certain header asks for this one backend service.
+			to.Preview = len(match.GetHeaderMatches()) > 0 && len(to.Forward) == 1
 			out = append(out, to)
 		}
 		if len(rule.GetMatchRules()) == 0 {

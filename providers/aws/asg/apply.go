@@ -29,6 +29,10 @@ func (t *Target) Apply(ctx context.Context, c delivery.Change) (delivery.Receipt
 		return t.resize(ctx, c)
 	case delivery.SetRouting:
 		return t.setRouting(ctx, c)
+	case delivery.CreatePreview:
+		return t.createPreview(ctx, c)
+	case delivery.DeletePreview:
+		return t.deletePreview(ctx, c)
 	case delivery.DestroyGroup:
 		return t.destroy(ctx, c)
 	case delivery.UpdateGroup:

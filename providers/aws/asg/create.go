@@ -175,7 +175,7 @@ func (n *creation) makeTargetGroup(ctx context.Context) (string, error) {
 	}
 	if found != nil {
 		n.targetGroup, n.vpc = deref(found.TargetGroupArn), deref(found.VpcId)
-		tags, err := n.targetGroupTags(ctx, []string{n.targetGroup})
+		tags, err := n.elbTagsOf(ctx, []string{n.targetGroup})
 		if err != nil {
 			return "", err
 		}

@@ -93,7 +93,7 @@ func (d *demolition) findTargetGroups(ctx context.Context) error {
 	for i, c := range candidates {
 		arns[i] = deref(c.TargetGroupArn)
 	}
-	tags, err := d.targetGroupTags(ctx, arns)
+	tags, err := d.elbTagsOf(ctx, arns)
 	if err != nil {
 		return err
 	}
@@ -105,20 +105,33 @@ func (d *demolition) findTargetGroups(ctx context.Context) error {
 	return nil
 }
 
-// detach takes the target groups out of the rules that forward to them. One
-// that still has weight is refused before anything is written.
+// detach takes the target groups out of the rules that forward to them, and removes
+// the rules that lead testers there. One that still has weight is refused before
+// anything is written.
 func (d *demolition) detach(ctx context.Context) (delivery.Receipt, error) {
 	using, err := d.rulesUsing(ctx, d.targetGroups)
 	if err != nil {
 		return delivery.Receipt{}, err
 	}
+	err = d.markPreviews(ctx, d.change.Cluster, using, func(arn string) string {
+		if d.owns(elbtypes.TargetGroupTuple{TargetGroupArn: ptr(arn)}) {
+			return d.change.Group
+		}
+		return ""
+	})
+	if err != nil {
+		return delivery.Receipt{}, err
+	}
 	for _, r := range using {
-		if d.serves(r) {
+		if r.preview == nil && d.serves(r) {
 			return delivery.Receipt{}, d.refuse(fmt.Sprintf("it takes traffic of port %d", r.port))
 		}
 	}
 	if len(using) == 0 {
 		return delivery.Receipt{}, nil
+	}
+	if using[0].preview != nil {
+		return d.deleteRule(ctx, using[0])
 	}
 	rest := slices.DeleteFunc(slices.Clone(using[0].destinations()), d.owns)
 	action, err := d.writeRule(ctx, using[0], rest)

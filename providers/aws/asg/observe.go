@@ -27,8 +27,8 @@ const recentActivities = 20
 
 // Observe reads the cluster. With n server groups behind a load balancer of l
 // listeners it makes 4 + l + n calls while all is well, and one more for each
-// group that has fewer healthy instances than it wants, and for each that was
-// updated in place; two more while it is being updated.
+// group that has fewer healthy instances than it wants, for each that was updated in
+// place, and for all rules that look like previews; two more while one is being updated.
 func (t *Target) Observe(ctx context.Context, cluster delivery.Cluster, loadBalancer string) (delivery.Snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -70,7 +70,7 @@ func (s *survey) routing() *delivery.Routing {
 	}
 	out := &delivery.Routing{
 		Router: s.rule.arn, LoadBalancer: nameOfLoadBalancer(s.balancer),
-		Fingerprint: s.rule.fingerprint(), Weights: make([]delivery.Weight, len(names)),
+		Fingerprint: s.rule.fingerprint(), Weights: make([]delivery.Weight, len(names)), Previews: s.previews(),
 	}
 	for i, percent := range delivery.Percents(stored) {
 		out.Weights[i] = delivery.Weight{ServerGroup: names[i], Percent: percent}
@@ -140,7 +140,7 @@ func (t *Target) tagsOf(ctx context.Context, p *pieces) (map[string]string, erro
 	case p.template != nil:
 		return templateTags(p.template), nil
 	}
-	all, err := t.targetGroupTags(ctx, p.targetGroups)
+	all, err := t.elbTagsOf(ctx, p.targetGroups)
 	for _, arn := range p.targetGroups {
 		if len(all[arn]) > 0 {
 			return all[arn], err

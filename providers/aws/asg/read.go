@@ -123,9 +123,9 @@ func (t *Target) readTargetGroups(ctx context.Context, in *elb.DescribeTargetGro
 	return out, nil
 }
 
-// targetGroupTags returns the tags of each target group. At most 20 can be
-// asked for in one call; those that are gone are left out.
-func (t *Target) targetGroupTags(ctx context.Context, arns []string) (map[string]map[string]string, error) {
+// elbTagsOf returns the tags of each target group, or of each rule. At most 20 can be
+// asked for in one call; a target group that is gone is left out.
+func (t *Target) elbTagsOf(ctx context.Context, arns []string) (map[string]map[string]string, error) {
 	out := map[string]map[string]string{}
 	for chunk := range slices.Chunk(arns, 20) {
 		answer, err := t.balance.DescribeTags(ctx, &elb.DescribeTagsInput{ResourceArns: chunk})
@@ -133,7 +133,7 @@ func (t *Target) targetGroupTags(ctx context.Context, arns []string) (map[string
 			return out, nil
 		}
 		if err != nil {
-			return nil, aws.Classify(err, "describe tags of target groups")
+			return nil, aws.Classify(err, "describe tags of the load balancer")
 		}
 		for _, d := range answer.TagDescriptions {
 			tags := map[string]string{}

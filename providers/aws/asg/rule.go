@@ -25,6 +25,10 @@ type rule struct {
 	priority      int // 1 to 50000; the default rule comes last
 	isDefault     bool
 	actions       []elbtypes.Action
+	conditions    []elbtypes.RuleCondition
+	// preview is set for a rule that leads testers to one group of the cluster. Its
+	// weight divides nobody's traffic.
+	preview *delivery.Preview
 }
 
 const defaultPriority = 1 << 20
@@ -67,7 +71,7 @@ func (t *Target) rulesOf(ctx context.Context, l elbtypes.Listener) ([]rule, erro
 			}
 			out = append(out, rule{
 				arn: deref(r.RuleArn), listener: deref(l.ListenerArn), port: deref(l.Port),
-				priority: priority, isDefault: deref(r.IsDefault), actions: r.Actions,
+				priority: priority, isDefault: deref(r.IsDefault), actions: r.Actions, conditions: r.Conditions,
 			})
 		}
 	}

@@ -139,6 +139,9 @@ func (t *Target) findRule(ctx context.Context, s *survey, loadBalancer string) e
 	if s.rules, err = t.rules(ctx, balancer); err != nil {
 		return err
 	}
+	if err = t.findPreviews(ctx, s); err != nil {
+		return err
+	}
 	s.rule = s.pickRule(0)
 	if s.rule == nil {
 		return nil
@@ -182,6 +185,9 @@ func (s *survey) pickRule(port int32) *rule {
 	var known, fallback *rule
 	for i := range s.rules {
 		r := &s.rules[i]
+		if r.preview != nil {
+			continue
+		}
 		for _, d := range r.destinations() {
 			if s.ownerOf(deref(d.TargetGroupArn)) == nil {
 				continue
@@ -209,7 +215,7 @@ func (s *survey) pickRule(port int32) *rule {
 func (s *survey) second(chosen *rule) *rule {
 	for i := range s.rules {
 		r := &s.rules[i]
-		if r.arn != chosen.arn && r.weighs(func(arn string) bool { return s.ownerOf(arn) != nil }) {
+		if r.arn != chosen.arn && r.preview == nil && r.weighs(func(arn string) bool { return s.ownerOf(arn) != nil }) {
 			return r
 		}
 	}
@@ -225,7 +231,7 @@ func (t *Target) resolveUnknown(ctx context.Context, s *survey, unknown []elbtyp
 	for i, d := range unknown {
 		arns[i] = deref(d.TargetGroupArn)
 	}
-	tags, err := t.targetGroupTags(ctx, arns)
+	tags, err := t.elbTagsOf(ctx, arns)
 	if err != nil {
 		return err
 	}

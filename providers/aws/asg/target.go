@@ -105,7 +105,8 @@ func (t *Target) Describe() delivery.Descriptor {
 		Capabilities: delivery.Capabilities{
 			Weighted: true, MaxDestinations: maxDestinations,
 			Settle: t.options.Settle, Drain: t.options.Drain, Resize: true, InPlace: true, KeepsVersions: true,
-			Metrics: source, MetricDelay: t.options.MetricDelay,
+			Previews: []delivery.MatchKind{delivery.MatchHeader, delivery.MatchCookie},
+			Metrics:  source, MetricDelay: t.options.MetricDelay,
 		},
 	}
 }

@@ -22,6 +22,11 @@ func (t *Target) Validate(ctx context.Context, cluster delivery.Cluster, spec de
 	if findings = s.check(cluster); len(findings) > 0 {
 		return findings, nil
 	}
+	if spec.Match != nil {
+		if findings = checkMatch(*spec.Match); len(findings) > 0 {
+			return findings, nil
+		}
+	}
 	if err := t.session.Verify(ctx, t.region); err != nil {
 		return nil, err
 	}
@@ -31,7 +36,7 @@ func (t *Target) Validate(ctx context.Context, cluster delivery.Cluster, spec de
 	}
 	vpc := ""
 	if s.balancer() != "" {
-		found, problems, err := t.checkBalancer(ctx, cluster, s)
+		found, problems, err := t.checkBalancer(ctx, cluster, s, spec.Match)
 		if err != nil {
 			return nil, err
 		}
@@ -61,7 +66,7 @@ func (t *Target) Validate(ctx context.Context, cluster delivery.Cluster, spec de
 
 // checkBalancer checks load balancer, listener and rule, and returns the load
 // balancer's VPC; empty when it does not exist.
-func (t *Target) checkBalancer(ctx context.Context, cluster delivery.Cluster, s settings) (string, []delivery.Finding, error) {
+func (t *Target) checkBalancer(ctx context.Context, cluster delivery.Cluster, s settings, match *delivery.Match) (string, []delivery.Finding, error) {
 	balancer, err := t.loadBalancer(ctx, s.balancer())
 	if delivery.KindOf(err) == delivery.NotFound {
 		return "", finding(atBalancer, "no load balancer %q in %s", s.balancer(), t.region), nil
@@ -77,7 +82,7 @@ func (t *Target) checkBalancer(ctx context.Context, cluster delivery.Cluster, s 
 	if err != nil {
 		return "", nil, err
 	}
-	if problems := found.checkRule(s); len(problems) > 0 {
+	if problems := found.checkRule(s, match); len(problems) > 0 {
 		return vpc, problems, nil
 	}
 	elsewhere, err := t.elsewhere(ctx, found)
@@ -98,7 +103,7 @@ func finding(pointer, format string, args ...any) []delivery.Finding {
 
 // checkRule tells what keeps the load balancer's rule from taking one more
 // server group of the cluster.
-func (found *survey) checkRule(s settings) []delivery.Finding {
+func (found *survey) checkRule(s settings, match *delivery.Match) []delivery.Finding {
 	if s.ListenerPort != 0 && !slices.ContainsFunc(found.rules, func(r rule) bool { return r.port == s.ListenerPort }) {
 		return finding("/listenerPort", "load balancer %s has no listener on port %d", s.balancer(), s.ListenerPort)
 	}
@@ -124,7 +129,7 @@ func (found *survey) checkRule(s settings) []delivery.Finding {
 		return finding(atBalancer, "the rule of port %d forwards to %d target groups already; AWS allows %d: destroy old server groups first",
 			chosen.port, len(destinations), maxDestinations)
 	}
-	return nil
+	return found.checkPreview(match, chosen)
 }
 
 // elsewhere returns the name of another load balancer that a group with

@@ -26,6 +26,10 @@ func (t *Target) Apply(ctx context.Context, c delivery.Change) (delivery.Receipt
 		return delivery.Receipt{}, delivery.Errorf(delivery.Invalid, "resize of %s: Cloud Run sizes a revision by its traffic; its bounds are set when it is created", c.Group)
 	case delivery.SetRouting:
 		return t.setRouting(ctx, c)
+	case delivery.CreatePreview:
+		return t.createPreview(ctx, c)
+	case delivery.DeletePreview:
+		return delivery.Receipt{}, delivery.Errorf(delivery.Invalid, "the address of %s goes with its revision", c.Group)
 	case delivery.DestroyGroup:
 		return t.destroy(ctx, c)
 	default:

@@ -59,7 +59,7 @@ func (t *Target) survey(ctx context.Context, cluster delivery.Cluster) (*survey,
 func (s *survey) routing() *delivery.Routing {
 	out := &delivery.Routing{
 		Router: s.service.GetName(), LoadBalancer: s.cluster.Name(),
-		Fingerprint: fingerprint(s.service), Weights: []delivery.Weight{},
+		Fingerprint: fingerprint(s.service), Weights: []delivery.Weight{}, Previews: s.previews(),
 	}
 	shares := percents(s.service)
 	for _, name := range sortedKeys(s.groups) {

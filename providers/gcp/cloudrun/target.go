@@ -93,7 +93,8 @@ func (t *Target) Describe() delivery.Descriptor {
 		Schema: json.RawMessage(schema),
 		Capabilities: delivery.Capabilities{
 			Weighted: true, Settle: t.options.Settle, Drain: t.options.Drain,
-			Metrics: source, MetricDelay: t.options.MetricDelay,
+			Previews: []delivery.MatchKind{delivery.MatchTagURL},
+			Metrics:  source, MetricDelay: t.options.MetricDelay,
 		},
 	}
 }

@@ -52,7 +52,8 @@ func (d *demolition) refuse(reason string) error {
 	return delivery.Errorf(delivery.Guarded, "destroy of %s refused: %s", d.change.Group, reason)
 }
 
-// detach takes the backend service out of the URL maps that name it. One that
+// detach takes the backend service out of the URL maps that name it, and removes
+// the rules that lead testers to it. One that
 // still has weight is refused before anything is written.
 func (d *demolition) detach(ctx context.Context) (delivery.Receipt, error) {
 	if len(d.pieces.services) == 0 {
@@ -67,17 +68,21 @@ func (d *demolition) detach(ctx context.Context) (delivery.Receipt, error) {
 	if err != nil || len(using) == 0 {
 		return delivery.Receipt{}, err
 	}
+	s := &survey{cluster: d.change.Cluster, groups: map[string]*pieces{d.change.Group: d.pieces}}
 	for _, p := range using {
-		if p.weighs(func(s string) bool { return s == service }) {
+		if s.previewOf(p) == nil && p.weighs(func(s string) bool { return s == service }) {
 			return delivery.Receipt{}, d.refuse("it takes traffic of " + p.String())
 		}
 	}
 	p := using[0]
-	if p.rule != "" {
-		return delivery.Receipt{}, delivery.Errorf(delivery.Conflict, "%s names %s at weight 0; Slipway changes defaults only: remove it there", p, d.change.Group)
-	}
 	if waiting := running.on(d.path("urlMaps", p.urlMap.GetName())).waiting(); waiting.Waiting != "" {
 		return waiting, nil
+	}
+	if s.previewOf(p) != nil {
+		return d.removeRoute(ctx, d.change.Key, p)
+	}
+	if p.rule != "" {
+		return delivery.Receipt{}, delivery.Errorf(delivery.Conflict, "%s names %s at weight 0; Slipway changes defaults only: remove it there", p, d.change.Group)
 	}
 	rest := slices.DeleteFunc(slices.Clone(p.destinations), func(o destination) bool { return o.service == service })
 	if len(rest) == 0 {

@@ -66,7 +66,7 @@ func (s *survey) routing() *delivery.Routing {
 		// A write carries the fingerprint of the whole URL map, so all its places
 		// are one router.
 		Router: pathOf(s.place.urlMap.GetSelfLink()), LoadBalancer: s.place.urlMap.GetName(),
-		Fingerprint: s.place.fingerprint(), Weights: make([]delivery.Weight, len(names)),
+		Fingerprint: s.place.fingerprint(), Weights: make([]delivery.Weight, len(names)), Previews: s.previews(),
 	}
 	for i, percent := range delivery.Percents(stored) {
 		out.Weights[i] = delivery.Weight{ServerGroup: names[i], Percent: percent}

@@ -20,6 +20,10 @@ type place struct {
 	matcher int
 	// rule names a rule, or a copy of the traffic; empty for a default.
 	rule string
+	// route is the route rule, mirror true for the copies of its traffic; nil and false
+	// for all other places.
+	route  *computepb.HttpRouteRule
+	mirror bool
 	// destinations are in stored order. The single service of a place without
 	// weights counts whole.
 	destinations []destination
@@ -46,7 +50,7 @@ func placesOf(m *computepb.UrlMap) []place {
 			out = append(out, rulesOf(place{urlMap: m, matcher: i, rule: fmt.Sprintf("path rule %d", n+1)}, r.GetService(), r.GetRouteAction())...)
 		}
 		for _, r := range p.GetRouteRules() {
-			out = append(out, rulesOf(place{urlMap: m, matcher: i, rule: fmt.Sprintf("route rule %d", r.GetPriority())}, r.GetService(), r.GetRouteAction())...)
+			out = append(out, rulesOf(place{urlMap: m, matcher: i, rule: fmt.Sprintf("route rule %d", r.GetPriority()), route: r}, r.GetService(), r.GetRouteAction())...)
 		}
 	}
 	return out
@@ -74,7 +78,7 @@ func rulesOf(p place, service string, action *computepb.HttpRouteAction) []place
 	out := []place{p}
 	if mirror := action.GetRequestMirrorPolicy().GetBackendService(); mirror != "" {
 		p.rule = "the copies of " + cmp.Or(p.rule, "the default")
-		p.destinations = []destination{{pathOf(mirror), whole}}
+		p.destinations, p.mirror = []destination{{pathOf(mirror), whole}}, true
 		out = append(out, p)
 	}
 	return out

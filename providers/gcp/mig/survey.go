@@ -199,7 +199,7 @@ func (s *survey) pick(matcher string) (known, fallback *place) {
 // requests to groups that are scaled down.
 func (s *survey) second(chosen *place) *place {
 	for _, p := range s.places() {
-		if !p.is(*chosen) && p.weighs(s.owns) {
+		if !p.is(*chosen) && s.previewOf(p) == nil && p.weighs(s.owns) {
 			return &p
 		}
 	}

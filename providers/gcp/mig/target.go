@@ -140,7 +140,8 @@ func (t *Target) Describe() delivery.Descriptor {
 		Schema: json.RawMessage(schema),
 		Capabilities: delivery.Capabilities{
 			Weighted: true, Settle: t.options.Settle, Drain: t.options.Drain, Resize: true, InPlace: true,
-			Metrics: source, MetricDelay: t.options.MetricDelay,
+			Previews: []delivery.MatchKind{delivery.MatchHeader, delivery.MatchCookie},
+			Metrics:  source, MetricDelay: t.options.MetricDelay,
 		},
 	}
 }

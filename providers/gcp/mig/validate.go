@@ -40,7 +40,7 @@ func (t *Target) Validate(ctx context.Context, cluster delivery.Cluster, spec de
 		func() ([]delivery.Finding, error) {
 			return t.resolveHealthCheck(ctx, "/autoHealingPolicy/healthCheck", s.healing())
 		},
-		func() ([]delivery.Finding, error) { return t.checkBalancer(ctx, cluster, s, from) },
+		func() ([]delivery.Finding, error) { return t.checkBalancer(ctx, cluster, s, from, spec.Match) },
 	} {
 		found, err := check()
 		if err != nil {
@@ -52,7 +52,7 @@ func (t *Target) Validate(ctx context.Context, cluster delivery.Cluster, spec de
 }
 
 // checkBalancer checks the URL map and the cluster's place in it.
-func (t *Target) checkBalancer(ctx context.Context, cluster delivery.Cluster, s settings, from *source) ([]delivery.Finding, error) {
+func (t *Target) checkBalancer(ctx context.Context, cluster delivery.Cluster, s settings, from *source, match *delivery.Match) ([]delivery.Finding, error) {
 	if s.balancer() == "" {
 		return nil, nil
 	}
@@ -74,6 +74,9 @@ func (t *Target) checkBalancer(ctx context.Context, cluster delivery.Cluster, s 
 	}
 	if serving := n.like(); serving != nil && s.PortName != "" && len(s.ports()) == 0 && !hasPort(serving.manager, s.PortName) {
 		out = append(out, delivery.Finding{Pointer: "/portName", Message: fmt.Sprintf("server group %s, whose named ports are used, has no port %q", serving.name, s.PortName)})
+	}
+	if match != nil {
+		out = append(out, found.checkPreview(*match, *chosen)...)
 	}
 	elsewhere, err := t.elsewhere(ctx, found)
 	if err != nil {
