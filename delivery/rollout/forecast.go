@@ -78,6 +78,13 @@ func (f *forecast) instances() int {
 // passing is the state after every measurement that is due passed.
 func (s State) passing(now time.Time) State {
 	for _, q := range s.Due(now) {
+		if q.Counting && !strings.HasPrefix(s.Waiting, counting) {
+			continue // a plan shows that it will be waited for
+		}
+		if q.Counting {
+			s.Counted = &RequestCount{From: q.Request.From, Requests: float64(s.Steps[s.Step].MinRequests), At: now}
+			continue
+		}
 		s = s.withCheck(q.Check, s.check(q.Check).count(Measurement{Check: s.Input.Strategy.Checks[q.Check].Name, At: now,
 			From: q.Request.From, To: q.Request.To, Verdict: VerdictPass}))
 	}
@@ -100,7 +107,7 @@ func (f *forecast) pass(a Await, check time.Time) time.Duration {
 		switch {
 		case !boots.IsZero():
 			next = boots
-		case check.After(f.now) && strings.HasPrefix(a.For, proving):
+		case check.After(f.now) && (strings.HasPrefix(a.For, proving) || a.Limit > 0):
 			next = check
 		}
 	}

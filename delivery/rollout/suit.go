@@ -31,6 +31,7 @@ func (s Strategy) Unsuited(c delivery.Capabilities, routed bool) []delivery.Find
 			add(pointer+"/weight", "%d %% cannot be had without a load balancer that has weights: requests would go to old and new instances alike", step.Weight)
 		}
 	}
+	out = append(out, s.uncountable(c, routed)...)
 	if len(s.Checks) == 0 {
 		return out
 	}
