@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
 )
 
@@ -103,5 +104,34 @@ func TestJudgmentIsShown(t *testing.T) {
 	h.do("GET", "/pipelines/"+string(id), "").want(200).into(&over)
 	if len(over.Stages[0].Judgments) > 0 {
 		t.Errorf("shown when it is over: %+v", over)
+	}
+}
+
+// TestPlanShowsGates: with their end and what follows then, and another end is
+// another plan.
+func TestPlanShowsGates(t *testing.T) {
+	h := newHarness(t)
+	h.cloud.add("us-east-1")
+	save := func(name, seconds string) {
+		h.save(name, strings.NewReplacer(`"strategy":"rolling"`, `"strategy":"canary","steps":[{"weight":5,"gate":{"manualJudgment":{"instructions":"look","timeoutSec":`+seconds+`}}}]`,
+			`,"us-west-2":["us-west-2a"]`, "").Replace(deployStages("${parameters.image}")))
+	}
+	save("plan-me", "600")
+	plan := h.planned(planImage)
+	var gates []v1.PlannedAction
+	for _, a := range plan.Stages[0].Deployments[0].Actions {
+		if a.Type == "gate" {
+			a.AtMs = 0
+			gates = append(gates, a)
+		}
+	}
+	want := []v1.PlannedAction{{Type: "gate", Description: "somebody lets it go on within 10m0s, else rollback", Instructions: "look", TimeoutMs: 600_000, OnTimeout: "rollback"}}
+	if diff := cmp.Diff(want, gates); diff != "" {
+		t.Error(diff)
+	}
+	save("sooner", "60")
+	stale := h.do("POST", "/pipelines/storefront/sooner", `{"planHash":"`+plan.Hash+`","parameters":{"image":"storefront-1.1"}}`).want(409)
+	if !strings.Contains(string(stale.body), "no longer: ") || !strings.Contains(string(stale.body), "within 1m0s") {
+		t.Errorf("answer %s", stale.body)
 	}
 }

@@ -110,8 +110,8 @@ func (c *Client) Judge(ctx context.Context, id delivery.DeploymentID, a delivery
 }
 
 // ask sends a move to a deployment and waits for its answer. A deployment that
-// ends or goes on in a new run at that moment answers or is Unavailable: nothing
-// was done then, and the same may be asked again.
+// goes on in a new run answers first; at worst it is Unavailable, and the same may
+// be asked again.
 func (c *Client) ask(ctx context.Context, id delivery.DeploymentID, command MoveCommand) error {
 	ctx, cancel := context.WithTimeout(ctx, moveTime)
 	defer cancel()
