@@ -85,3 +85,32 @@ func (l *live) lengthOf(t *testing.T) int64 {
 	}
 	return d.GetWorkflowExecutionInfo().GetHistoryLength()
 }
+
+// TestJudgmentOnAServer answers a judgment once, on a real server. Its history is
+// replayed with the others.
+func TestJudgmentOnAServer(t *testing.T) {
+	t.Parallel()
+	l := startLive(t, deployDocument("good", "lb", `"strategy":"canary","steps":[{"weight":5,"bake":1,"gate":{"manualJudgment":{"instructions":"look"}}}]`, 2), quick(), v000(2))
+	answer := delivery.JudgmentAnswer{Gate: "step/0", Status: delivery.JudgmentContinue, By: delivery.Principal{Name: "joe"}, Reason: "good"}
+	unknown := delivery.NewDeploymentID(secondExecution, "1", testCluster)
+	if err := l.client.Judge(t.Context(), unknown, answer); delivery.KindOf(err) != delivery.NotFound {
+		t.Errorf("judgment of an unknown deployment: %v", err)
+	}
+	l.until(t, "the judgment", func(_ delivery.Execution, d delivery.Deployment) bool { return d.Judgment != nil })
+	if err := l.client.Move(t.Context(), testDeployment, rollout.Advance, false, answer.By, ""); delivery.KindOf(err) != delivery.Conflict {
+		t.Errorf("advance: %v", err)
+	}
+	if err := l.client.Judge(t.Context(), testDeployment, answer); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.client.Judge(t.Context(), testDeployment, answer); delivery.KindOf(err) != delivery.Conflict && delivery.KindOf(err) != delivery.NotFound {
+		t.Errorf("a second answer: %v", err)
+	}
+	_, d := l.until(t, "the end", over)
+	if d.Status != delivery.DeploymentSucceeded || d.Judgment != nil {
+		t.Errorf("ended %s with judgment %+v: %v", d.Status, d.Judgment, d.Failure)
+	}
+	if *update {
+		l.save(t, "judgment", d)
+	}
+}
