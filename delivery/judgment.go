@@ -27,8 +27,9 @@ type Judgment struct {
 	Until time.Time `json:"until"`
 	// OnTimeout is "rollback" or "continue".
 	OnTimeout string `json:"onTimeout"`
-	// Status is empty while the question is open; By, At and Reason belong to it. By
-	// is System when the time was over.
+	// Status is empty while the question is open, and stays so when a rollback or a
+	// move with override ended it. By, At and Reason belong to it; By is System when the
+	// time was over.
 	Status JudgmentStatus `json:"status,omitempty"`
 	By     string         `json:"by,omitempty"`
 	Reason string         `json:"reason,omitempty"`

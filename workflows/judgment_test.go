@@ -151,6 +151,27 @@ func TestJudgmentOfACanceledDeployment(t *testing.T) {
 	}
 }
 
+// TestJudgmentInAPause: stop rolls back at once, continue has its effect with the
+// resume.
+func TestJudgmentInAPause(t *testing.T) {
+	for status, want := range map[delivery.JudgmentStatus]delivery.DeploymentStatus{
+		delivery.JudgmentStop: delivery.DeploymentRolledBack, delivery.JudgmentContinue: delivery.DeploymentSucceeded} {
+		w := newWorld(t, deployDocument("good", "lb", judged, 4), calm(), v000(4))
+		began := w.env.Now()
+		w.send(updatePause, 20*time.Minute)
+		given := w.answers(status, 21*time.Minute)
+		w.send(updateResume, 90*time.Minute)
+		w.run(t)
+		d := w.deployment()
+		if d.Status != want || given.err != nil || given.refused != nil {
+			t.Errorf("%s: deployment %s, answer %+v", status, d.Status, given)
+		}
+		if took := d.EndTime.Sub(began); (took > 25*time.Minute) != (status == delivery.JudgmentContinue) {
+			t.Errorf("%s: it took %s", status, took)
+		}
+	}
+}
+
 // TestAskedWhileContinuingAsNew: what is asked while a history ends is answered, and
 // its effect carried over.
 func TestAskedWhileContinuingAsNew(t *testing.T) {

@@ -95,7 +95,7 @@ func (s State) passing(now time.Time) State {
 // check is when the next measurement is due; zero for none.
 func (f *forecast) pass(a Await, check time.Time) time.Duration {
 	next := f.now.Add(f.estimates.Look)
-	if !a.Until.IsZero() {
+	if !a.Until.IsZero() && (a.Limit == 0 || a.Until.After(f.now)) {
 		next = a.Until
 	} else {
 		var boots time.Time
@@ -107,7 +107,7 @@ func (f *forecast) pass(a Await, check time.Time) time.Duration {
 		switch {
 		case !boots.IsZero():
 			next = boots
-		case check.After(f.now) && (strings.HasPrefix(a.For, proving) || a.Limit > 0):
+		case check.After(f.now) && strings.HasPrefix(a.For, proving):
 			next = check
 		}
 	}

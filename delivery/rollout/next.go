@@ -35,7 +35,7 @@ func (s State) untilCheck(d Decision) Decision {
 		return d
 	}
 	paused := d.Await.Deadline.IsZero()
-	if paused || !d.Await.Until.IsZero() && next.Before(d.Await.Until) {
+	if paused || d.Await.Limit > 0 || !d.Await.Until.IsZero() && next.Before(d.Await.Until) {
 		wait := *d.Await
 		wait.Until = next
 		d.Await = &wait

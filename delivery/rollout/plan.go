@@ -137,7 +137,7 @@ func (p *Plan) wait(at time.Duration, a Await, took time.Duration) {
 		p.Actions[n-1].Wait.Takes += took
 		return
 	}
-	p.Actions = append(p.Actions, PlannedAction{At: at, Wait: &PlannedWait{For: a.For, Takes: took, Exact: !a.Until.IsZero(), Limit: a.Limit, OnTimeout: a.OnTimeout}})
+	p.Actions = append(p.Actions, PlannedAction{At: at, Wait: &PlannedWait{For: a.For, Takes: took, Exact: !a.Until.IsZero() && a.Limit == 0, Limit: a.Limit, OnTimeout: a.OnTimeout}})
 }
 
 // inRotation counts the healthy instances of the groups that take traffic.
