@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -88,12 +89,16 @@ func bindJudgment(c *gin.Context) (delivery.JudgmentAnswer, error) {
 func toJudge(all []delivery.Deployment, refID string, named delivery.DeploymentID) (delivery.Deployment, error) {
 	var waiting []delivery.Deployment
 	var names []string
+	var answered []delivery.Judgment
 	known := false
 	for _, d := range all {
 		if d.Stage != refID {
 			continue
 		}
 		known = known || d.ID == named
+		if named == "" || d.ID == named {
+			answered = append(answered, judgmentsOf(d)...)
+		}
 		if d.Judgment != nil && !d.Status.Complete() && (named == "" || d.ID == named) {
 			waiting, names = append(waiting, d), append(names, string(d.ID))
 		}
@@ -102,11 +107,36 @@ func toJudge(all []delivery.Deployment, refID string, named delivery.DeploymentI
 	case named != "" && !known:
 		return delivery.Deployment{}, invalid("?deployment", fmt.Sprintf("%q is no deployment of the stage", named))
 	case len(waiting) == 0:
-		return delivery.Deployment{}, delivery.Errorf(delivery.Conflict, "no deployment of the stage waits for a judgment")
+		return delivery.Deployment{}, delivery.Errorf(delivery.Conflict, "no deployment of the stage waits for a judgment%s", lastAnswer(answered))
 	case len(waiting) > 1:
 		return delivery.Deployment{}, delivery.Errorf(delivery.Conflict, "several deployments wait for a judgment; name one with ?deployment=: %s", strings.Join(names, ", "))
 	}
 	return waiting[0], nil
+}
+
+// judgmentsOf are the judgments that a deployment has asked for.
+func judgmentsOf(d delivery.Deployment) []delivery.Judgment {
+	var detail struct {
+		Judgments []delivery.Judgment `json:"judgments"`
+	}
+	if json.Unmarshal(d.Detail, &detail) != nil {
+		return nil // it has not begun
+	}
+	return detail.Judgments
+}
+
+// lastAnswer says who answered last, after a semicolon; nothing when nobody did.
+func lastAnswer(all []delivery.Judgment) string {
+	var last delivery.Judgment
+	for _, j := range all {
+		if j.Status != "" && !j.At.Before(last.At) {
+			last = j
+		}
+	}
+	if last.Status == "" {
+		return ""
+	}
+	return fmt.Sprintf("; %s has answered that of %s: %s", last.By, last.Step, last.Status)
 }
 
 // presentRunning is presentExecution with what its deployments ask people now.

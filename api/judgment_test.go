@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"encoding/json"
 	"net/url"
 	"strings"
 	"testing"
@@ -58,6 +59,13 @@ func TestJudgment(t *testing.T) {
 		}
 	}
 	h.do("PATCH", path+"?deployment=other", yes).want(400)
+	answered := second
+	answered.Judgment = nil
+	answered.Detail = json.RawMessage(`{"judgments":[{"gate":"step/0","step":"batch 1 of 2","status":"stop","by":"joe","at":"2026-01-01T00:00:00Z"}]}`)
+	h.store.deploy(answered)
+	if answer := h.do("PATCH", path+"?deployment="+url.QueryEscape(string(second.ID)), yes).want(409); !strings.Contains(string(answer.body), "joe has answered that of batch 1 of 2: stop") {
+		t.Errorf("answer %s", answer.body)
+	}
 	h.do("PATCH", "/pipelines/"+string(id)+"/stages/nobody", yes).want(404)
 	h.do("PATCH", "/pipelines/nobody/stages/x", yes).want(404)
 	h.engine.refusal = delivery.Errorf(delivery.Conflict, "joe has answered")
