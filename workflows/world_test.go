@@ -51,7 +51,9 @@ func newWorld(t tester, document string, config fakecloud.Config, existing ...fa
 	w.store.now = w.env.Now
 	w.env.SetStartTime(time.Now()) // deadlines of local activities are compared with the wall clock
 	w.env.SetTestTimeout(20 * time.Second)
-	w.env.SetWorkerOptions(worker.Options{})
+	// The environment reads the whole test binary inside a workflow's goroutine; on a
+	// busy machine that alone takes longer than the second that counts as a deadlock.
+	w.env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: 15 * time.Second})
 	config.Now = w.env.Now
 	w.cloud = fakecloud.New(testCluster, config, existing...)
 	w.locks = &locks{env: w.env, store: w.store}
