@@ -17,7 +17,11 @@ func (s *Server) getExecution(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	return render(c, http.StatusOK, presentExecution(e, true))
+	out, err := s.presentRunning(c.Request.Context(), e, true)
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, out)
 }
 
 // pipelineExecution loads the pipeline execution of the path's id, or under /tasks
@@ -172,7 +176,11 @@ func (s *Server) renderExecutions(c *gin.Context, found []delivery.Execution, ex
 		if err := s.authorize(principalOf(c), read, resource{e.Application}); err != nil {
 			continue // what the caller may not see is left out
 		}
-		out = append(out, presentExecution(e, expand))
+		one, err := s.presentRunning(c.Request.Context(), e, expand)
+		if err != nil {
+			return err
+		}
+		out = append(out, one)
 	}
 	return render(c, http.StatusOK, out)
 }

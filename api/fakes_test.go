@@ -35,6 +35,14 @@ func (m *memoryEngine) Move(_ context.Context, id delivery.DeploymentID, move ro
 	return nil
 }
 
+func (m *memoryEngine) Judge(_ context.Context, id delivery.DeploymentID, a delivery.JudgmentAnswer) error {
+	if m.refusal != nil {
+		return m.refusal
+	}
+	m.moves = append(m.moves, fmt.Sprintf("%s %s of %s by %s: %s", a.Status, a.Gate, id, a.By.Name, a.Reason))
+	return nil
+}
+
 func (m *memoryEngine) order(id delivery.ExecutionID, next delivery.Status, apply func(e *delivery.Execution)) error {
 	e, err := m.store.Execution(context.Background(), id)
 	if err != nil {

@@ -291,8 +291,16 @@ func presentAction(a rollout.PlannedAction) v1.PlannedAction {
 			out.Pipeline = a.Gate.Pipeline.PipelineID
 			out.Description = "pipeline " + out.Pipeline + " succeeds"
 		}
+		if j := a.Gate.Judgment; j != nil {
+			out.TimeoutMs, out.OnTimeout, out.Instructions = j.Timeout.Milliseconds(), string(j.OnTimeout), j.Instructions
+			out.Description = fmt.Sprintf("somebody lets it go on within %s, else %s", j.Timeout, j.OnTimeout)
+		}
 	default:
 		out.Type, out.Description, out.TakesMs, out.Exact = "wait", "wait for "+a.Wait.For, a.Wait.Takes.Milliseconds(), a.Wait.Exact
+		if w := a.Wait; w.Limit > 0 {
+			out.TimeoutMs, out.OnTimeout = w.Limit.Milliseconds(), string(w.OnTimeout)
+			out.Description += fmt.Sprintf(" within %s, else %s", w.Limit, w.OnTimeout)
+		}
 	}
 	return out
 }
@@ -322,8 +330,8 @@ func planLines(p v1.Plan) []string {
 			}
 			for _, a := range d.Actions {
 				switch {
-				case a.Type == "wait" && !a.Exact:
-				case a.Type == "wait":
+				case a.Type == "wait" && !a.Exact && a.OnTimeout == "":
+				case a.Type == "wait" && a.Exact:
 					lines = append(lines, in+a.Description+" "+(time.Duration(a.TakesMs)*time.Millisecond).Round(time.Second).String())
 				default:
 					lines = append(lines, in+a.Description)

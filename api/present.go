@@ -124,7 +124,7 @@ func presentDeployment(d delivery.Deployment) v1.Deployment {
 		Status: string(d.Status), ServerGroup: d.ServerGroup,
 		StartTime: v1.MillisOf(d.StartTime), EndTime: v1.MillisOf(d.EndTime), Detail: d.Detail,
 	}
-	out.Failure = presentFailure(d.Failure)
+	out.Failure, out.Judgment = presentFailure(d.Failure), presentJudgment(d)
 	return out
 }
 

@@ -75,6 +75,7 @@ var routes = []route{
 	{http.MethodPut, "/pipelines/:id/pause", access{execute, ofObject}, (*Server).pauseExecution},
 	{http.MethodPut, "/pipelines/:id/advance", access{execute, ofObject}, (*Server).advanceExecution},
 	{http.MethodPut, "/pipelines/:id/promote", access{execute, ofObject}, (*Server).promoteExecution},
+	{http.MethodPatch, "/pipelines/:id/stages/:stage", access{execute, ofObject}, (*Server).updateStage},
 	{http.MethodPut, "/pipelines/:id/resume", access{execute, ofObject}, (*Server).resumeExecution},
 	{http.MethodGet, "/executions", access{read, ofObject}, (*Server).listExecutions},
 	{http.MethodGet, eventsPath, access{read, ofObject}, (*Server).streamEvents},

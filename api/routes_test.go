@@ -102,7 +102,7 @@ func TestOpenAPIHasTheSameFields(t *testing.T) {
 		"Account": v1.Account{}, "ApplicationDetail": v1.ApplicationDetail{}, "Execution": v1.Execution{}, "Stage": v1.Stage{},
 		"StageTask": v1.StageTask{}, "Deployment": v1.Deployment{}, "Event": v1.Event{}, "Task": v1.Task{}, "Ref": v1.Ref{},
 		"Plan": v1.Plan{}, "Moniker": v1.Moniker{}, "Cluster": v1.Cluster{}, "ServerGroup": v1.ServerGroup{}, "LoadBalancer": v1.LoadBalancer{},
-		"InstanceDetail": v1.InstanceDetail{}, "Image": v1.Image{},
+		"InstanceDetail": v1.InstanceDetail{}, "Image": v1.Image{}, "Judgment": v1.Judgment{},
 	} {
 		schema := schemas[name]
 		if schema == nil {

@@ -70,6 +70,8 @@ type engine interface {
 	Pause(ctx context.Context, id delivery.ExecutionID, by delivery.Principal) error
 	// Move is answered when the deployment made the move, or says why it cannot.
 	Move(ctx context.Context, id delivery.DeploymentID, m rollout.Move, override bool, by delivery.Principal, reason string) error
+	// Judge is answered when the answer to the deployment's judgment is recorded.
+	Judge(ctx context.Context, id delivery.DeploymentID, a delivery.JudgmentAnswer) error
 	Resume(ctx context.Context, id delivery.ExecutionID, by delivery.Principal) error
 }
 

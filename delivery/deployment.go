@@ -62,6 +62,8 @@ type Deployment struct {
 	StartTime   time.Time `json:"startTime,omitzero"`
 	EndTime     time.Time `json:"endTime,omitzero"`
 	Failure     *Failure  `json:"failure,omitempty"`
+	// Judgment is the question that it waits for people to answer; nil for none.
+	Judgment *Judgment `json:"judgment,omitempty"`
 	// Detail is the strategy's own state, for people and for support.
 	Detail  json.RawMessage `json:"detail,omitempty"`
 	Version int64           `json:"version"`

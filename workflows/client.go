@@ -99,11 +99,25 @@ func (c *Client) Resume(ctx context.Context, id delivery.ExecutionID, by deliver
 // and recorded. NotFound for a deployment that does not run, Conflict with the
 // reason for a move that it cannot make now.
 func (c *Client) Move(ctx context.Context, id delivery.DeploymentID, m rollout.Move, override bool, by delivery.Principal, reason string) error {
+	return c.ask(ctx, id, MoveCommand{Move: m, Override: override, Command: Command{By: by.Name, Reason: reason}})
+}
+
+// Judge answers the judgment that a deployment waits for. Its answer means that
+// the judgment is recorded. The errors are those of Move; Conflict too when it was
+// answered already.
+func (c *Client) Judge(ctx context.Context, id delivery.DeploymentID, a delivery.JudgmentAnswer) error {
+	return c.ask(ctx, id, MoveCommand{Judgment: &a, Command: Command{By: a.By.Name, Reason: a.Reason}})
+}
+
+// ask sends a move to a deployment and waits for its answer. A deployment that
+// goes on in a new run answers first; at worst it is Unavailable, and the same may
+// be asked again.
+func (c *Client) ask(ctx context.Context, id delivery.DeploymentID, command MoveCommand) error {
 	ctx, cancel := context.WithTimeout(ctx, moveTime)
 	defer cancel()
 	handle, err := c.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 		WorkflowID: id.WorkflowID(), UpdateID: ulid.Make().String(), UpdateName: updateMove,
-		Args:         []any{MoveCommand{Move: m, Override: override, Command: Command{By: by.Name, Reason: reason}}},
+		Args:         []any{command},
 		WaitForStage: client.WorkflowUpdateStageCompleted,
 	})
 	if err == nil {
@@ -114,7 +128,7 @@ func (c *Client) Move(ctx context.Context, id delivery.DeploymentID, m rollout.M
 		return delivery.Errorf(delivery.NotFound, "deployment %s does not run", id)
 	}
 	if err != nil {
-		return fmt.Errorf("%s deployment %s: %w", m, id, unavailable(err))
+		return fmt.Errorf("%s deployment %s: %w", command.word(), id, unavailable(err))
 	}
 	return nil
 }

@@ -270,9 +270,10 @@ func (d *deployment) step(ctx workflow.Context) (*rollout.Outcome, error) {
 		d.Rollout = &state
 		return state.Outcome, nil
 	}
-	before := d.Rollout.Status()
+	before, judged := d.Rollout.Status(), d.Rollout.Judgments
 	d.Rollout = &seen.State
 	happened := append(d.batchEvents(seen.Batches), d.checkEvents(seen.Measured)...)
+	happened = append(happened, d.judgmentEvents(judged, seen.State.Judgments)...)
 	if seen.State.Checked() {
 		d.stopGate(ctx) // the check has answered for it
 	}
@@ -287,6 +288,8 @@ func (d *deployment) step(ctx workflow.Context) (*rollout.Outcome, error) {
 		return decision.Done, err
 	case decision.Apply != nil:
 		return nil, d.apply(ctx, *decision.Apply, happened)
+	case decision.Gate != nil && decision.Gate.Judgment != nil:
+		return nil, d.awaitJudgment(ctx, *decision.Gate, happened)
 	case decision.Gate != nil:
 		return nil, d.gate(ctx, *decision.Gate, happened)
 	default:

@@ -147,7 +147,7 @@ func (d *deployment) gate(ctx workflow.Context, gate rollout.Gate, happened []ha
 	interrupted, err := d.interruptible(gctx, a.StartGate, request, &d.Gate)
 	if err == nil && !interrupted {
 		wait := gateWaitOptions
-		wait.ScheduleToCloseTimeout = max(time.Second, d.Rollout.Started.Add(d.Rollout.Input.Strategy.Deadline).Sub(workflow.Now(ctx)))
+		wait.ScheduleToCloseTimeout = max(time.Second, d.Rollout.GateDeadline(workflow.Now(ctx)).Sub(workflow.Now(ctx)))
 		interrupted, err = d.interruptibleUntil(workflow.WithActivityOptions(ctx, wait), d.Rollout.NextCheck(), a.AwaitGate, d.Gate, nil)
 	}
 	if interrupted {
@@ -203,10 +203,11 @@ func (d *deployment) record(ctx workflow.Context, outcome *rollout.Outcome, happ
 	record := delivery.Deployment{ID: d.ID, Execution: d.Execution, Stage: d.Stage, Cluster: d.Cluster,
 		Status: delivery.DeploymentQueued, ServerGroup: d.serverGroup(), StartTime: d.StartTime, Version: d.Version}
 	if d.Rollout != nil {
-		record.Status, record.Failure = d.Rollout.Status(), d.Rollout.Cause
+		record.Status, record.Failure, record.Judgment = d.Rollout.Status(), d.Rollout.Cause, d.Rollout.Judgment()
 	}
 	if outcome != nil {
 		record.Status, record.Failure, record.EndTime = outcome.Status, outcome.Failure, workflow.Now(ctx)
+		record.Judgment = nil
 	}
 	var a *Activities
 	ctx = workflow.WithLocalActivityOptions(ctx, recordOptions)

@@ -37,13 +37,15 @@ type DeploymentEvent struct {
 	Status      delivery.DeploymentStatus `json:"status"`
 	ServerGroup string                    `json:"serverGroup,omitempty"`
 	Failure     *delivery.Failure         `json:"failure,omitempty"`
-	// Action is "advance" or "promote" when somebody asked for it; By is who, and
-	// Reason the reason given. Override is true when it could leave out a check or
-	// a gate.
+	// Action is "advance" or "promote" when somebody asked for it, "continue" or "stop"
+	// when a judgment was answered; By is who, and Reason the reason given. Override
+	// is true when it could leave out a check or a gate.
 	Action   rollout.Move `json:"action,omitempty"`
 	By       string       `json:"by,omitempty"`
 	Reason   string       `json:"reason,omitempty"`
 	Override bool         `json:"override,omitempty"`
+	// Judgment is set when people begin to be asked.
+	Judgment *delivery.Judgment `json:"judgment,omitempty"`
 }
 
 // BatchEvent is the data of an event of type batch: what the batch wants and

@@ -173,11 +173,25 @@ func (x *execution) stopping() bool { return x.canceled || pipeline.Halted(x.Sta
 func (x *execution) end(ctx workflow.Context, status delivery.Status) error {
 	x.ended = true
 	x.Status, x.EndTime = status, workflow.Now(ctx)
+	if status == delivery.StatusCanceled && !x.canceled {
+		x.CanceledBy, x.CancellationReason = delivery.System.Name, x.canceledFor()
+	}
 	event := ExecutionEvent{Status: status, By: x.CanceledBy, Reason: x.CancellationReason}
 	if err := x.project(ctx, happening{delivery.EventExecution, event}); err != nil {
 		return err
 	}
 	return x.drain(ctx)
+}
+
+// canceledFor is why a stage was canceled while nobody canceled the execution: its
+// deployment was superseded.
+func (x *execution) canceledFor() string {
+	for _, s := range x.Stages {
+		if s.Status == delivery.StatusCanceled && s.Failure != nil {
+			return s.Failure.Message
+		}
+	}
+	return ""
 }
 
 // drain waits for handlers that still run: a caller gets its answer.

@@ -8,15 +8,19 @@ import (
 )
 
 // updateMove is the update that a deployment takes; it carries a MoveCommand.
+// Answers to judgments come with it too, and are made in the same order.
 const updateMove = "move"
 
 // maxAsks is how many moves may wait for their answer at once; more wait outside.
 const maxAsks = 16
 
-// MoveCommand is a move that somebody asks a deployment to make.
+// MoveCommand is a move that somebody asks a deployment to make, or the answer to
+// a judgment.
 type MoveCommand struct {
 	Move     rollout.Move `json:"move"`
 	Override bool         `json:"override,omitempty"`
+	// Judgment is set instead of Move.
+	Judgment *delivery.JudgmentAnswer `json:"judgment,omitempty"`
 	Command
 }
 
@@ -38,11 +42,11 @@ func (d *deployment) handleMoves(ctx workflow.Context) error {
 			d.refuse(m)
 			return m.err
 		case d.Rollout == nil:
-			return applicationError(delivery.Errorf(delivery.Conflict, "cannot %s: the deployment waits for its turn", c.Move))
+			return applicationError(delivery.Errorf(delivery.Conflict, "cannot %s: the deployment waits for its turn", c.word()))
 		}
 		// A refusal does not wake the loop: whoever asks again and again would keep it
 		// from ever looking twice.
-		if _, err := d.Rollout.Moved(c.Move, c.Override); err != nil {
+		if _, err := c.on(*d.Rollout, workflow.Now(ctx)); err != nil {
 			return applicationError(err)
 		}
 		d.asks.Send(ctx, m)
@@ -59,14 +63,12 @@ func (d *deployment) obeyMoves(ctx workflow.Context) error {
 	for len(d.asked) > 0 {
 		m := d.asked[0]
 		d.asked = d.asked[1:]
-		state, err := d.Rollout.Moved(m.Move, m.Override)
+		state, err := m.on(*d.Rollout, workflow.Now(ctx))
 		if err == nil {
 			d.Rollout = &state
 			d.stopGate(ctx)
-			happened := d.transition(state.Status(), nil)
-			event := happened.data.(DeploymentEvent)
-			event.Action, event.By, event.Reason, event.Override = m.Move, m.By, m.Reason, m.Override
-			happened.data = event
+			happened := d.transition(state.Status(), state.Cause)
+			happened.data = m.event(happened.data.(DeploymentEvent))
 			if err := d.record(ctx, nil, happened); err != nil {
 				m.done, m.err = true, err // the deployment ends, and waits for its answers to be out
 				return err
@@ -107,5 +109,5 @@ func (d *deployment) answerMoves(ctx workflow.Context, answer func() error) erro
 }
 
 func (d *deployment) refuse(m *askedMove) {
-	m.done, m.err = true, applicationError(delivery.Errorf(delivery.Conflict, "cannot %s: the deployment has ended", m.Move))
+	m.done, m.err = true, applicationError(delivery.Errorf(delivery.Conflict, "cannot %s: the deployment has ended", m.word()))
 }

@@ -32,6 +32,9 @@ const (
 	// maxConflicts is how often in a row a change may be overtaken before the
 	// deployment fails. Each time it decides anew.
 	maxConflicts = 10
+	// judgmentLook is how often a deployment is looked at while people are asked: a
+	// new group that falls sick meanwhile ends the question.
+	judgmentLook = 5 * time.Minute
 	// pausedLook is how often a paused deployment is looked at. Nothing depends
 	// on it: a resume or a cancel arrives as a signal.
 	pausedLook = 6 * time.Hour

@@ -204,11 +204,12 @@ func TestSecondDeployment(t *testing.T) {
 	for _, test := range []struct {
 		concurrency   string
 		first, second delivery.DeploymentStatus
-		cause         string // of the one that did not succeed
+		execution     delivery.Status // the first one's
+		cause         string          // of the one that did not succeed
 	}{
-		{"queue", delivery.DeploymentSucceeded, delivery.DeploymentSucceeded, ""},
-		{"supersede", delivery.DeploymentRolledBack, delivery.DeploymentSucceeded, "superseded by deployment/" + string(secondExecution)},
-		{"reject", delivery.DeploymentSucceeded, delivery.DeploymentFailed, "is being deployed to by deployment/" + string(testExecution)},
+		{"queue", delivery.DeploymentSucceeded, delivery.DeploymentSucceeded, delivery.StatusSucceeded, ""},
+		{"supersede", delivery.DeploymentRolledBack, delivery.DeploymentSucceeded, delivery.StatusCanceled, "superseded by deployment/" + string(secondExecution)},
+		{"reject", delivery.DeploymentSucceeded, delivery.DeploymentFailed, delivery.StatusSucceeded, "is being deployed to by deployment/" + string(testExecution)},
 	} {
 		t.Run(test.concurrency, func(t *testing.T) {
 			t.Parallel()
@@ -224,6 +225,10 @@ func TestSecondDeployment(t *testing.T) {
 			second := l.store.deployments[delivery.NewDeploymentID(secondExecution, "1", testCluster)]
 			if first.Status != test.first || second.Status != test.second {
 				t.Errorf("the first ended %s (%v), the second %s (%v)", first.Status, first.Failure, second.Status, second.Failure)
+			}
+			if e := l.store.executions[testExecution]; e.Status != test.execution || e.Stages[0].Status != test.execution ||
+				test.execution == delivery.StatusCanceled && (!strings.Contains(e.CancellationReason, test.cause) || e.CanceledBy != "system") {
+				t.Errorf("the first execution ended %s, canceled by %q: %q", e.Status, e.CanceledBy, e.CancellationReason)
 			}
 			for _, d := range []delivery.Deployment{first, second} {
 				if d.Status != delivery.DeploymentSucceeded && !strings.Contains(fmt.Sprint(d.Failure), test.cause) {

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -13,6 +14,8 @@ import (
 
 // stageResult is how a stage ended. The zero value is success.
 type stageResult struct {
+	// canceled stages may have a failure: what canceled them, when that was not the
+	// execution's own cancel.
 	canceled bool
 	failure  *delivery.Failure
 }
@@ -117,7 +120,7 @@ func (x *execution) deploy(ctx workflow.Context, refID string, clusters []Cluste
 	stopped := x.stopping()
 	if !over() && !x.canceled { // a cancel has sent its own signals
 		for _, c := range children {
-			c.control(Control{Kind: ControlCancel, Command: Command{By: delivery.System.Name, Reason: "another part of the execution failed"}})
+			c.control(Control{Kind: ControlCancel, Command: Command{By: delivery.System.Name, Reason: becauseOfAnother}})
 		}
 	}
 	_ = workflow.Await(ctx, func() bool { return over() || x.graceOver })
@@ -191,13 +194,19 @@ func (x *execution) deployed(refID string, children []*childDeployment, canceled
 	if canceled {
 		return stageResult{canceled: true}
 	}
-	return stageResult{failure: failure}
+	// A deployment that another one superseded did not fail: it was canceled, and
+	// that is why the stage ends where a failure would end the pipeline.
+	superseded := failure != nil && failure.Kind == kindCanceled && x.definition.Stage(refID).OnFailure == pipeline.HaltPipeline
+	return stageResult{canceled: superseded, failure: failure}
 }
+
+// becauseOfAnother is why the deployments beside one that failed are canceled.
+const becauseOfAnother = "another part of the execution failed"
 
 // weightier returns the failure that explains more: a deployment that was
 // canceled because of another one explains nothing.
 func weightier(known *delivery.Failure, r *DeploymentResult) *delivery.Failure {
-	if !r.failed() || known != nil && (known.Kind != kindCanceled || r.Failure == nil) {
+	if !r.failed() || known != nil && (known.Kind != kindCanceled || r.Failure == nil || strings.HasSuffix(r.Failure.Message, becauseOfAnother)) {
 		return known
 	}
 	if r.Failure == nil {

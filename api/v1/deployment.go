@@ -7,17 +7,19 @@ type Deployment struct {
 	ID        string `json:"id"`
 	Execution string `json:"execution"`
 	// Stage is the refId of the stage that started it.
-	Stage         string          `json:"stage"`
-	CloudProvider string          `json:"cloudProvider"`
-	Account       string          `json:"account"`
-	Region        string          `json:"region"`
-	Cluster       string          `json:"cluster"`
-	Status        string          `json:"status"`
-	ServerGroup   string          `json:"serverGroup,omitempty"`
-	StartTime     *Millis         `json:"startTime"`
-	EndTime       *Millis         `json:"endTime"`
-	Failure       *Failure        `json:"failure,omitempty"`
-	Detail        json.RawMessage `json:"detail,omitempty"`
+	Stage         string   `json:"stage"`
+	CloudProvider string   `json:"cloudProvider"`
+	Account       string   `json:"account"`
+	Region        string   `json:"region"`
+	Cluster       string   `json:"cluster"`
+	Status        string   `json:"status"`
+	ServerGroup   string   `json:"serverGroup,omitempty"`
+	StartTime     *Millis  `json:"startTime"`
+	EndTime       *Millis  `json:"endTime"`
+	Failure       *Failure `json:"failure,omitempty"`
+	// Judgment is what people are asked now.
+	Judgment *Judgment       `json:"judgment,omitempty"`
+	Detail   json.RawMessage `json:"detail,omitempty"`
 }
 
 // Failure says why a deployment failed.

@@ -71,6 +71,8 @@ type Stage struct {
 	Tasks                []StageTask     `json:"tasks"`
 	// Deployments are the ids of the deployments that the stage started.
 	Deployments []string `json:"deployments,omitempty"`
+	// Judgments are what its deployments ask people now.
+	Judgments []Judgment `json:"judgments,omitempty"`
 }
 
 // StageTask is one step of a stage. Slipway's stages have exactly one.

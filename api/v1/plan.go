@@ -89,6 +89,12 @@ type PlannedAction struct {
 	Exact   bool  `json:"exact,omitempty"`
 	// Pipeline is the id of the pipeline that a gate runs.
 	Pipeline string `json:"pipeline,omitempty"`
+	// Instructions are what a manual judgment says.
+	Instructions string `json:"instructions,omitempty"`
+	// TimeoutMs is how long a wait or a manual judgment may take, and OnTimeout what
+	// follows then, rollback or continue, where the strategy says so.
+	TimeoutMs int64  `json:"timeoutMs,omitempty"`
+	OnTimeout string `json:"onTimeout,omitempty"`
 }
 
 // Weight is a server group's share of the traffic in percent.

@@ -328,12 +328,22 @@ func readStrategy(o object, raw json.RawMessage) rollout.Strategy {
 	strategy, findings := rollout.ParseStrategy(raw)
 	for _, f := range findings {
 		name, _, _ := strings.Cut(strings.TrimPrefix(f.Pointer, "/"), "/")
+		if f.Pointer == "/checks" && pausesHidden(hidden) {
+			continue
+		}
 		if !hidden[name] {
 			f.Pointer = o.at + f.Pointer
 			o.r.findings = append(o.r.findings, f)
 		}
 	}
 	return strategy
+}
+
+// pausesHidden reports whether it is not known yet if a step of the strategy lasts,
+// so that checks can be waited for.
+func pausesHidden(hidden map[string]bool) bool {
+	return hidden["strategy"] || hidden["steps"] || hidden["pauseBetweenBatches"] || hidden["delayBeforeCleanup"] ||
+		hidden["delayBeforeDisableSec"] || hidden["pipelineBeforeCleanup"]
 }
 
 // refuseRepeated refuses a stage that deploys to one cluster twice: both would

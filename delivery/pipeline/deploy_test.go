@@ -155,11 +155,14 @@ func TestParseLeavesExpressionsToTheStart(t *testing.T) {
 		"strategy":      deploy(with(t, "strategy", `"${parameters.strategy}"`)),
 		"surge":         deploy(with(t, "maxSurge", `"${parameters.surge}"`)),
 		"percentages":   deploy(with(t, "strategy", `"rollingredblack"`, "targetPercentages", `["${a}",100]`)),
-		"flag":          deploy(with(t, "useSourceCapacity", `"${a}"`)),
-		"two regions":   deploy(with(t, "stack", `"${a}"`), with(t, "stack", `"${b}"`)),
-		"clusters":      `{"type":"deploy","clusters":"${parameters.clusters}"}`,
-		"cluster":       `{"type":"deploy","clusters":["${parameters.cluster}"]}`,
-		"wait":          `{"type":"wait","waitTime":"${parameters.seconds}"}`,
+		"instructions": deploy(with(t, "strategy", `"canary"`, "maxSurge", "", "steps", `[{"weight":5,"gate":{"manualJudgment":{"instructions":"look at ${parameters.image}"}}}]`,
+			"checks", `[{"name":"errors","query":"errorRate","max":1}]`)),
+		"pause":       deploy(with(t, "pauseBetweenBatches", `"${parameters.pause}"`, "checks", `[{"name":"errors","query":"errorRate","max":1}]`)),
+		"flag":        deploy(with(t, "useSourceCapacity", `"${a}"`)),
+		"two regions": deploy(with(t, "stack", `"${a}"`), with(t, "stack", `"${b}"`)),
+		"clusters":    `{"type":"deploy","clusters":"${parameters.clusters}"}`,
+		"cluster":     `{"type":"deploy","clusters":["${parameters.cluster}"]}`,
+		"wait":        `{"type":"wait","waitTime":"${parameters.seconds}"}`,
 	}
 	for name, stage := range good {
 		t.Run(name, func(t *testing.T) {

@@ -14,6 +14,8 @@ type Batch struct {
 	Wanted   []GroupAim        `json:"wanted,omitempty"`
 	Observed []GroupProgress   `json:"observed"`
 	Cause    *delivery.Failure `json:"cause,omitempty"`
+	// Judgment is the question that people are asked; nil for none.
+	Judgment *delivery.Judgment `json:"judgment,omitempty"`
 }
 
 // GroupAim is what a batch wants of one server group.
@@ -48,7 +50,7 @@ func (s State) Batch(seen delivery.Snapshot) Batch {
 		b.Observed = append(b.Observed, GroupProgress{Healthy: g.Healthy(), Updated: s.updatedIn(g),
 			GroupAim: GroupAim{ServerGroup: g.Name, Desired: g.Capacity.Desired, Weight: shareOf(seen.Routing, g.Name)}})
 	}
-	b.Wanted = s.wanted()
+	b.Wanted, b.Judgment = s.wanted(), s.Judgment()
 	return b
 }
 

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -18,6 +19,13 @@ type CanaryStep struct {
 	// Bake is how long the step must hold before the next one begins. That of the
 	// last step holds before the old groups lose their capacity.
 	Bake time.Duration `json:"bake,omitempty"`
+	// MinRequests is how many requests the new group must have been given in the
+	// step before it ends; zero asks for none. MinRequestsTimeout is how long they
+	// may take after the bake.
+	MinRequests        int           `json:"minRequests,omitempty"`
+	MinRequestsTimeout time.Duration `json:"minRequestsTimeout,omitempty"`
+	// Gate is asked when all else of the step holds; nil for none.
+	Gate *StepGate `json:"gate,omitempty"`
 }
 
 // canaryJSON is a step as the cluster object has it; bake is in seconds.
@@ -25,10 +33,22 @@ type canaryJSON struct {
 	Weight int     `json:"weight"`
 	Size   int     `json:"size"`
 	Bake   float64 `json:"bake"`
+	// Gate and the timeout are read strictly; see readGate.
+	MinRequests        int             `json:"minRequests"`
+	MinRequestsTimeout *float64        `json:"minRequestsTimeoutSec"`
+	Gate               json.RawMessage `json:"gate"`
 }
 
 func (c canaryJSON) step() CanaryStep {
-	return CanaryStep{Weight: c.Weight, Size: c.Size, Bake: seconds(c.Bake)}
+	step := CanaryStep{Weight: c.Weight, Size: c.Size, Bake: seconds(c.Bake), MinRequests: c.MinRequests}
+	if c.MinRequests > 0 {
+		step.MinRequestsTimeout = DefaultMinRequestsTimeout
+		if c.MinRequestsTimeout != nil {
+			step.MinRequestsTimeout = seconds(*c.MinRequestsTimeout)
+		}
+	}
+	step.Gate, _ = readGate(c.Gate, "")
+	return step
 }
 
 // canaryFindings tells what is wrong with the steps.
@@ -59,6 +79,12 @@ func (s Strategy) canaryFindings(in strategyJSON) []delivery.Finding {
 		}
 		if step.Bake < 0 || step.Bake > 365*24*3600 {
 			add(pointer+"/bake", "is %v; must be 0 s to a year", step.Bake)
+		}
+		out = append(out, step.requestFindings(pointer)...)
+		gate, wrong := readGate(step.Gate, pointer+"/gate")
+		out = append(out, wrong...)
+		if gate != nil && s.PipelineBeforeCleanup != nil {
+			add(pointer+"/gate", "cannot be used together with pipelineBeforeCleanup; give each step its gate")
 		}
 	}
 	return out
@@ -93,7 +119,7 @@ func canarySteps(st Strategy, wanted int, full []int) []Step {
 		if c.Weight == 100 {
 			size = wanted
 		}
-		steps = append(steps, Step{New: size, Old: full, Pause: c.Bake})
+		steps = append(steps, Step{New: size, Old: full, Pause: c.Bake, MinRequests: c.MinRequests, MinRequestsTimeout: c.MinRequestsTimeout, Gate: c.Gate})
 	}
 	return steps
 }

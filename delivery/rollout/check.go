@@ -51,7 +51,8 @@ type Action string
 
 // The actions.
 const (
-	// ActionWait lets the step wait for a pass, until the deployment's deadline.
+	// ActionWait lets the step wait for a pass, until the deployment's deadline. What
+	// the source refuses for good is not waited for: it fails the deployment.
 	ActionWait Action = "wait"
 	// ActionRollback fails the deployment.
 	ActionRollback Action = "rollback"
@@ -108,9 +109,11 @@ type Measurement struct {
 
 // Question is a measurement that is due.
 type Question struct {
-	// Check is the index in Strategy.Checks.
-	Check   int                    `json:"check"`
-	Request delivery.MetricRequest `json:"request"`
+	// Check is the index in Strategy.Checks. It means nothing when Counting: then the
+	// requests of the present step are asked for.
+	Check    int                    `json:"check"`
+	Counting bool                   `json:"counting,omitempty"`
+	Request  delivery.MetricRequest `json:"request"`
 	// Baseline asks the same of the baseline; nil when it is not compared with.
 	Baseline *delivery.MetricRequest `json:"baseline,omitempty"`
 }
@@ -128,6 +131,9 @@ type Reading struct {
 // no weight, and once the deployment rolls back or cleans up.
 func (s State) Due(now time.Time) []Question {
 	var out []Question
+	if q := s.countDue(now); q != nil {
+		out = append(out, *q)
+	}
 	for i, c := range s.Input.Strategy.Checks {
 		at, ok := s.dueAt(i)
 		if !ok || now.Before(at) {
@@ -143,7 +149,7 @@ func (s State) Due(now time.Time) []Question {
 
 // NextCheck is when the next measurement is due; zero for none.
 func (s State) NextCheck() time.Time {
-	var next time.Time
+	next := s.nextCount()
 	for i := range s.Input.Strategy.Checks {
 		if at, ok := s.dueAt(i); ok && (next.IsZero() || at.Before(next)) {
 			next = at
@@ -192,6 +198,12 @@ func (s State) check(i int) CheckState {
 func (s State) Measured(readings []Reading, now time.Time) (State, []Measurement) {
 	var out []Measurement
 	for _, r := range readings {
+		if r.Counting {
+			var counted []Measurement
+			s, counted = s.count(r, now)
+			out = append(out, counted...)
+			continue
+		}
 		if _, ok := s.dueAt(r.Check); !ok {
 			continue
 		}
@@ -240,6 +252,8 @@ func (c Check) exceeded(s CheckState) Action {
 		return ""
 	case s.Last.Verdict == VerdictFail && s.Failures > c.FailureLimit:
 		return ActionRollback
+	case s.Errors > c.ErrorLimit && c.OnError == ActionWait && refused(s.Last.Failure):
+		return ActionRollback
 	case s.Errors > c.ErrorLimit:
 		return c.OnError
 	case s.NoData > c.NoDataLimit:
@@ -260,6 +274,9 @@ func (c Check) trouble(s CheckState, step string) *delivery.Failure {
 	switch s.Last.Verdict {
 	case VerdictError:
 		said, count, limit = "could not be measured", s.Errors, c.ErrorLimit
+		if refused(s.Last.Failure) {
+			said = "was refused by the source, which waiting does not mend,"
+		}
 	case VerdictNoData:
 		said, count, limit = "had no data", s.NoData, c.NoDataLimit
 	case VerdictInconclusive:
@@ -267,6 +284,16 @@ func (c Check) trouble(s CheckState, step string) *delivery.Failure {
 	}
 	return &delivery.Failure{Kind: kindCheck, Step: step, Message: fmt.Sprintf("check %s: %s; it %s %s, the limit is %d",
 		c.Name, s.Last.Message, said, times(count), limit)}
+}
+
+// refused reports whether a source will go on refusing: waiting is no cure for a
+// question that is wrong or not permitted.
+func refused(f *delivery.Failure) bool {
+	if f == nil {
+		return false
+	}
+	kind := delivery.ParseKind(f.Kind)
+	return kind == delivery.Denied || kind == delivery.Invalid || kind == delivery.NotFound
 }
 
 // Checked reports whether a check ended the forward movement.

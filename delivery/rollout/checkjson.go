@@ -73,7 +73,7 @@ func (s *Strategy) parseChecks(in strategyJSON) []delivery.Finding {
 func (s Strategy) pauses() bool {
 	switch s.Kind {
 	case Canary:
-		return slices.ContainsFunc(s.Canary, func(c CanaryStep) bool { return c.Bake > 0 })
+		return slices.ContainsFunc(s.Canary, CanaryStep.lasts)
 	case BlueGreen, Highlander:
 		return s.DelayBeforeDisable > 0
 	case Rolling, RollingRedBlack:
@@ -86,7 +86,7 @@ func (s Strategy) pauses() bool {
 func pauseOf(k Kind) string {
 	switch k {
 	case Canary:
-		return "one of the steps a bake"
+		return "one of the steps a bake or a gate"
 	case BlueGreen, Highlander:
 		return "delayBeforeDisableSec"
 	case Rolling, RollingRedBlack:

@@ -83,6 +83,13 @@ func (f *forecast) instances() int {
 // passing is the state after every measurement that is due passed.
 func (s State) passing(now time.Time) State {
 	for _, q := range s.Due(now) {
+		if q.Counting && !strings.HasPrefix(s.Waiting, counting) {
+			continue // a plan shows that it will be waited for
+		}
+		if q.Counting {
+			s.Counted = &RequestCount{From: q.Request.From, Requests: float64(s.Steps[s.Step].MinRequests), At: now}
+			continue
+		}
 		s = s.withCheck(q.Check, s.check(q.Check).count(Measurement{Check: s.Input.Strategy.Checks[q.Check].Name, At: now,
 			From: q.Request.From, To: q.Request.To, Verdict: VerdictPass}))
 	}
@@ -93,7 +100,7 @@ func (s State) passing(now time.Time) State {
 // check is when the next measurement is due; zero for none.
 func (f *forecast) pass(a Await, check time.Time) time.Duration {
 	next := f.now.Add(f.estimates.Look)
-	if !a.Until.IsZero() {
+	if !a.Until.IsZero() && (a.Limit == 0 || a.Until.After(f.now)) {
 		next = a.Until
 	} else {
 		var boots time.Time

@@ -24,12 +24,17 @@ const (
 
 // Moved is the state after a move. Conflict says why the deployment cannot make
 // it now; the state is then the given one. What would skip a check that has not
-// passed, or a gate that has not answered, needs override.
+// passed, or a gate that has not answered, needs override. Without override, the
+// bake of a step that asks for more is ended, and what it asks for still holds.
 func (s State) Moved(m Move, override bool) (State, error) {
 	if err := s.movable(m); err != nil {
 		return s, err
 	}
-	if unanswered := s.unanswered(); unanswered != "" && !override {
+	if m == Advance && !override && s.baking() {
+		s.Rested = s.restName()
+		return s, nil
+	}
+	if unanswered := s.unanswered(m); unanswered != "" && !override {
 		return s, delivery.Errorf(delivery.Conflict, "%s; override, with a reason, to go on without it", unanswered)
 	}
 	if m == Promote {
@@ -110,14 +115,20 @@ func (s State) stepKey(what string) string {
 // advanced reports whether somebody ended the present pause.
 func (s State) advanced() bool { return s.Advanced != "" && s.Advanced == s.restName() }
 
-// unanswered says what would be left out by not waiting for the end of the present
-// step; empty for nothing but time.
-func (s State) unanswered() string {
+// unanswered says what a move would leave out by not waiting for the end of the
+// present step; empty for nothing but time.
+func (s State) unanswered(m Move) string {
 	if s.Phase == Finishing {
 		return "" // the last step has been proved
 	}
 	if ref := s.Input.Strategy.PipelineBeforeCleanup; ref != nil && s.Answered != s.restName() {
 		return "pipeline " + ref.PipelineID + " has not succeeded yet"
+	}
+	if gate := s.unasked(m); gate != "" {
+		return gate
+	}
+	if step := s.Steps[s.Step]; step.MinRequests > 0 && !s.enough() {
+		return fmt.Sprintf("the %d requests of %s have not been counted yet", step.MinRequests, s.stepName())
 	}
 	if name := s.unproved(); name != "" {
 		return strings.TrimSpace(proving) + " " + name + " has not passed yet"
@@ -125,9 +136,9 @@ func (s State) unanswered() string {
 	return ""
 }
 
-// restUntil is the end of a pause: its beginning when somebody advanced past it.
+// restUntil is the end of a pause: its beginning when somebody ended it.
 func (s State) restUntil(pause time.Duration) time.Time {
-	if s.advanced() {
+	if s.advanced() || s.Rested != "" && s.Rested == s.restName() {
 		return s.StepDone
 	}
 	return s.StepDone.Add(pause)

@@ -35,7 +35,7 @@ func (s State) untilCheck(d Decision) Decision {
 		return d
 	}
 	paused := d.Await.Deadline.IsZero()
-	if paused || !d.Await.Until.IsZero() && next.Before(d.Await.Until) {
+	if paused || d.Await.Limit > 0 || !d.Await.Until.IsZero() && next.Before(d.Await.Until) {
 		wait := *d.Await
 		wait.Until = next
 		d.Await = &wait
@@ -92,13 +92,13 @@ func (s State) overdue(now time.Time) bool {
 		now.Sub(s.Started)-s.rested(now) > s.Input.Strategy.Deadline
 }
 
-// rested is how much of the pause between two batches has passed: time that the
-// strategy asks for and the deadline does not count.
+// rested is how much of the pause between two batches has passed, and of an open
+// judgment: time that the strategy asks for and the deadline does not count.
 func (s State) rested(now time.Time) time.Duration {
 	if s.Phase != Moving || s.StepDone.IsZero() {
 		return 0
 	}
-	return min(now.Sub(s.StepDone), s.pause())
+	return min(now.Sub(s.StepDone), s.pause()) + s.judging(now)
 }
 
 // pause is how long the present step must hold once it is done.
@@ -300,7 +300,8 @@ const patience = time.Minute
 // sick is how many of a group's instances were not healthy before.
 func sick(g RecordedGroup) int { return max(0, g.Capacity.Desired-g.Healthy) }
 
-// betweenSteps runs the gate and the pause that follow a step.
+// betweenSteps runs what follows a step: the pause, the count of its requests, the
+// proof of the checks, the gate.
 func (s State) betweenSteps(now time.Time) (State, *Decision) {
 	if ref := s.Input.Strategy.PipelineBeforeCleanup; ref != nil && !s.advanced() {
 		if id := s.restName(); s.Answered != id {
@@ -312,9 +313,15 @@ func (s State) betweenSteps(now time.Time) (State, *Decision) {
 		s.Waiting = s.restFor()
 		return s, &Decision{Await: &Await{For: s.Waiting, Until: until, Deadline: until}}
 	}
-	if name := s.unproved(); name != "" && !s.advanced() && (s.pause() > 0 || s.Input.Strategy.PipelineBeforeCleanup != nil) {
+	if next, d := s.countOut(now); d != nil || next.Phase != s.Phase {
+		return next, d
+	}
+	if name := s.unproved(); name != "" && s.Judgment() == nil && !s.advanced() && s.lasts() {
 		s.Waiting = proving + name + " to pass"
-		return s, &Decision{Await: &Await{For: s.Waiting, Deadline: s.Started.Add(s.Input.Strategy.Deadline + s.rested(now))}}
+		return s, &Decision{Await: &Await{For: s.Waiting, Deadline: s.GateDeadline(now)}}
+	}
+	if next, d := s.askGate(now); d != nil || next.Phase != s.Phase || next.Answered != s.Answered {
+		return next, d
 	}
 	s.Started = s.Started.Add(s.rested(now))
 	s.Step++

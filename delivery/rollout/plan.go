@@ -53,6 +53,10 @@ type PlannedWait struct {
 	Takes time.Duration `json:"takes"`
 	// Exact is true for pauses that the strategy or the target asks for.
 	Exact bool `json:"exact,omitempty"`
+	// Limit is how long it may take, and OnTimeout what follows then, where the
+	// strategy says so; else both are zero.
+	Limit     time.Duration `json:"limit,omitempty"`
+	OnTimeout Action        `json:"onTimeout,omitempty"`
 }
 
 // Estimates are what a plan cannot know.
@@ -107,10 +111,10 @@ func PlanOf(in Input, seen delivery.Snapshot, e Estimates) (plan Plan, after del
 			f.apply(*d.Apply)
 			f.now = f.now.Add(e.Look)
 		case d.Gate != nil:
-			plan.Actions = append(plan.Actions, PlannedAction{At: at, Gate: d.Gate})
+			plan.Actions = append(plan.Actions, PlannedAction{At: at, Gate: &Gate{ID: d.Gate.ID, Pipeline: d.Gate.Pipeline, Judgment: d.Gate.Judgment}})
 			state = state.Answer(d.Gate.ID, nil)
 		default:
-			if took := f.pass(*d.Await, state.NextCheck()); took > e.Look || !d.Await.Until.IsZero() {
+			if took := f.pass(*d.Await, state.NextCheck()); took > e.Look || !d.Await.Until.IsZero() || d.Await.Limit > 0 {
 				plan.wait(at, *d.Await, took)
 			}
 		}
@@ -133,7 +137,7 @@ func (p *Plan) wait(at time.Duration, a Await, took time.Duration) {
 		p.Actions[n-1].Wait.Takes += took
 		return
 	}
-	p.Actions = append(p.Actions, PlannedAction{At: at, Wait: &PlannedWait{For: a.For, Takes: took, Exact: !a.Until.IsZero()}})
+	p.Actions = append(p.Actions, PlannedAction{At: at, Wait: &PlannedWait{For: a.For, Takes: took, Exact: !a.Until.IsZero() && a.Limit == 0, Limit: a.Limit, OnTimeout: a.OnTimeout}})
 }
 
 // inRotation counts the healthy instances of the groups that take traffic.
@@ -184,6 +188,8 @@ func hashOf(p Plan, seen delivery.Snapshot) string {
 			base.Actions = append(base.Actions, action{Change: a.Change.String(), Spec: a.Change.Spec})
 		case a.Gate != nil:
 			base.Actions = append(base.Actions, action{Gate: a.Gate})
+		case a.Wait.Limit > 0:
+			base.Actions = append(base.Actions, action{Wait: a.Wait.For, Takes: a.Wait.Limit})
 		case a.Wait.Exact:
 			base.Actions = append(base.Actions, action{Wait: a.Wait.For, Takes: a.Wait.Takes.Round(time.Second)})
 		}

@@ -123,6 +123,7 @@ func TestPlansToRead(t *testing.T) {
 		`{"strategy":"canary","steps":[{"weight":5,"bake":600},{"weight":50,"bake":60}],"checks":[{"name":"errors","query":"errorRate","max":1},{"name":"speed","query":"latencyP99","max":250,"interval":120}]}`,
 		`{"strategy":"canary","baseline":true,"steps":[{"weight":5,"bake":600},{"weight":50,"bake":300}],"keepOldFor":3600}`,
 		`{"strategy":"canary","baseline":true,"steps":[{"weight":10,"bake":600}]}`,
+		`{"strategy":"canary","steps":[{"weight":5,"bake":600,"minRequests":1000,"gate":{"manualJudgment":{"instructions":"look"}}},{"weight":50,"gate":{"pipeline":{"application":"shop","pipelineId":"smoke"}}}]}`,
 		`{"strategy":"redblack","delayBeforeDisableSec":60}`,
 		`{"strategy":"highlander"}`,
 		`{"strategy":"none"}`,
@@ -158,8 +159,12 @@ func lineOf(a rollout.PlannedAction) string {
 	switch {
 	case a.Change != nil:
 		return a.Change.String()
+	case a.Gate != nil && a.Gate.Judgment != nil:
+		return fmt.Sprintf("gate %s: a judgment within %s, else %s", a.Gate.ID, a.Gate.Judgment.Timeout, a.Gate.Judgment.OnTimeout)
 	case a.Gate != nil:
-		return "gate " + a.Gate.ID
+		return fmt.Sprintf("gate %s: pipeline %s", a.Gate.ID, a.Gate.Pipeline.PipelineID)
+	case a.Wait.Limit > 0:
+		return fmt.Sprintf("wait %s for %s, %s at the most, else %s", a.Wait.Takes.Round(time.Second), a.Wait.For, a.Wait.Limit, a.Wait.OnTimeout)
 	default:
 		return fmt.Sprintf("wait %s for %s", a.Wait.Takes.Round(time.Second), a.Wait.For)
 	}

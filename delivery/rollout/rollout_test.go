@@ -28,6 +28,10 @@ type drive struct {
 	at func(d *drive)
 	// answer gives the reading of a measurement; nil lets all of them pass.
 	answer func(q rollout.Question) rollout.Reading
+	// judge is a person's answer to an open judgment, nil for none yet; without it
+	// everybody goes on. requests are those of a minute; 100 without it.
+	judge    func(g rollout.Gate) *delivery.JudgmentAnswer
+	requests func(q rollout.Question) rollout.Reading
 	// took are the measurements so far.
 	took []rollout.Measurement
 	// calls counts looks and calls of Apply; the process dies once, right after the
@@ -94,7 +98,7 @@ func (d *drive) run(t fataler) rollout.Outcome {
 			}
 			d.apply(ctx, *decision.Apply)
 		case decision.Gate != nil:
-			d.state = d.state.Answer(decision.Gate.ID, nil)
+			d.ask(t, *decision.Gate)
 		case decision.Await != nil:
 			d.now = d.now.Add(2 * time.Second)
 		default:
@@ -108,6 +112,10 @@ func (d *drive) run(t fataler) rollout.Outcome {
 func (d *drive) measure() {
 	var readings []rollout.Reading
 	for _, q := range d.state.Due(d.now) {
+		if q.Counting {
+			readings = append(readings, d.counted(q))
+			continue
+		}
 		if d.answer == nil {
 			readings = append(readings, reading(q, rollout.VerdictPass))
 			continue
@@ -399,7 +407,7 @@ func TestCancelAtEveryLook(t *testing.T) {
 		`{"strategy":"canary","steps":[{"weight":5,"bake":60},{"weight":50,"bake":30}],"keepOldFor":60}`,
 		`{"strategy":"canary","baseline":true,"steps":[{"weight":5,"bake":60},{"weight":50,"bake":30},{"weight":100,"bake":30}],"keepOldFor":60}`,
 		`{"strategy":"bluegreen","delayBeforeDisableSec":30}`, `{"strategy":"highlander"}`, dark,
-		checked("")} {
+		checked(""), gatedCanary} {
 		for look := 1; ; look++ {
 			d := newDrive(rollout.Input{Spec: delivery.GroupSpec{Image: "new", LoadBalancer: "lb", Capacity: delivery.Pinned(3)},
 				Strategy: strategy(t, text)}, calm(), v000(3))
@@ -435,7 +443,7 @@ func TestCrashAtEveryCall(t *testing.T) {
 	for _, text := range []string{`{"strategy":"rolling","maxSurge":1}`, `{"strategy":"rollingredblack","targetPercentages":[50]}`,
 		`{"strategy":"canary","steps":[{"weight":5,"bake":60},{"weight":50,"bake":30}]}`,
 		`{"strategy":"canary","baseline":true,"steps":[{"weight":5,"bake":60},{"weight":50,"bake":30}]}`,
-		`{"strategy":"bluegreen","delayBeforeDisableSec":30}`, `{"strategy":"highlander"}`, `{"strategy":"none"}`, dark} {
+		`{"strategy":"bluegreen","delayBeforeDisableSec":30}`, `{"strategy":"highlander"}`, `{"strategy":"none"}`, dark, gatedCanary} {
 		for _, image := range []string{"new", "crash"} {
 			for _, unsized := range []bool{false, true} {
 				end := func(at int) (*drive, rollout.Outcome) {
@@ -498,6 +506,7 @@ func TestInvariantsUnderFaults(t *testing.T) {
 		pauseAt := rapid.IntRange(-100, 100).Draw(rt, "pauseAt")
 		moveAt := rapid.IntRange(-100, 150).Draw(rt, "moveAt")
 		move := rapid.SampledFrom([]rollout.Move{rollout.Advance, rollout.Promote}).Draw(rt, "move")
+		d.judge, d.requests = drawAnswers(rt)
 		d.at = func(d *drive) {
 			if moveAt > 0 && d.looks%moveAt == 0 {
 				if next, err := d.state.Moved(move, d.looks%2 == 0); err == nil {
@@ -601,7 +610,7 @@ func drawStrategy(rt *rapid.T) rollout.Strategy {
 			most = 50
 		}
 		first := rapid.IntRange(1, most-1).Draw(rt, "weight")
-		return strategy(rt, fmt.Sprintf(`{"strategy":"canary","baseline":%t,"steps":[{"weight":%d,"bake":%d,"size":%d},{"weight":%d,"bake":30}%s]%s%s}`, baseline, first,
+		return strategy(rt, fmt.Sprintf(`{"strategy":"canary","baseline":%t,"steps":[{"weight":%d%s,"bake":%d,"size":%d},{"weight":%d,"bake":30}%s]%s%s}`, baseline, first, drawGate(rt),
 			rapid.SampledFrom([]int{0, 60}).Draw(rt, "bake"), rapid.IntRange(0, 3).Draw(rt, "size"), rapid.IntRange(first+1, most).Draw(rt, "second"),
 			rapid.SampledFrom([]string{"", `,{"weight":100,"bake":45}`}).Draw(rt, "promote"), rapid.SampledFrom([]string{"", `,"keepOldFor":30`}).Draw(rt, "keep"),
 			rapid.SampledFrom([]string{"", `,"checks":[{"name":"errors","query":"errorRate","max":1}]`}).Draw(rt, "checks")))

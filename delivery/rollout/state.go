@@ -104,6 +104,14 @@ type State struct {
 	StepDone time.Time `json:"stepDone,omitzero"`
 	// Answered is the id of the last gate that was answered.
 	Answered string `json:"answered,omitempty"`
+	// Judgments are the questions that people were asked, in order, with their answers.
+	Judgments []delivery.Judgment `json:"judgments,omitempty"`
+	// Counted is what is known of the present step's requests; nil before the first
+	// count.
+	Counted *RequestCount `json:"counted,omitempty"`
+	// Rested names the last pause of which somebody ended the time, but not what else
+	// the step asks for.
+	Rested string `json:"rested,omitempty"`
 	// Promoted is true once the steps are others than the strategy's: their changes
 	// have keys of their own.
 	Promoted bool `json:"promoted,omitempty"`
@@ -187,12 +195,20 @@ type Await struct {
 	Until time.Time `json:"until,omitzero"`
 	// Deadline is when the wait fails; zero only while paused.
 	Deadline time.Time `json:"deadline,omitzero"`
+	// Limit is how long the wait may take at the most and OnTimeout what follows
+	// then, where the strategy says so; else both are zero.
+	Limit     time.Duration `json:"limit,omitempty"`
+	OnTimeout Action        `json:"onTimeout,omitempty"`
 }
 
-// Gate is a question that something outside has to answer with State.Answer.
+// Gate is a question that something outside has to answer: a pipeline with
+// State.Answer, people with State.Judged. One of Pipeline and Judgment is set.
 type Gate struct {
-	ID       string       `json:"id"`
-	Pipeline *PipelineRef `json:"pipeline"`
+	ID       string          `json:"id"`
+	Pipeline *PipelineRef    `json:"pipeline,omitempty"`
+	Judgment *ManualJudgment `json:"judgment,omitempty"`
+	// Until is when Next takes OnTimeout of the judgment for its answer.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // Outcome is how a deployment ended.
@@ -257,7 +273,7 @@ func (s State) Resume(now time.Time) State {
 			*t = t.Add(d)
 		}
 	}
-	return s
+	return s.judgeLater(d)
 }
 
 // Fail ends the forward movement for a reason that no snapshot shows, for
@@ -335,14 +351,17 @@ func (s State) Detail() (json.RawMessage, error) {
 		Checks   []CheckState `json:"checks,omitempty"`
 		// Baseline is the name of a canary's baseline.
 		Baseline string `json:"baseline,omitempty"`
+		// Judgments are those that were asked, and Counted the requests of the step.
+		Judgments []delivery.Judgment `json:"judgments,omitempty"`
+		Counted   *RequestCount       `json:"counted,omitempty"`
 		// Operation and Weights are those of an operation.
 		Operation *Operation        `json:"operation,omitempty"`
 		Weights   []delivery.Weight `json:"weights,omitempty"`
 		InPlace   *Replacement      `json:"inPlace,omitempty"`
 		Promotion *Promotion        `json:"promotion,omitempty"`
 		Preview   *delivery.Preview `json:"preview,omitempty"`
-	}{s.Input.Strategy.Kind, s.Phase, min(s.Step+1, len(s.Steps)), len(s.Steps), s.Waiting, s.Before, s.Checks, s.Input.Baseline, s.Input.Operation, s.Weights,
-		s.replacement(), s.Input.Promotion, s.Preview})
+	}{s.Input.Strategy.Kind, s.Phase, min(s.Step+1, len(s.Steps)), len(s.Steps), s.Waiting, s.Before, s.Checks, s.Input.Baseline,
+		s.Judgments, s.Counted, s.Input.Operation, s.Weights, s.replacement(), s.Input.Promotion, s.Preview})
 }
 
 // touched reports whether the deployment may have changed the cloud.
@@ -384,7 +403,7 @@ func (s State) enter(p Phase) State {
 func (s State) fresh() State {
 	s.Since, s.Waiting, s.Streak = time.Time{}, "", 0
 	s.Routed, s.WroteRouting, s.StepDone = time.Time{}, false, time.Time{}
-	s.Sized, s.Rolled = false, 0
+	s.Sized, s.Rolled, s.Counted = false, 0, nil
 	return s
 }
 

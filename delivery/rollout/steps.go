@@ -21,6 +21,10 @@ type Step struct {
 	// Pause is how long the step must hold once it is done. Zero is the strategy's
 	// PauseBetweenBatches, except after the last step.
 	Pause time.Duration `json:"pause,omitempty"`
+	// MinRequests, MinRequestsTimeout and Gate are those of the canary's step.
+	MinRequests        int           `json:"minRequests,omitempty"`
+	MinRequestsTimeout time.Duration `json:"minRequestsTimeout,omitempty"`
+	Gate               *StepGate     `json:"gate,omitempty"`
 }
 
 // bounds are the numbers that hold at every instant of a rolling deployment.

@@ -33,6 +33,7 @@ func (s Strategy) Unsuited(c delivery.Capabilities, routed bool) []delivery.Find
 		}
 	}
 	out = append(out, s.unsuitedDark(c, routed)...)
+	out = append(out, s.uncountable(c, routed)...)
 	if len(s.Checks) == 0 {
 		return out
 	}

@@ -170,6 +170,10 @@ func (idle) Move(_ context.Context, id delivery.DeploymentID, _ rollout.Move, _ 
 	return delivery.Errorf(delivery.NotFound, "deployment %s", id)
 }
 
+func (idle) Judge(_ context.Context, id delivery.DeploymentID, _ delivery.JudgmentAnswer) error {
+	return delivery.Errorf(delivery.NotFound, "deployment %s", id)
+}
+
 func (idle) Resume(_ context.Context, id delivery.ExecutionID, _ delivery.Principal) error {
 	return delivery.Errorf(delivery.NotFound, "execution %s", id)
 }

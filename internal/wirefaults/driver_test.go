@@ -110,6 +110,8 @@ func (d *driver) run(ctx context.Context) (rollout.Outcome, error) {
 			}
 			pace = min(pace*3/2, pollMax)
 			err = d.clock.Sleep(ctx, pause)
+		case decision.Gate != nil:
+			err = d.ask(ctx, *decision.Gate)
 		default:
 			err = fmt.Errorf("look %d: no decision", d.looks)
 		}

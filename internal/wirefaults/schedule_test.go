@@ -23,6 +23,8 @@ type schedule struct {
 	// groups is how many server groups it makes.
 	groups int
 	image  string
+	// judgment is that of the first step of a canary.
+	judgment judgment
 	// cancelAt is the look at which the deployment is canceled; 0 for never.
 	cancelAt int
 	// killAt are the looks at which an instance dies.
@@ -95,8 +97,9 @@ func (s *schedule) drawStrategy(r *rand.Rand) {
 		s.strategy = fmt.Sprintf(`"strategy":"rollingredblack","targetPercentages":[%d,100]`, 1+r.IntN(99))
 	case 2, 3:
 		weight := 1 + r.IntN(50)
-		s.strategy = fmt.Sprintf(`"strategy":"canary","steps":[{"weight":%d,"bake":%d},{"weight":%d},{"weight":100,"bake":%d}]`,
-			weight, r.IntN(60), weight+1+r.IntN(40), r.IntN(30))
+		s.judgment = drawJudgment(s.seed)
+		s.strategy = fmt.Sprintf(`"strategy":"canary","steps":[{"weight":%d,"bake":%d%s},{"weight":%d},{"weight":100,"bake":%d}]`,
+			weight, r.IntN(60), s.judgment.gate(), weight+1+r.IntN(40), r.IntN(30))
 		if scaleDown {
 			s.strategy += fmt.Sprintf(`,"keepOldFor":%d`, r.IntN(30))
 		}
