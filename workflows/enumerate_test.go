@@ -1,0 +1,263 @@
+package workflows
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/internal/fakecloud"
+)
+
+// enumerated is a deployment of which every crash and every cancel is tried.
+type enumerated struct {
+	name string
+	// strategy are its fields in a cluster object.
+	strategy string
+	// needsSize is true when groups without a size cannot be deployed so.
+	needsSize bool
+	// floor and ceiling are the bounds that the strategy promises for 3 instances
+	// that replace 3.
+	floor, ceiling int
+	// checked strategies meet a version that fails its requests, too.
+	checked bool
+}
+
+// enumeratedStrategies are all strategies, each with what sets it apart.
+func enumeratedStrategies() []enumerated {
+	return []enumerated{
+		{name: "rolling", strategy: `"strategy":"rolling","maxSurge":1`, floor: 3, ceiling: 4},
+		{name: "rolling by unavailability", strategy: `"strategy":"rolling","maxSurge":0,"maxUnavailable":2,"pauseBetweenBatches":30`, floor: 1, ceiling: 3},
+		{name: "rollingredblack", strategy: `"strategy":"rollingredblack","targetPercentages":[50]`, floor: 3, ceiling: 6},
+		{name: "rollingredblack with a gate", strategy: `"strategy":"rollingredblack","targetPercentages":[50],"pipelineBeforeCleanup":{"application":"shop","pipelineId":"check"}`, floor: 3, ceiling: 6},
+		{name: "rollingredblack, scaled down", strategy: `"strategy":"rollingredblack","targetPercentages":[50],"scaleDown":true,"delayBeforeScaleDownSec":30`, needsSize: true, floor: 3, ceiling: 6},
+		{name: "canary", strategy: `"strategy":"canary","steps":[{"weight":5,"bake":60},{"weight":50,"bake":30}]`, floor: 3, ceiling: 6},
+		{name: "canary, old kept for a while", strategy: `"strategy":"canary","steps":[{"weight":5,"size":1,"bake":60}],"keepOldFor":60`, needsSize: true, floor: 3, ceiling: 6},
+		{name: "canary with a check", strategy: `"strategy":"canary","steps":[{"weight":5,"bake":300}],` + errorCheck, floor: 3, ceiling: 6, checked: true},
+		{name: "bluegreen", strategy: `"strategy":"bluegreen","delayBeforeDisableSec":30`, floor: 3, ceiling: 6},
+		{name: "bluegreen, scaled down", strategy: `"strategy":"redblack","scaleDown":true`, needsSize: true, floor: 3, ceiling: 6},
+		{name: "highlander", strategy: `"strategy":"highlander"`, floor: 3, ceiling: 6},
+		{name: "none", strategy: `"strategy":"none"`, floor: 3, ceiling: 6},
+	}
+}
+
+// TestEnumerated tries every crash and every cancel of every strategy, of groups
+// with and without a size, of a good version and of bad ones. A dry run numbers the
+// calls, the commits and the events. Then, for each number, one deployment has its
+// worker die before that call or commit, one after it, and one is canceled at that
+// event. They end as the dry run, or as before, and no invariant is broken. With
+// -short it is every seventh number.
+func TestEnumerated(t *testing.T) {
+	for _, e := range enumeratedStrategies() {
+		for _, unsized := range []bool{false, true} {
+			if unsized && e.needsSize {
+				continue
+			}
+			for _, image := range []string{"good", "crash", "erring"} {
+				if image == "erring" && !e.checked {
+					continue
+				}
+				c := enumeratedCase{enumerated: e, unsized: unsized, image: image}
+				t.Run(c.String(), func(t *testing.T) {
+					t.Parallel()
+					c.enumerate(t)
+				})
+			}
+		}
+	}
+}
+
+// enumeratedCase is an enumerated deployment on one kind of cloud with one version.
+type enumeratedCase struct {
+	enumerated
+	unsized bool
+	image   string
+}
+
+func (c enumeratedCase) String() string {
+	sized := "sized"
+	if c.unsized {
+		sized = "unsized"
+	}
+	return strings.ReplaceAll(fmt.Sprintf("%s/%s/%s", c.name, sized, c.image), " ", "_")
+}
+
+// ended is a deployment that was carried out.
+type ended struct {
+	*points
+	execution  delivery.Execution
+	deployment delivery.Deployment
+	events     int
+	before     map[string]string
+	after      map[string]string
+	writes     []string
+}
+
+// enumerate carries the case out once without trouble, and then with each.
+func (c enumeratedCase) enumerate(t *testing.T) {
+	dry := c.carryOut(t, &points{}, nil)
+	want := delivery.DeploymentSucceeded
+	if c.image != "good" {
+		want = delivery.DeploymentRolledBack
+	}
+	if dry.deployment.Status != want {
+		t.Fatalf("without trouble it ended %s: %v", dry.deployment.Status, dry.deployment.Failure)
+	}
+	stride := 1
+	if testing.Short() {
+		stride = 7
+	}
+	runs := 0
+	for at := 1; at <= dry.all(); at += stride {
+		for _, after := range []bool{false, true} {
+			c.crash(t, &points{dieAt: at, after: after}, dry)
+			runs++
+		}
+	}
+	for at := 1; at <= dry.events; at += stride {
+		c.cancel(t, at, dry)
+		runs++
+	}
+	t.Logf("%d calls, %d commits, %d others, %d events: %d runs", dry.calls, dry.commits, dry.others, dry.events, runs)
+}
+
+// crash has the worker die at a point. The deployment ends as without that, and has
+// written the same.
+func (c enumeratedCase) crash(t *testing.T, p *points, dry ended) {
+	t.Helper()
+	got := c.carryOut(t, p, nil)
+	about := func() string {
+		return fmt.Sprintf("death at %d of %d, %s, after it had its effect: %v", p.dieAt, dry.all(), p.made, p.after)
+	}
+	if !p.died {
+		t.Fatalf("%s: it never came to that", about())
+	}
+	if got.execution.Status != dry.execution.Status || got.deployment.Status != dry.deployment.Status {
+		t.Errorf("%s: ended %s and %s: %v", about(), got.execution.Status, got.deployment.Status, got.deployment.Failure)
+	}
+	if diff := cmp.Diff(dry.after, got.after); diff != "" {
+		t.Errorf("%s: cluster (-without +with):\n%s", about(), diff)
+	}
+	if diff := cmp.Diff(dry.writes, got.writes); diff != "" {
+		t.Errorf("%s: writes (-without +with):\n%s", about(), diff)
+	}
+}
+
+// cancel cancels at an event. The deployment ends as if it had never been, or, once
+// the old groups are being given up, as wanted.
+func (c enumeratedCase) cancel(t *testing.T, at int, dry ended) {
+	t.Helper()
+	a := &answer{name: updateCancel}
+	got := c.carryOut(t, &points{}, func(w *world) {
+		n := 0
+		w.store.onEvent = func(delivery.Event) {
+			if n++; n == at {
+				w.env.RegisterDelayedCallback(func() {
+					a.sent = w.env.Now()
+					w.env.UpdateWorkflow(updateCancel, "cancel", a, Command{By: "joe", Reason: "a test"})
+				}, 0)
+			}
+		}
+	})
+	about := fmt.Sprintf("cancel at event %d of %d", at, dry.events)
+	switch {
+	case !a.accepted && got.execution.Status != dry.execution.Status:
+		t.Errorf("%s was refused (%v), and the execution ended %s", about, a.refused, got.execution.Status)
+	case a.accepted && got.execution.Status != delivery.StatusCanceled:
+		t.Errorf("%s was accepted, and the execution ended %s", about, got.execution.Status)
+	case a.accepted && got.execution.EndTime.Sub(a.sent) > 5*time.Second:
+		t.Errorf("%s: CANCELED only after %s", about, got.execution.EndTime.Sub(a.sent))
+	}
+	want := got.before
+	switch got.deployment.Status {
+	case delivery.DeploymentSucceeded:
+		want = dry.after
+		for name, is := range got.after {
+			if _, gone := dry.after[name]; !gone && is == dry.emptied(name) {
+				want = withEntry(want, name, is) // what was to be destroyed may stay, but whole
+			}
+		}
+	case delivery.DeploymentRolledBack, delivery.DeploymentCanceled, "":
+	default:
+		t.Errorf("%s: deployment %s: %v", about, got.deployment.Status, got.deployment.Failure)
+	}
+	if diff := cmp.Diff(want, got.after); diff != "" {
+		t.Errorf("%s, which ended %s (-want +is):\n%s", about, got.deployment.Status, diff)
+	}
+}
+
+// emptied is a group of before that lost its traffic and nothing else.
+func (e ended) emptied(group string) string {
+	was, _, _ := strings.Cut(e.before[group], " weight=")
+	return was + " weight=0"
+}
+
+func withEntry(m map[string]string, key, value string) map[string]string {
+	out := map[string]string{key: value}
+	for k, v := range m {
+		out[k] = v
+	}
+	return out
+}
+
+// carryOut carries the deployment out, after arrange had a say.
+func (c enumeratedCase) carryOut(t *testing.T, p *points, arrange func(*world)) ended {
+	t.Helper()
+	config := erring()
+	config.Unsized = c.unsized
+	bounds := fakecloud.Bounds{Floor: c.floor, Ceiling: c.ceiling}
+	if c.unsized {
+		bounds = fakecloud.Bounds{Floor: 1, Ceiling: 2} // each group shows one instance
+	}
+	w := newWorld(t, deployDocument(c.image, "lb", c.strategy, 3), config, v000(3))
+	p.number(w)
+	w.cloud.Bound(bounds)
+	w.store.onDeployment = func(d delivery.Deployment) {
+		switch {
+		case d.Status.Complete():
+			w.cloud.Close()
+		case d.Status == delivery.DeploymentRollingBack:
+			bounds.Ceiling = c.ceiling + 3 // the old capacity comes back before the new one goes
+			w.cloud.Bound(bounds)
+		}
+	}
+	w.passGates()
+	if arrange != nil {
+		arrange(w)
+	}
+	got := ended{points: p, before: settled(w.cloud.Truth())}
+	got.execution = w.run(t)
+	got.deployment, got.events, got.after = w.deployment(), len(w.store.events), settled(w.cloud.Truth())
+	for _, write := range w.cloud.Writes() {
+		got.writes = append(got.writes, write.Action+" "+write.Change.String())
+	}
+	if v := w.cloud.Violations(); len(v) > 0 {
+		t.Errorf("death at %d, %s: violations: %q", p.dieAt, p.made, v)
+	}
+	return got
+}
+
+// passGates lets the pipelines of gates succeed after a while.
+func (w *world) passGates() {
+	w.store.pipelines["check"] = delivery.Pipeline{ID: "check", Application: "shop", Name: "Check",
+		Document: json.RawMessage(`{"name":"Check","stages":[{"refId":"1","type":"wait","waitTime":1}]}`)}
+	var started []delivery.ExecutionID
+	w.locks.onStart = func(id delivery.ExecutionID) {
+		if slices.Contains(started, id) {
+			return
+		}
+		started = append(started, id)
+		w.env.RegisterDelayedCallback(func() {
+			w.store.mu.Lock()
+			defer w.store.mu.Unlock()
+			e := w.store.executions[id]
+			e.Status = delivery.StatusSucceeded
+			w.store.executions[id] = e
+		}, 20*time.Second)
+	}
+}
