@@ -43,6 +43,11 @@ type driver struct {
 	beforeLook func(look int) error
 	// onPhase is called when the deployment enters another phase.
 	onPhase func(from, to rollout.Phase)
+	// begin gives the server group its name and the deployment its fence; nil for
+	// the first of each.
+	begin func(context.Context) (group string, fence int64, err error)
+	// record keeps the state with what happened; nil for nowhere.
+	record func(ctx context.Context, happened string) error
 
 	state     rollout.State
 	looks     int
@@ -68,20 +73,40 @@ func (d *driver) prepare(ctx context.Context) error {
 	if err := delivery.InvalidError("spec", findings); err != nil {
 		return err
 	}
+	group, fence := d.want.Cluster.Moniker.ServerGroup(1), int64(1)
+	if d.begin != nil {
+		var err error
+		if group, fence, err = d.begin(ctx); err != nil {
+			return fmt.Errorf("begin: %w", err)
+		}
+	}
 	spec := d.want.Spec
 	spec.Settings = nil // as in a history
 	d.state = rollout.Start(rollout.Input{
-		Deployment: delivery.NewDeploymentID(delivery.ExecutionID(fmt.Sprintf("SCHEDULE%d", d.seed)), "1", d.want.Cluster),
-		Cluster:    d.want.Cluster, Spec: spec, Strategy: d.want.Strategy, Fence: 1,
-		Capabilities: d.target.Describe().Capabilities, Group: d.want.Cluster.Moniker.ServerGroup(1),
+		Deployment: d.deployment(),
+		Cluster:    d.want.Cluster, Spec: spec, Strategy: d.want.Strategy, Fence: fence,
+		Capabilities: d.target.Describe().Capabilities, Group: group,
 	})
-	return nil
+	return d.recorded(ctx, "prepared")
 }
 
-// run ends with the deployment.
+func (d *driver) deployment() delivery.DeploymentID {
+	return delivery.NewDeploymentID(delivery.ExecutionID(fmt.Sprintf("SCHEDULE%d", d.seed)), "1", d.want.Cluster)
+}
+
+func (d *driver) recorded(ctx context.Context, format string, args ...any) error {
+	if d.record == nil {
+		return nil
+	}
+	return d.record(ctx, fmt.Sprintf(format, args...))
+}
+
+// run ends with the deployment. It begins with the state that there is.
 func (d *driver) run(ctx context.Context) (rollout.Outcome, error) {
-	if err := d.prepare(ctx); err != nil {
-		return rollout.Outcome{}, err
+	if d.state.Phase == "" {
+		if err := d.prepare(ctx); err != nil {
+			return rollout.Outcome{}, err
+		}
 	}
 	pace := pollMin
 	for d.looks = 1; d.looks <= maxLooks; d.looks++ {
@@ -144,7 +169,10 @@ func (d *driver) look(ctx context.Context) (decision rollout.Decision, moved boo
 		d.note("look %d: %s -> %s %v", d.looks, before.Phase, d.state.Phase, d.state.Cause)
 		d.onPhase(before.Phase, d.state.Phase)
 	}
-	return decision, moved, nil
+	if moved || decision.Await == nil || d.state.Step != before.Step || d.state.StepDone.IsZero() != before.StepDone.IsZero() {
+		err = d.recorded(ctx, "%s, step %d", d.state.Phase, d.state.Step)
+	}
+	return decision, moved, err
 }
 
 // apply carries one change out. What cannot be waited out fails the deployment.
@@ -170,11 +198,11 @@ func (d *driver) apply(ctx context.Context, change delivery.Change) error {
 		case err != nil:
 			d.note("%s failed: %v", change, err)
 			d.state = d.state.Fail(*delivery.FailureOf(change.String(), err))
-			return nil
+			return d.recorded(ctx, "%s failed", change)
 		}
 		d.conflicts = 0
 	}
-	return nil
+	return d.recorded(ctx, "%s", change)
 }
 
 // overtaken tells whether a change is decided anew, on another look.

@@ -178,7 +178,7 @@ func (x *trial) open(endpoint string) delivery.Target {
 	x.Helper()
 	account := x.kind.account
 	account.Regions, account.Endpoint, account.Settle, account.Drain = []string{x.kind.region}, endpoint, settle, drain
-	account.CallsPerSecond, account.Burst = 200, 400
+	account.CallsPerSecond, account.Burst = 10_000, 10_000 // of real time
 	registry, err := providers.Open(x.Context(), []providers.AccountConfig{account})
 	if err != nil {
 		x.Fatal(err)
@@ -201,14 +201,8 @@ func parse(t *testing.T, s schedule) pipeline.DeployCluster {
 
 // happen does what the schedule has for a look.
 func (x *trial) happen(look int) error {
-	d := x.driver
 	if look == x.cancelAt {
-		was := d.state
-		d.state = d.state.Cancel(delivery.Principal{Name: "joe"}, "a test")
-		if d.state.CancelRequested && !was.CancelRequested || was.Phase == rollout.Cleaning {
-			x.canceledIn = was.Phase
-			d.note("canceled while %s", was.Phase)
-		}
+		x.cancel()
 	}
 	for _, at := range x.killAt {
 		if at == look {
@@ -216,6 +210,17 @@ func (x *trial) happen(look int) error {
 		}
 	}
 	return nil
+}
+
+// cancel cancels the deployment as it stands.
+func (x *trial) cancel() {
+	d := x.driver
+	was := d.state
+	d.state = d.state.Cancel(delivery.Principal{Name: "joe"}, "a test")
+	if d.state.CancelRequested && !was.CancelRequested || was.Phase == rollout.Cleaning {
+		x.canceledIn = was.Phase
+		d.note("canceled while %s", was.Phase)
+	}
 }
 
 // entered notes where the rollback began: from there on both server groups may
