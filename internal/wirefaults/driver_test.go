@@ -43,6 +43,8 @@ type driver struct {
 	beforeLook func(look int) error
 	// onPhase is called when the deployment enters another phase.
 	onPhase func(from, to rollout.Phase)
+	// metrics answers the checks of the strategy; nil when it has none.
+	metrics delivery.Metrics
 	// begin gives the server group its name and the deployment its fence; nil for
 	// the first of each.
 	begin func(context.Context) (group string, fence int64, err error)
@@ -160,6 +162,10 @@ func (d *driver) look(ctx context.Context) (decision rollout.Decision, moved boo
 		d.state = state
 		return rollout.Decision{Done: state.Outcome}, true, nil
 	}
+	measured, err := d.measure(ctx)
+	if err != nil {
+		return decision, false, err
+	}
 	before, err := reread(d.state)
 	if err != nil {
 		return decision, false, err
@@ -169,10 +175,28 @@ func (d *driver) look(ctx context.Context) (decision rollout.Decision, moved boo
 		d.note("look %d: %s -> %s %v", d.looks, before.Phase, d.state.Phase, d.state.Cause)
 		d.onPhase(before.Phase, d.state.Phase)
 	}
-	if moved || decision.Await == nil || d.state.Step != before.Step || d.state.StepDone.IsZero() != before.StepDone.IsZero() {
+	if moved || measured || decision.Await == nil || d.state.Step != before.Step || d.state.StepDone.IsZero() != before.StepDone.IsZero() {
 		err = d.recorded(ctx, "%s, step %d", d.state.Phase, d.state.Step)
 	}
 	return decision, moved, err
+}
+
+// measure takes the measurements that are due.
+func (d *driver) measure(ctx context.Context) (measured bool, err error) {
+	var readings []rollout.Reading
+	for _, q := range d.state.Due(d.clock.Now()) {
+		series, err := d.metrics.Measure(ctx, q.Request)
+		readings = append(readings, rollout.Reading{Question: q, Series: series, Failure: delivery.FailureOf("measure", err)})
+	}
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	state, took := d.state.Measured(readings, d.clock.Now())
+	d.state = state
+	for _, m := range took {
+		d.note("measured %s: %s", m.Check, m.Verdict)
+	}
+	return len(took) > 0, nil
 }
 
 // apply carries one change out. What cannot be waited out fails the deployment.

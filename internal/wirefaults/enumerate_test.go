@@ -81,9 +81,9 @@ func enumerations(t *testing.T) []*enumeration {
 			continue
 		}
 		for _, s := range enumeratedStrategies() {
-			for _, image := range []string{k.good, k.crashing} {
+			for _, image := range []string{k.good, k.crashing, k.broken} {
 				c := newEnumeration(kept, k, s, image)
-				if (k.sized || !s.needsSize) && strings.Contains(c.name, os.Getenv("SLIPWAY_CASE")) {
+				if (image != k.broken || s.checked) && (k.sized || !s.needsSize) && strings.Contains(c.name, os.Getenv("SLIPWAY_CASE")) {
 					out = append(out, c)
 				}
 			}
@@ -103,7 +103,9 @@ const enumeratedSize = 2
 type enumeratedStrategy struct {
 	name, fields string
 	// needsSize is true when groups without a size cannot be deployed so.
-	needsSize      bool
+	needsSize bool
+	// checked strategies meet a version that fails its requests, too.
+	checked        bool
 	floor, ceiling int
 	// empties is true when the old server group ends without instances.
 	empties bool
@@ -116,6 +118,8 @@ func enumeratedStrategies() []enumeratedStrategy {
 		{name: "rollingredblack", fields: `"strategy":"rollingredblack","targetPercentages":[50]`, floor: 2, ceiling: 4},
 		{name: "canary", fields: `"strategy":"canary","steps":[{"weight":5,"bake":30},{"weight":50}]`, floor: 2, ceiling: 4},
 		{name: "canary-kept", fields: `"strategy":"canary","steps":[{"weight":10,"size":1,"bake":20}],"keepOldFor":20`, needsSize: true, floor: 2, ceiling: 4, empties: true},
+		{name: "canary-checked", fields: `"strategy":"canary","steps":[{"weight":50,"bake":300}],"checks":[{"name":"errors","query":"errorRate","max":1}]`,
+			checked: true, floor: 2, ceiling: 4},
 		{name: "bluegreen", fields: `"strategy":"bluegreen","delayBeforeDisableSec":20`, floor: 2, ceiling: 4},
 		{name: "bluegreen-scaled", fields: `"strategy":"redblack","scaleDown":true`, needsSize: true, floor: 2, ceiling: 4, empties: true},
 		{name: "highlander", fields: `"strategy":"highlander"`, floor: 2, ceiling: 4},
@@ -159,7 +163,7 @@ type enumeration struct {
 
 // enumeratedTotals are the figures of all runs of a case. Missed are the deaths
 // at a number that the run did not come to.
-type enumeratedTotals struct{ runs, missed, requests, failed int }
+type enumeratedTotals struct{ runs, missed, requests, borne, failed int }
 
 // enumeratedRun is what one deployment came to.
 type enumeratedRun struct {
@@ -171,10 +175,7 @@ type enumeratedRun struct {
 }
 
 func newEnumeration(kept *keeper, k kind, s enumeratedStrategy, image string) *enumeration {
-	version := "good"
-	if image == k.crashing {
-		version = "crashing"
-	}
+	version := map[string]string{k.good: "good", k.crashing: "crashing", k.broken: "broken"}[image]
 	return &enumeration{name: fmt.Sprintf("%s/%s/%s", k.name, s.name, version), kept: kept,
 		schedule: schedule{kind: k, old: enumeratedSize, wanted: enumeratedSize, strategy: s.fields, empties: s.empties,
 			floor: s.floor, ceiling: s.ceiling, image: image, pageSize: 5}}
@@ -260,7 +261,7 @@ func (c *enumeration) add(x *mortalTrial, w trouble) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.totals.runs++
-	c.totals.requests, c.totals.failed = c.totals.requests+x.time.sent, c.totals.failed+x.time.failed
+	c.totals.requests, c.totals.borne, c.totals.failed = c.totals.requests+x.time.sent, c.totals.borne+x.time.borne, c.totals.failed+x.time.failed
 	if w.dieAt > 0 && x.wire.diedAt() == "" {
 		c.totals.missed++
 	}
@@ -282,7 +283,7 @@ func (c *enumeration) line() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := c.dry.counts
-	return fmt.Sprintf("%-32s %-11s %d calls (%d write), %d commits, %d events: %d runs of %d, %d missed; %d requests, %d failed",
+	return fmt.Sprintf("%-32s %-11s %d calls (%d write), %d commits, %d events: %d runs of %d, %d missed; %d requests, %d failed by a broken version on its canary's weight, %d otherwise",
 		c.name, cmp.Or(string(c.dry.status), "?"), n.reads+n.writes, n.writes, n.commits, c.dry.events, c.totals.runs-1, c.possible, c.totals.missed,
-		c.totals.requests, c.totals.failed)
+		c.totals.requests, c.totals.borne, c.totals.failed)
 }

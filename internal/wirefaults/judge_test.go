@@ -47,7 +47,7 @@ func (x *trial) expected() delivery.DeploymentStatus {
 	switch {
 	case x.canceledIn == rollout.Preparing:
 		return delivery.DeploymentCanceled
-	case x.canceledIn != "" && x.canceledIn != rollout.Cleaning, x.image == x.kind.crashing:
+	case x.canceledIn != "" && x.canceledIn != rollout.Cleaning, x.image == x.kind.crashing, x.image == x.kind.broken:
 		return delivery.DeploymentRolledBack
 	default:
 		return delivery.DeploymentSucceeded

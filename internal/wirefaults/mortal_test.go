@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+
+	"github.com/slipway-cd/slipway/delivery"
 )
 
 // mortal numbers the calls of the cloud and the commits of one deployment, and lets
@@ -110,4 +112,24 @@ func (m *mortal) commit(ctx context.Context, name string, do func(context.Contex
 		return ctx.Err()
 	}
 	return err
+}
+
+// mortalMetrics is a source of metrics. What is asked over HTTP is numbered there;
+// Cloud Monitoring speaks gRPC.
+type mortalMetrics struct {
+	delivery.Metrics
+	*mortal
+}
+
+func (m mortalMetrics) Measure(ctx context.Context, r delivery.MetricRequest) (delivery.Series, error) {
+	if m.cloud.name != google().name {
+		return m.Metrics.Measure(ctx, r)
+	}
+	if err := ctx.Err(); err != nil {
+		return delivery.Series{}, err
+	}
+	if m.point("measure", &m.counts.reads, false) {
+		m.die()
+	}
+	return m.Metrics.Measure(ctx, r)
 }

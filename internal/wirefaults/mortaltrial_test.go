@@ -19,6 +19,9 @@ import (
 	"github.com/slipway-cd/slipway/store"
 )
 
+// brokenVersion is what the image calls itself that fails a tenth of its requests.
+const brokenVersion = "2.0-broken"
+
 // restart is how long it takes until another process goes on.
 const restart = 3 * time.Second
 
@@ -72,6 +75,7 @@ func newMortalTrial(t *testing.T, c *enumeration, w trouble) *mortalTrial {
 		wire: &mortal{cloud: s.kind.cloud, api: s.kind.cloud.api(sim), dieAt: w.dieAt, after: w.after},
 		time: newStepper(sim.World, s.kind.cloud.entrance(sim, s.kind.loadBalancer, s.kind.region))}
 	t.Cleanup(x.time.close)
+	x.time.brokenVersion = brokenVersion
 	endpoint := httptest.NewServer(x.wire)
 	t.Cleanup(endpoint.Close)
 	endpoint.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
@@ -103,7 +107,12 @@ func (x *mortalTrial) execution() delivery.ExecutionID {
 func (x *mortalTrial) run(ctx context.Context) (rollout.Outcome, error) {
 	for {
 		process := x.wire.process(ctx)
-		x.driver.target = x.open(x.endpoint)
+		registry := x.registry(x.endpoint)
+		target, err := registry.Target(x.driver.want.Cluster)
+		if err != nil {
+			return rollout.Outcome{}, err
+		}
+		x.driver.target, x.driver.metrics = target, mortalMetrics{registry, x.wire}
 		if err := x.remember(ctx); err != nil {
 			return rollout.Outcome{}, err
 		}

@@ -19,8 +19,11 @@ type stepper struct {
 	url   string
 	// reusing keeps its connections, fresh opens one for each request.
 	reusing, fresh *http.Client
-	sent, failed   int
-	// failure is the first one.
+	// borne is how many of those sent failed because the version of that name fails
+	// some, failed how many for any other reason.
+	brokenVersion       string
+	sent, borne, failed int
+	// failure is the first of the failed.
 	failure string
 }
 
@@ -63,26 +66,31 @@ func (s *stepper) request() {
 		client = s.fresh
 	}
 	s.sent++
-	if err := ask(client, s.url); err != nil {
+	switch version, err := ask(client, s.url); {
+	case err == nil:
+	case version != "" && version == s.brokenVersion:
+		s.borne++
+	default:
 		if s.failed++; s.failed == 1 {
 			s.failure = s.Now().Format("15:04:05.0 ") + err.Error()
 		}
 	}
 }
 
-func ask(client *http.Client, url string) error {
+// ask makes one request. It returns the version that answered, if one did.
+func ask(client *http.Client, url string) (version string, err error) {
 	answer, err := client.Get(url)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer answer.Body.Close()
 	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
-		return err
+		return "", err
 	}
 	if answer.StatusCode/100 != 2 {
-		return fmt.Errorf("answered %s", answer.Status)
+		err = fmt.Errorf("answered %s", answer.Status)
 	}
-	return nil
+	return answer.Header.Get("X-Version"), err
 }
 
 func (s *stepper) close() {
