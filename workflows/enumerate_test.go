@@ -17,8 +17,11 @@ import (
 // enumerated is a deployment of which every crash and every cancel is tried.
 type enumerated struct {
 	name string
-	// strategy are its fields in a cluster object.
-	strategy string
+	// strategy are its fields in a cluster object; empty for an operation, which is the
+	// fields of its stage.
+	strategy, operation string
+	// idle is true when the older of an operation's two groups is to have no traffic.
+	idle bool
 	// needsSize is true when groups without a size cannot be deployed so.
 	needsSize bool
 	// floor and ceiling are the bounds that the strategy promises for 3 instances
@@ -28,7 +31,8 @@ type enumerated struct {
 	checked bool
 }
 
-// enumeratedStrategies are all strategies, each with what sets it apart.
+// enumeratedStrategies are all strategies, each with what sets it apart, and the
+// operations.
 func enumeratedStrategies() []enumerated {
 	return []enumerated{
 		{name: "rolling", strategy: `"strategy":"rolling","maxSurge":1`, floor: 3, ceiling: 4},
@@ -43,11 +47,16 @@ func enumeratedStrategies() []enumerated {
 		{name: "bluegreen, scaled down", strategy: `"strategy":"redblack","scaleDown":true`, needsSize: true, floor: 3, ceiling: 6},
 		{name: "highlander", strategy: `"strategy":"highlander"`, floor: 3, ceiling: 6},
 		{name: "none", strategy: `"strategy":"none"`, floor: 3, ceiling: 6},
+		{name: "resize up", operation: `"type":"resizeServerGroup","target":"current_asg_dynamic","capacity":{"min":5,"max":8,"desired":5}`, needsSize: true, floor: 5, ceiling: 7},
+		{name: "resize down", operation: `"type":"resizeServerGroup","target":"current_asg_dynamic","capacity":{"min":1,"max":8,"desired":2}`, needsSize: true, floor: 4, ceiling: 5},
+		{name: "disable", operation: `"type":"disableServerGroup","target":"oldest_asg_dynamic"`, floor: 3, ceiling: 5},
+		{name: "enable", operation: `"type":"enableServerGroup","target":"oldest_asg_dynamic"`, idle: true, floor: 3, ceiling: 5},
+		{name: "destroy", operation: `"type":"destroyServerGroup","serverGroupName":"shop-prod-v000"`, idle: true, floor: 3, ceiling: 5},
 	}
 }
 
-// TestEnumerated tries every crash and every cancel of every strategy, of groups
-// with and without a size, of a good version and of bad ones. A dry run numbers the
+// TestEnumerated tries every crash and every cancel of every strategy and operation, of
+// groups with and without a size, of a good version and of bad ones. A dry run numbers the
 // calls, the commits and the events. Then, for each number, one deployment has its
 // worker die before that call or commit, one after it, and one is canceled at that
 // event. They end as the dry run, or as before, and no invariant is broken. With
@@ -59,7 +68,7 @@ func TestEnumerated(t *testing.T) {
 				continue
 			}
 			for _, image := range []string{"good", "crash", "erring"} {
-				if image == "erring" && !e.checked {
+				if image == "erring" && !e.checked || image == "crash" && e.operation != "" {
 					continue
 				}
 				c := enumeratedCase{enumerated: e, unsized: unsized, image: image}
@@ -214,7 +223,7 @@ func (c enumeratedCase) carryOut(t *testing.T, p *points, arrange func(*world)) 
 	if c.unsized {
 		bounds = fakecloud.Bounds{Floor: 1, Ceiling: 2} // each group shows one instance
 	}
-	w := newWorld(t, deployDocument(c.image, "lb", c.strategy, 3), config, v000(3))
+	w := newWorld(t, c.document(), config, c.existing()...)
 	p.number(w)
 	w.cloud.Bound(bounds)
 	w.store.onDeployment = func(d delivery.Deployment) {
@@ -240,6 +249,24 @@ func (c enumeratedCase) carryOut(t *testing.T, p *points, arrange func(*world)) 
 		t.Errorf("death at %d, %s: violations: %q", p.dieAt, p.made, v)
 	}
 	return got
+}
+
+func (c enumeratedCase) document() string {
+	if c.operation != "" {
+		return operateDocument(c.operation)
+	}
+	return deployDocument(c.image, "lb", c.strategy, 3)
+}
+
+func (c enumeratedCase) existing() []fakecloud.Existing {
+	if c.operation == "" {
+		return []fakecloud.Existing{v000(3)}
+	}
+	both := twoGroups()
+	if c.idle {
+		both[0].Weight, both[1].Weight = 0, 100
+	}
+	return both
 }
 
 // passGates lets the pipelines of gates succeed after a while.
