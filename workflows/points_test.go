@@ -46,7 +46,16 @@ type attemptKey struct{}
 // errDead is what a dead worker gets from all that it calls. It hears of it no more.
 var errDead = delivery.Errorf(delivery.Transient, "the worker is dead")
 
+// all is the number of the latest point; whoever asks holds the lock, or the
+// deployment has ended.
 func (p *points) all() int { return p.calls + p.commits + p.others }
+
+// reached is the number of the latest point while the deployment is carried out.
+func (p *points) reached() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.all()
+}
 
 // point is one call. It counts one of the three.
 func (p *points) point(ctx context.Context, name string, count *int, do func(context.Context) error) error {
@@ -224,5 +233,5 @@ func (p *points) number(w *world) {
 	d := &w.activities.deps
 	d.Targets, d.Metrics, d.Store = numberedTargets{d.Targets, p}, numberedMetrics{d.Metrics, p}, numberedStore{d.Store, p}
 	w.activities.engine = numberedEngine{w.activities.engine, p}
-	w.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{p}})
+	w.env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: stall, Interceptors: []interceptor.WorkerInterceptor{p}})
 }
