@@ -76,7 +76,7 @@ faults: ## 10,000 random fault schedules of the workflow and 10,000 of the decis
 
 .PHONY: enumerate
 enumerate: ## a death at every call and commit and a cancel at every event of each strategy, for hours; KINDS= for fewer target kinds
-	go test -count=1 -v -timeout 30m ./workflows -run 'TestEnumerated'
+	SLIPWAY_ENUMERATE=all go test -count=1 -v -timeout 60m ./workflows -run 'TestEnumerated'
 	for kind in $(KINDS); do SLIPWAY_KIND=$$kind SLIPWAY_ENUMERATE=all go test -count=1 -v -timeout 6h ./internal/wirefaults -run 'TestEnumerated' || exit 1; done
 
 .PHONY: bench

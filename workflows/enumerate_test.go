@@ -3,6 +3,7 @@ package workflows
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -59,8 +60,11 @@ func enumeratedStrategies() []enumerated {
 // groups with and without a size, of a good version and of bad ones. A dry run numbers the
 // calls, the commits and the events. Then, for each number, one deployment has its
 // worker die before that call or commit, one after it, and one is canceled at that
-// event. They end as the dry run, or as before, and no invariant is broken. With
-// -short it is every seventh number.
+// event. They end as the dry run, or as before, and no invariant is broken. Of the
+// canceled one with the longest way back every crash after the cancel is tried, too.
+//
+// By default it is every third number, with -short every eleventh, and every one with
+// SLIPWAY_ENUMERATE=all.
 func TestEnumerated(t *testing.T) {
 	for _, e := range enumeratedStrategies() {
 		for _, unsized := range []bool{false, true} {
@@ -99,82 +103,96 @@ func (c enumeratedCase) String() string {
 // ended is a deployment that was carried out.
 type ended struct {
 	*points
-	execution  delivery.Execution
-	deployment delivery.Deployment
-	events     int
-	before     map[string]string
-	after      map[string]string
-	writes     []string
+	// canceledAt is the event at which it was canceled, 0 for none, with the answer, and
+	// canceledAfter how many points there were before.
+	canceledAt, canceledAfter int
+	cancel                    answer
+	execution                 delivery.Execution
+	deployment                delivery.Deployment
+	events                    int
+	before                    map[string]string
+	after                     map[string]string
+	writes                    []string
 }
 
 // enumerate carries the case out once without trouble, and then with each.
 func (c enumeratedCase) enumerate(t *testing.T) {
-	dry := c.carryOut(t, &points{}, nil)
+	dry := c.carryOut(t, &points{}, 0)
 	want := delivery.DeploymentSucceeded
 	if c.image != "good" {
 		want = delivery.DeploymentRolledBack
 	}
 	if dry.deployment.Status != want {
-		t.Fatalf("without trouble it ended %s: %v", dry.deployment.Status, dry.deployment.Failure)
+		t.Fatalf("without trouble it ended %s and %s: %v, %v", dry.execution.Status, dry.deployment.Status, dry.deployment.Failure, dry.execution.Stages[0].Failure)
 	}
-	stride := 1
-	if testing.Short() {
-		stride = 7
-	}
-	runs := 0
-	for at := 1; at <= dry.all(); at += stride {
-		for _, after := range []bool{false, true} {
-			c.crash(t, &points{dieAt: at, after: after}, dry)
-			runs++
+	stride := enumeratedStride()
+	runs := c.crashes(t, dry, stride)
+	var back ended // the canceled one with most to do on its way back
+	for at := 1; at <= dry.events; at += stride {
+		got := c.carryOut(t, &points{}, at)
+		c.checkCanceled(t, got, dry)
+		runs++
+		if got.deployment.Status == delivery.DeploymentRolledBack && (back.points == nil || got.all()-got.canceledAfter > back.all()-back.canceledAfter) {
+			back = got
 		}
 	}
-	for at := 1; at <= dry.events; at += stride {
-		c.cancel(t, at, dry)
-		runs++
+	if back.points != nil {
+		runs += c.crashes(t, back, stride)
 	}
 	t.Logf("%d calls, %d commits, %d others, %d events: %d runs", dry.calls, dry.commits, dry.others, dry.events, runs)
 }
 
-// crash has the worker die at a point. The deployment ends as without that, and has
-// written the same.
-func (c enumeratedCase) crash(t *testing.T, p *points, dry ended) {
+// enumeratedStride is how many numbers go on to the next one that is tried.
+func enumeratedStride() int {
+	switch {
+	case os.Getenv("SLIPWAY_ENUMERATE") == "all":
+		return 1
+	case testing.Short():
+		return 11
+	default:
+		return 3
+	}
+}
+
+// crashes has the worker die at each point of a deployment, or at each that follows its
+// cancel. It ends as without that, and has written the same.
+func (c enumeratedCase) crashes(t *testing.T, without ended, stride int) (runs int) {
 	t.Helper()
-	got := c.carryOut(t, p, nil)
+	for at := without.canceledAfter + 1; at <= without.all(); at += stride {
+		for _, after := range []bool{false, true} {
+			c.crash(t, &points{dieAt: at, after: after}, without)
+			runs++
+		}
+	}
+	return runs
+}
+
+func (c enumeratedCase) crash(t *testing.T, p *points, without ended) {
+	t.Helper()
+	got := c.carryOut(t, p, without.canceledAt)
 	about := func() string {
-		return fmt.Sprintf("death at %d of %d, %s, after it had its effect: %v", p.dieAt, dry.all(), p.made, p.after)
+		return fmt.Sprintf("canceled at event %d, death at %d of %d, %s, after it had its effect: %v", without.canceledAt, p.dieAt, without.all(), p.made, p.after)
 	}
-	if !p.died {
-		t.Fatalf("%s: it never came to that", about())
+	if !p.died && p.all() >= p.dieAt {
+		t.Errorf("%s: nobody died", about()) // with fewer points there was nothing to die at
 	}
-	if got.execution.Status != dry.execution.Status || got.deployment.Status != dry.deployment.Status {
+	if got.execution.Status != without.execution.Status || got.deployment.Status != without.deployment.Status {
 		t.Errorf("%s: ended %s and %s: %v", about(), got.execution.Status, got.deployment.Status, got.deployment.Failure)
 	}
-	if diff := cmp.Diff(dry.after, got.after); diff != "" {
+	if diff := cmp.Diff(without.after, got.after); diff != "" {
 		t.Errorf("%s: cluster (-without +with):\n%s", about(), diff)
 	}
-	if diff := cmp.Diff(dry.writes, got.writes); diff != "" {
+	if diff := cmp.Diff(without.writes, got.writes); diff != "" {
 		t.Errorf("%s: writes (-without +with):\n%s", about(), diff)
 	}
 }
 
-// cancel cancels at an event. The deployment ends as if it had never been, or, once
-// the old groups are being given up, as wanted.
-func (c enumeratedCase) cancel(t *testing.T, at int, dry ended) {
+// checkCanceled judges a deployment that was canceled: it ends as if it had never
+// been, or, once the old groups are being given up, as wanted.
+func (c enumeratedCase) checkCanceled(t *testing.T, got, dry ended) {
 	t.Helper()
-	a := &answer{name: updateCancel}
-	got := c.carryOut(t, &points{}, func(w *world) {
-		n := 0
-		w.store.onEvent = func(delivery.Event) {
-			if n++; n == at {
-				w.env.RegisterDelayedCallback(func() {
-					a.sent = w.env.Now()
-					w.env.UpdateWorkflow(updateCancel, "cancel", a, Command{By: "joe", Reason: "a test"})
-				}, 0)
-			}
-		}
-	})
-	about := fmt.Sprintf("cancel at event %d of %d", at, dry.events)
-	switch {
+	about := fmt.Sprintf("cancel at event %d of %d", got.canceledAt, dry.events)
+	switch a := got.cancel; {
 	case !a.accepted && got.execution.Status != dry.execution.Status:
 		t.Errorf("%s was refused (%v), and the execution ended %s", about, a.refused, got.execution.Status)
 	case a.accepted && got.execution.Status != delivery.StatusCanceled:
@@ -214,8 +232,8 @@ func withEntry(m map[string]string, key, value string) map[string]string {
 	return out
 }
 
-// carryOut carries the deployment out, after arrange had a say.
-func (c enumeratedCase) carryOut(t *testing.T, p *points, arrange func(*world)) ended {
+// carryOut carries the deployment out, and cancels it at an event; at 0 it does not.
+func (c enumeratedCase) carryOut(t *testing.T, p *points, cancelAt int) ended {
 	t.Helper()
 	config := erring()
 	config.Unsized = c.unsized
@@ -236,10 +254,17 @@ func (c enumeratedCase) carryOut(t *testing.T, p *points, arrange func(*world)) 
 		}
 	}
 	w.passGates()
-	if arrange != nil {
-		arrange(w)
+	got := ended{points: p, before: settled(w.cloud.Truth()), canceledAt: cancelAt, cancel: answer{name: updateCancel}}
+	seen := 0
+	w.store.onEvent = func(delivery.Event) {
+		if seen++; seen == cancelAt {
+			got.canceledAfter = p.reached()
+			w.env.RegisterDelayedCallback(func() {
+				got.cancel.sent = w.env.Now()
+				w.env.UpdateWorkflow(updateCancel, "cancel", &got.cancel, Command{By: "joe", Reason: "a test"})
+			}, 0)
+		}
 	}
-	got := ended{points: p, before: settled(w.cloud.Truth())}
 	got.execution = w.run(t)
 	got.deployment, got.events, got.after = w.deployment(), len(w.store.events), settled(w.cloud.Truth())
 	for _, write := range w.cloud.Writes() {

@@ -92,10 +92,6 @@ func enumerations(t *testing.T) []*enumeration {
 	return out
 }
 
-// warmUp is how long the seeded instances run before the deployment begins: until
-// all that watches them has seen them healthy.
-const warmUp = 10 * time.Second
-
 // enumeratedSize is that of the old server group and of the new one.
 const enumeratedSize = 2
 
@@ -236,7 +232,7 @@ func (c *enumeration) carryOut(t *testing.T, w trouble) enumeratedRun {
 	ctx, cancel := context.WithTimeout(t.Context(), realTime)
 	defer cancel()
 	x := newMortalTrial(t, c, w)
-	if err := x.time.Sleep(ctx, warmUp); err != nil {
+	if err := x.time.warmUp(ctx); err != nil {
 		x.Fatal(err)
 	}
 	before := x.truth(ctx)

@@ -36,6 +36,14 @@ func newStepper(world *simcloud.World, url string) *stepper {
 		fresh:   &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}}
 }
 
+// warmUp lets the seeded instances run until all that watches them has seen them
+// healthy. It ends at the same second of a minute each time: metrics and request limits
+// go by minutes.
+func (s *stepper) warmUp(ctx context.Context) error {
+	s.Advance(s.Now().Truncate(time.Minute).Add(time.Minute).Sub(s.Now()))
+	return s.Sleep(ctx, 10*time.Second)
+}
+
 // Sleep lets time pass, until ctx ends.
 func (s *stepper) Sleep(ctx context.Context, d time.Duration) error {
 	for until := s.Now().Add(d); ; {
