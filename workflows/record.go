@@ -150,7 +150,7 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 	}
 	var begun BegunStage
 	stage, spec := e.Stage(refID), definition.Stage(refID)
-	evaluated, err := expression.Evaluate(spec.Context(), environment(e, definition, refID))
+	evaluated, err := expression.Evaluate(spec.Context(), environment(e, definition, refID, at))
 	if err == nil {
 		stage.Context = evaluated
 		begun, err = readStage(spec.Type, evaluated)
@@ -188,9 +188,11 @@ func readStage(kind string, evaluated json.RawMessage) (BegunStage, error) {
 	}
 }
 
-// environment is what the expressions of a stage see.
-func environment(e delivery.Execution, d pipeline.Definition, refID string) expression.Env {
-	env := expression.Env{Parameters: e.Trigger.Parameters, Trigger: triggerOf(e)}
+// environment is what the expressions of a stage see. The time is the stage's
+// beginning, so that repeating the activity evaluates the same.
+func environment(e delivery.Execution, d pipeline.Definition, refID string, at time.Time) expression.Env {
+	env := expression.Env{Parameters: e.Trigger.Parameters, Trigger: triggerOf(e), Stage: d.Stage(refID).Context(), RefID: refID, Now: at,
+		Random: uuids(string(e.ID) + "/" + refID)}
 	if whole, err := json.Marshal(e); err == nil {
 		env.Execution = whole
 	}
@@ -212,6 +214,15 @@ func environment(e delivery.Execution, d pipeline.Definition, refID string) expr
 		near = next
 	}
 	return env
+}
+
+// uuids returns what makes UUIDs that follow from a text and their number.
+func uuids(of string) func() string {
+	n := 0
+	return func() string {
+		n++
+		return delivery.ChangeKey(fmt.Sprintf("%s#uuid/%d", of, n)).Token()
+	}
 }
 
 // triggerOf is the trigger as the client sent it, with what the server knows better.

@@ -15,5 +15,9 @@
 // fails, Evaluate returns an error: text that nobody evaluated must not reach a
 // cloud.
 //
-// An expression cannot loop, so the work is bounded by its size; see limits.go.
+// An expression loops over nothing but the lists that it selects from. Steps,
+// produced bytes, scanned text and nesting are bounded for each document; see
+// limits.go. SpEL is rewritten to the parser's syntax (translate.go), inspected
+// (parse.go), and evaluated here: nothing of Java or of the parser's own language
+// can be reached.
 package expression

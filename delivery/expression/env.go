@@ -1,8 +1,10 @@
 package expression
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"time"
 )
 
 // Env is what expressions can read. Every field is a JSON object; empty means an
@@ -18,6 +20,15 @@ type Env struct {
 	// are variables; where two stages give the same one, the nearest wins. They
 	// cannot hide parameters, trigger and execution.
 	Outputs []json.RawMessage
+	// Stage is the stage's own context, as the pipeline has it: ${account} is its
+	// field of that name. A field that is an expression itself cannot be read.
+	Stage json.RawMessage
+	// RefID is the stage's, for #currentStage(); empty before any stage.
+	RefID string
+	// Now is the time as new java.util.Date() has it; zero when it cannot be known.
+	Now time.Time
+	// Random gives texts in the form of a UUID; nil when there are none.
+	Random func() string
 }
 
 // scope resolves variables. Each is decoded when it is first read.
@@ -25,6 +36,10 @@ type scope struct {
 	fixed   map[string]json.RawMessage
 	outputs []json.RawMessage
 	known   map[string]value
+	stage   json.RawMessage
+	refID   string
+	now     time.Time
+	random  func() string
 }
 
 func newScope(env Env) *scope {
@@ -34,6 +49,7 @@ func newScope(env Env) *scope {
 		},
 		outputs: env.Outputs,
 		known:   make(map[string]value),
+		stage:   env.Stage, refID: env.RefID, now: env.Now, random: env.Random,
 	}
 }
 
@@ -43,7 +59,10 @@ func (s *scope) lookup(name string) (value, bool, error) {
 		return v, true, nil
 	}
 	raw, ok, err := s.find(name)
-	if err != nil || !ok {
+	if err == nil && !ok {
+		return s.derived(name)
+	}
+	if err != nil {
 		return nil, false, err
 	}
 	v, err := decode(raw)
@@ -61,7 +80,7 @@ func (s *scope) find(name string) (json.RawMessage, bool, error) {
 		}
 		return raw, true, nil
 	}
-	for _, outputs := range s.outputs {
+	for i, outputs := range append([]json.RawMessage{s.stage}, s.outputs...) {
 		if len(outputs) == 0 {
 			continue
 		}
@@ -70,6 +89,9 @@ func (s *scope) find(name string) (json.RawMessage, bool, error) {
 			return nil, false, fmt.Errorf("outputs of a stage: %w", err)
 		}
 		if raw, ok := fields[name]; ok {
+			if i == 0 && bytes.Contains(raw, []byte("${")) {
+				return nil, false, fmt.Errorf("the stage's field %s is an expression itself", name)
+			}
 			return raw, true, nil
 		}
 	}

@@ -13,6 +13,7 @@ func (r *run) equal(a, b value) (bool, error) {
 		y, ok := b.(record)
 		return r.equalRecords(x, y, ok)
 	}
+	r.steps += min(size(a), size(b)) / stepBytes
 	switch b.(type) {
 	case list, record:
 		return false, nil

@@ -46,6 +46,8 @@ func (r *run) eval(node ast.Node) (value, error) {
 		return r.conditional(n)
 	case *ast.ArrayNode:
 		return r.array(n.Nodes)
+	case *ast.MapNode:
+		return r.record(n)
 	case *ast.CallNode:
 		return r.call(n)
 	default:
@@ -54,8 +56,19 @@ func (r *run) eval(node ast.Node) (value, error) {
 }
 
 func (r *run) variable(name string) (value, error) {
-	if name == "null" {
+	switch name {
+	case "null":
 		return nil, nil
+	case rootName:
+		return root{}, nil
+	case thisName:
+		if n := len(r.elements); n > 0 {
+			return r.elements[n-1], nil
+		}
+		return root{}, nil
+	}
+	if len(r.elements) > 0 {
+		return r.ofElement(name)
 	}
 	v, ok, err := r.scope.lookup(name)
 	if err == nil && !ok {
@@ -67,11 +80,33 @@ func (r *run) variable(name string) (value, error) {
 // optional is eval for a place where an unknown variable counts as nothing: the
 // left side of ?: and the sides of == and !=.
 func (r *run) optional(node ast.Node) (value, error) {
-	if id, ok := node.(*ast.IdentifierNode); ok && id.Value != "null" {
+	if id, ok := node.(*ast.IdentifierNode); ok && id.Value != "null" && id.Value[0] != '$' && len(r.elements) == 0 {
 		v, _, err := r.scope.lookup(id.Value)
 		return v, err
 	}
 	return r.eval(node)
+}
+
+func (r *run) record(n *ast.MapNode) (value, error) {
+	out := make(record, len(n.Pairs))
+	for _, node := range n.Pairs {
+		pair, ok := node.(*ast.PairNode)
+		if !ok {
+			return nil, fmt.Errorf("%T is no pair", node)
+		}
+		key, err := r.eval(pair.Key)
+		if err != nil {
+			return nil, err
+		}
+		name, err := display(key)
+		if err != nil {
+			return nil, fmt.Errorf("a key %w", err)
+		}
+		if out[name], err = r.eval(pair.Value); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 func (r *run) array(nodes []ast.Node) (value, error) {
@@ -168,6 +203,15 @@ func (r *run) member(n *ast.MemberNode) (value, error) {
 			return nil, nil
 		}
 		return nil, fmt.Errorf("%s has no value, so %v cannot be read", describe(n.Node), property)
+	case root:
+		name, err := display(property)
+		if err != nil {
+			return nil, fmt.Errorf("the key into #root %w", err)
+		}
+		v, _, err := r.scope.lookup(name)
+		return v, err
+	case class:
+		return t.field(property)
 	case record:
 		key, err := display(property)
 		if err != nil {
@@ -204,34 +248,6 @@ func describe(node ast.Node) string {
 	return "the value"
 }
 
-func (r *run) call(n *ast.CallNode) (value, error) {
-	callee, ok := n.Callee.(*ast.IdentifierNode)
-	if !ok {
-		return nil, fmt.Errorf("methods of values are not supported")
-	}
-	args := make([]value, len(n.Arguments))
-	for i, node := range n.Arguments {
-		v, err := r.eval(node)
-		if err != nil {
-			return nil, err
-		}
-		args[i] = v
-	}
-	v, err := callFunction(callee.Value, args)
-	if err != nil {
-		return nil, fmt.Errorf("#%s: %w", callee.Value, err)
-	}
-	// Counted are both sides: what #toJson writes, and what #readJson reads.
-	for _, side := range append(args, v) {
-		if text, ok := side.(string); ok {
-			if err := r.produce(len(text)); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return v, nil
-}
-
 func (r *run) binary(n *ast.BinaryNode) (value, error) {
 	switch n.Operator {
 	case "&&", "and":
@@ -266,10 +282,19 @@ func (r *run) binary(n *ast.BinaryNode) (value, error) {
 	if err != nil {
 		return nil, err
 	}
+	switch n.Operator {
+	case "matches":
+		return r.matches(left, right)
+	case "in":
+		return between(left, right)
+	case "contains":
+		return instanceOf(left, right)
+	}
 	if n.Operator == "+" && (isText(left) || isText(right)) {
 		return r.concatenate(left, right)
 	}
 	if isText(left) && isText(right) {
+		r.steps += min(size(left), size(right)) / stepBytes
 		return compare(n.Operator, strings.Compare(left.(string), right.(string)))
 	}
 	return arithmetic(n.Operator, left, right)

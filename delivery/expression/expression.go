@@ -48,6 +48,11 @@ type run struct {
 	scope    *scope
 	steps    int
 	produced int
+	scanned  int
+	patterns map[string]compiled
+	// elements are those that the selections and projections being evaluated are at,
+	// the innermost last: bare names read its fields.
+	elements []value
 }
 
 // template evaluates a string that contains at least one "${".

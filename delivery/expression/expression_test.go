@@ -140,6 +140,9 @@ func TestEvaluateRefuses(t *testing.T) {
 	}
 }
 
+const knownClasses = "java.lang.Boolean, java.time.temporal.ChronoUnit, java.util.Date, java.time.format.DateTimeFormatter, java.lang.Double, java.time.Instant, java.lang.Integer, java.util.List, java.time.LocalDate, " +
+	"java.time.LocalDateTime, java.lang.Long, java.util.Map, java.lang.Math, java.lang.Number, java.text.SimpleDateFormat, java.lang.String, java.net.URLEncoder, java.util.UUID"
+
 func TestCheck(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{`${`, `${}: the closing } is missing`},
@@ -147,14 +150,28 @@ func TestCheck(t *testing.T) {
 		{`${ }`, `${ }: the expression is empty`},
 		{`${1 +}`, `${1 +}: at character 3: unexpected token EOF`},
 		{`${'é' + 'a}`, `${'é' + 'a}}: the closing } is missing`},
-		{`${#nope(1)}`, `${#nope(1)}: at character 2: there is no function #nope; known are #alphanumerical, #fromBase64, #readJson, #toBase64, #toBoolean, #toFloat, #toInt, #toJson`},
+		{`${#nope(1)}`, `${#nope(1)}: at character 2: there is no function #nope; known are #alphanumerical, #currentStage, #currentUser, #deployedServerGroups, #doNotEval, #fromBase64, #judgement, #judgment, #readJson, #stage, #stageByRefId, #stageExists, #toBase64, #toBoolean, #toFloat, #toInt, #toJson, #triggerResolvedArtifact, #triggerResolvedArtifactByType`},
 		{`${#toInt(1, 2)}`, `${#toInt(1, 2)}: at character 2: #toInt takes one argument, not 2`},
-		{`${len('a')}`, `${len('a')}: at character 1: there is no function #len; known are #alphanumerical, #fromBase64, #readJson, #toBase64, #toBoolean, #toFloat, #toInt, #toJson`},
+		{`${len('a')}`, `${len('a')}: at character 1: there is no function #len; known are #alphanumerical, #currentStage, #currentUser, #deployedServerGroups, #doNotEval, #fromBase64, #judgement, #judgment, #readJson, #stage, #stageByRefId, #stageExists, #toBase64, #toBoolean, #toFloat, #toInt, #toJson, #triggerResolvedArtifact, #triggerResolvedArtifactByType`},
 		{`${filter(parameters, true)}`, `${filter(parameters, true)}: at character 1: there is no function #filter`},
-		{`${parameters.x.split(',')}`, `${parameters.x.split(',')}: at character 14: methods of values are not supported`},
+		{`${parameters.x.splitt(',')}`, `${parameters.x.splitt(',')}: at character 14: there is no method splitt`},
+		{`${parameters.x.tolowercase()}`, `${parameters.x.tolowercase()}: at character 14: there is no method tolowercase; it is written toLowerCase`},
+		{`${parameters.x.getClass()}`, `${parameters.x.getClass()}: at character 14: there is no method getClass`},
+		{`${parameters.x.substring(1, 2, 3)}`, `${parameters.x.substring(1, 2, 3)}: at character 14: the method substring does not take 3 arguments`},
+		{`${T(java.lang.Runtime).getRuntime()}`, `${T(java.lang.Runtime).getRuntime()}: at character 22: there is no method getRuntime`},
+		{`${new java.io.File('/x')}`, `${new java.io.File('/x')}: at character 1: the class java.io.File cannot be used; known are ` + knownClasses},
+		{`${T(java.lang.Runtime)}`, `${T(java.lang.Runtime)}: at character 1: the class java.lang.Runtime cannot be used; known are ` + knownClasses},
+		{`${new java.lang.Math()}`, `${new java.lang.Math()}: at character 1: new java.lang.Math cannot be made; java.lang.Math has static methods`},
+		{`${x.?[}`, `${x.?[}: at character 2: this is not closed by ']'`},
+		{`${x.?[a)}`, `${x.?[a)}: at character 6: unexpected ')'`},
+		{`${'abc' matches '('}`, `${'abc' matches '('}: at character 7: the pattern: error parsing regexp: missing closing ): ` + "`(`"},
+		{`${1 in {1}}`, `${1 in {1}}: at character 3: in is not supported`},
+		{`${x = 1}`, `${x = 1}: at character 3: unexpected token Operator("=")`},
+		{`${$env}`, `${$env}: at character 1: unexpected '$'`},
+		{`${#fromUrl('http://x')}`, `${#fromUrl('http://x')}: at character 2: #fromUrl is not served: expressions read nothing but the execution; let a webhook stage fetch it`},
 		{`${1..1000000}`, `${1..1000000}: at character 2: the operator .. is not supported`},
-		{`${let a = 1; a}`, `${let a = 1; a}: at character 5: this is not supported`},
-		{`${1; 2}`, `${1; 2}: at character 1: this is not supported`},
+		{`${let a = 1; a}`, `${let a = 1; a}: at character 1: let is not supported`},
+		{`${1; 2}`, `${1; 2}: at character 2: unexpected ';'`},
 		{"${`raw`}", "${`raw`}: at character 1: unexpected '`'"},
 		{`${'\' + #}`, `${'\' + #}: at character 7: unexpected '#'`},
 		{`${'aa''a' + }`, `${'aa''a' + }: at character 10: unexpected token EOF`},
@@ -218,21 +235,28 @@ func TestBounds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	env.Parameters = json.RawMessage(fmt.Sprintf(`{"long":%s,"one":1}`, long))
+	env.Parameters = json.RawMessage(fmt.Sprintf(`{"long":%s,"one":1,"ones":[%s1]}`, long, strings.Repeat("1,", 9999)))
 	chain, elvis := "0", "parameters.none"
 	for range 60 {
 		chain = "0 < (" + chain + ") < 1"
 		elvis = "(" + elvis + " ?: parameters.none)"
 	}
 	tests := map[string]struct{ expression, want string }{
-		"long source":      {"1" + strings.Repeat(" ", maxSource), "is longer than"},
-		"many nodes":       {"1" + strings.Repeat("+1", maxNodes), "maximum allowed nodes"},
-		"large text":       {"parameters.long" + strings.Repeat("+parameters.long", 20), "the results are larger than"},
-		"large JSON":       {"'a'" + strings.Repeat("+#toJson(parameters)", 20), "the results are larger than"},
-		"shared nodes":     {chain, "is too large"},
-		"nested Elvis":     {elvis, "has no value"},
-		"deep parentheses": {strings.Repeat("(", 4000) + "1" + strings.Repeat(")", 4000) + "+x", "there is no variable x"},
-		"deep JSON":        {"#readJson('" + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + "')", "JSON is nested deeper"},
+		"long source":          {"1" + strings.Repeat(" ", maxSource), "is longer than"},
+		"many nodes":           {"1" + strings.Repeat("+1", maxNodes), "maximum allowed nodes"},
+		"large text":           {"parameters.long" + strings.Repeat("+parameters.long", 20), "the results are larger than"},
+		"large JSON":           {"'a'" + strings.Repeat("+#toJson(parameters)", 20), "the results are larger than"},
+		"shared nodes":         {chain, "is too large"},
+		"nested Elvis":         {elvis, "has no value"},
+		"deep parentheses":     {strings.Repeat("(", 4000) + "1" + strings.Repeat(")", 4000) + "+x", "there is no variable x"},
+		"pattern in a loop":    {"{" + strings.Repeat("1,", 900) + "1}.![#root.parameters.long.matches('.*y.*')]", "go over too much text"},
+		"heavy pattern":        {"parameters.long.matches('(x{90}){1,9}y?.*')", "go over too much text"},
+		"many patterns":        {"#readJson('[" + numbers(1500) + "]').?[('a' + #this).matches('b' + #this)]", "steps"},
+		"search in a loop":     {"{" + strings.Repeat("1,", 900) + "1}.![#root.parameters.long.contains('y')]", "steps"},
+		"comparison in a loop": {"{" + strings.Repeat("1,", 900) + "1}.![#root.parameters.long == #root.parameters.long + 'y']", "the results are larger than"},
+		"nested projections":   {"#readJson('[" + strings.Repeat("1,", 400) + "1]').![#root.parameters.ones.![#root.parameters.ones.![1]]]", "steps"},
+		"keys in a loop":       {"{" + strings.Repeat("1,", 900) + "1}.![#root.parameters.ones.toString().split('')]", "the results are larger than"},
+		"deep JSON":            {"#readJson('" + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + "')", "JSON is nested deeper"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -245,6 +269,15 @@ func TestBounds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// numbers lists those below n.
+func numbers(n int) string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprint(i)
+	}
+	return strings.Join(out, ",")
 }
 
 func TestStepsAreBoundedOverTheDocument(t *testing.T) {
@@ -314,7 +347,7 @@ func TestLiterals(t *testing.T) {
 }
 
 func FuzzEvaluate(f *testing.F) {
-	for _, seed := range []string{"parameters.image", "#toInt(parameters['n'] ?: 3)", "a ? b : c", "'it''s' + 1", "x.?[a == 1].![b]", "{1,2}", "1 < 2 < 3", "'}'", "not in", "b'x'", "::a()"} {
+	for _, seed := range []string{"parameters.image", "#toInt(parameters['n'] ?: 3)", "a ? b : c", "'it''s' + 1", "x.?[a == 1].![b]", "{1,2}", "1 < 2 < 3", "parameters.list.?[#this matches 'b.*'].![toString()]", "{a: 1, 'b': {2}}.keySet()", "T(String).format('%5s|%d', 'a', 1)", "new java.text.SimpleDateFormat('yyyy').format(new java.util.Date())", "T(java.time.LocalDate).now().plusDays(5)", "'a,b'.split(',')[0].replaceAll('(a)', '$1$1')", "#stage('A').outputs.k", "3 between {1,5}", "x instanceof T(String)", "execution.stages.![#root.execution.stages.![name]]", "'}'", "not in", "b'x'", "::a()"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, source string) {
@@ -323,7 +356,7 @@ func FuzzEvaluate(f *testing.F) {
 			t.Fatal(err)
 		}
 		findings := Check(document)
-		out, err := Evaluate(document, testEnv())
+		out, err := Evaluate(document, shapesEnv())
 		if len(findings) > 0 && err == nil {
 			t.Errorf("Check refuses %q, Evaluate gives %s", source, out)
 		}

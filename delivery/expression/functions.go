@@ -11,35 +11,64 @@ import (
 	"strings"
 )
 
-// functions are Spinnaker's helper functions that need nothing but their
-// argument. Each takes exactly one.
-var functions = map[string]func(value) (value, error){
-	"toInt":          toInt,
-	"toFloat":        toFloat,
-	"toBoolean":      toBoolean,
-	"toJson":         toJSON,
-	"readJson":       readJSON,
-	"toBase64":       toBase64,
-	"fromBase64":     fromBase64,
-	"alphanumerical": alphanumerical,
+// functions are Spinnaker's helper functions.
+var functions = map[string]method{
+	"toInt":          static(toInt),
+	"toFloat":        static(toFloat),
+	"toBoolean":      static(toBoolean),
+	"toJson":         static(toJSON),
+	"readJson":       static(readJSON),
+	"toBase64":       static(toBase64),
+	"fromBase64":     static(fromBase64),
+	"alphanumerical": static(alphanumerical),
+	// What an expression yields is never evaluated again.
+	"doNotEval": static(func(v value) (value, error) { return v, nil }),
+
+	"stage":                         {1, 1, (*run).stage},
+	"stageByRefId":                  {1, 1, (*run).stageByRefID},
+	"stageExists":                   {1, 1, (*run).stageExists},
+	"currentStage":                  {0, 0, (*run).currentStage},
+	"judgment":                      {1, 1, (*run).judgment},
+	"judgement":                     {1, 1, (*run).judgment},
+	"currentUser":                   {0, 0, (*run).currentUser},
+	"deployedServerGroups":          {0, -1, (*run).deployedServerGroups},
+	"triggerResolvedArtifact":       {1, 1, (*run).artifactByName},
+	"triggerResolvedArtifactByType": {1, 1, (*run).artifactByType},
 }
+
+// unserved are functions of Spinnaker's that are refused, with the reason.
+var unserved = map[string]string{
+	"fromUrl": readsURL, "jsonFromUrl": readsURL, "yamlFromUrl": readsURL, "propertiesFromUrl": readsURL,
+}
+
+const readsURL = "expressions read nothing but the execution; let a webhook stage fetch it"
 
 // checkCall refuses an unknown function and a wrong number of arguments.
 func checkCall(name string, arguments int) error {
-	if _, ok := functions[name]; !ok {
+	f, ok := functions[name]
+	switch {
+	case unserved[name] != "":
+		return fmt.Errorf("#%s is not served: %s", name, unserved[name])
+	case !ok:
 		return fmt.Errorf("there is no function #%s; known are #%s", name, strings.Join(slices.Sorted(maps.Keys(functions)), ", #"))
-	}
-	if arguments != 1 {
+	case f.takes(arguments):
+		return nil
+	case f.min == f.max && f.min == 1:
 		return fmt.Errorf("#%s takes one argument, not %d", name, arguments)
+	default:
+		return fmt.Errorf("#%s does not take %d arguments", name, arguments)
 	}
-	return nil
 }
 
-func callFunction(name string, args []value) (value, error) {
+func (r *run) function(name string, args []value) (value, error) {
 	if err := checkCall(name, len(args)); err != nil {
 		return nil, err
 	}
-	return functions[name](args[0])
+	v, err := functions[name].call(r, nil, args)
+	if err != nil {
+		return nil, fmt.Errorf("#%s: %w", name, err)
+	}
+	return v, nil
 }
 
 func toInt(v value) (value, error) {

@@ -12,6 +12,19 @@ const (
 	// maxProduced is how many bytes of text and JSON all expressions of one
 	// document may produce, intermediate texts among them.
 	maxProduced = 8 << 20
+	// maxScanned is how many characters all patterns of one document may go over,
+	// times what each can take of work.
+	maxScanned = 8 << 20
+	// compileSteps is what compiling a pattern counts as.
+	compileSteps = 100
+	// stepBytes is how much text compared or searched counts as a step.
+	stepBytes = 1 << 10
+	// elementSize is the memory that each element of a list takes.
+	elementSize = 16
+	// maxPattern is the longest regular expression or date pattern in bytes.
+	maxPattern = 1_000
+	// maxWidth is the largest width that String.format pads to.
+	maxWidth = 1_000
 	// maxDepth is how deep documents and values may be nested.
 	maxDepth = 200
 )

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
-	"unicode"
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/conf"
@@ -47,81 +45,8 @@ func parserConfig() *conf.Config {
 	return c
 }
 
-// translation is SpEL rewritten to the parser's syntax. Each rune remembers
-// which rune of the source it comes from.
-type translation struct {
-	runes  []rune
-	origin []int
-}
-
-func (t *translation) add(origin int, text string) {
-	for _, r := range text {
-		t.runes = append(t.runes, r)
-		t.origin = append(t.origin, origin)
-	}
-}
-
-func (t *translation) text() string { return string(t.runes) }
-
-// position returns the place in the source, counted from 1, of a rune in the translation.
-func (t *translation) position(i int) int {
-	if len(t.origin) == 0 {
-		return 1
-	}
-	return t.origin[min(max(i, 0), len(t.origin)-1)] + 1
-}
-
-// translate rewrites the two things that SpEL writes differently: string
-// literals, where a doubled quote stands for a quote and a backslash for itself,
-// and functions, which are called with a leading '#'.
-func translate(source string) (*translation, error) {
-	var out translation
-	in := []rune(source)
-	for i := 0; i < len(in); {
-		switch r := in[i]; {
-		case r == '\'' || r == '"':
-			literal, length := unquote(in[i:])
-			if length == 0 {
-				return nil, fmt.Errorf("at character %d: the string is not closed", i+1)
-			}
-			out.add(i, quote(literal))
-			i += length
-		case r == '#' && i+1 < len(in) && (unicode.IsLetter(in[i+1]) || in[i+1] == '_'):
-			out.add(i, " ")
-			i++
-		case r == '#' || r == '`' || r == '\\':
-			return nil, fmt.Errorf("at character %d: unexpected %q", i+1, r)
-		default:
-			out.add(i, string(r))
-			i++
-		}
-	}
-	return &out, nil
-}
-
-// unquote reads a SpEL string literal at the start of in. The length is 0 when
-// it is not closed.
-func unquote(in []rune) (literal string, length int) {
-	var b strings.Builder
-	for i := 1; i < len(in); i++ {
-		if in[i] == in[0] {
-			if i+1 == len(in) || in[i+1] != in[0] {
-				return b.String(), i + 1
-			}
-			i++
-		}
-		b.WriteRune(in[i])
-	}
-	return "", 0
-}
-
-// quote writes a string literal of the parser.
-func quote(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\r", `\r`, "\n", `\n`).Replace(s) + `"`
-}
-
 // binaryOperators are the operators that eval carries out.
-var binaryOperators = [...]string{"==", "!=", "<", "<=", ">", ">=", "&&", "and", "||", "or", "+", "-", "*", "/", "%"}
+var binaryOperators = [...]string{"==", "!=", "<", "<=", ">", ">=", "&&", "and", "||", "or", "+", "-", "*", "/", "%", "matches", "in", "contains"}
 
 // inspection walks an expression before it is evaluated. It counts its visits
 // because nodes may be shared: the parser reads a < b < c as a < b && b < c with
@@ -159,6 +84,11 @@ func (in *inspection) checkNode(node ast.Node) error {
 		if !slices.Contains(binaryOperators[:], n.Operator) {
 			return in.refuse(n, "the operator %s is not supported", n.Operator)
 		}
+		if by, ok := n.Right.(*ast.StringNode); ok && n.Operator == "matches" {
+			if _, err := compile(by.Value); err != nil {
+				return in.refuse(n, "%v", err)
+			}
+		}
 		return in.check(n.Left, n.Right)
 	case *ast.ChainNode:
 		return in.check(n.Node)
@@ -172,19 +102,46 @@ func (in *inspection) checkNode(node ast.Node) error {
 	case *ast.ArrayNode:
 		return in.check(n.Nodes...)
 	case *ast.CallNode:
-		callee, ok := n.Callee.(*ast.IdentifierNode)
-		if !ok {
-			return in.refuse(n, "methods of values are not supported")
-		}
-		if err := checkCall(callee.Value, len(n.Arguments)); err != nil {
-			return in.refuse(n, "%v", err)
-		}
-		return in.check(n.Arguments...)
+		return in.checkCall(n)
+	case *ast.MapNode:
+		return in.check(n.Pairs...)
+	case *ast.PairNode:
+		return in.check(n.Key, n.Value)
 	case *ast.BuiltinNode:
 		return in.refuse(n, "there is no function #%s", n.Name)
 	default:
 		return in.refuse(n, "this is not supported")
 	}
+}
+
+func (in *inspection) checkCall(n *ast.CallNode) error {
+	var err error
+	switch callee := n.Callee.(type) {
+	case *ast.IdentifierNode:
+		if callee.Value == typeName {
+			if _, err := classOf(n); err != nil {
+				return in.refuse(n, "%v", err)
+			}
+			return nil
+		}
+		if err = checkNew(n); callee.Value != construct {
+			err = checkCall(callee.Value, len(n.Arguments))
+		}
+	case *ast.MemberNode:
+		name, ok := callee.Property.(*ast.StringNode)
+		if !ok {
+			return in.refuse(n, "this cannot be called")
+		}
+		if err = checkMethod(name.Value, len(n.Arguments)); err == nil {
+			err = in.check(callee.Node)
+		}
+	default:
+		err = fmt.Errorf("this cannot be called")
+	}
+	if err != nil {
+		return in.refuse(n, "%v", err)
+	}
+	return in.check(n.Arguments...)
 }
 
 // isElvis tells a ?: b from a ? a : b: the parser gives the former one node twice.

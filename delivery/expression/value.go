@@ -95,8 +95,12 @@ func number(n json.Number) (value, error) {
 	return f, nil
 }
 
-// encode writes a value as JSON, without escaping for HTML.
+// encode writes a value as JSON, without escaping for HTML. Dates become texts.
 func encode(v value) (json.RawMessage, error) {
+	v, err := plain(v)
+	if err != nil {
+		return nil, err
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -104,6 +108,34 @@ func encode(v value) (json.RawMessage, error) {
 		return nil, fmt.Errorf("write JSON: %w", err)
 	}
 	return bytes.TrimRight(b.Bytes(), "\n"), nil
+}
+
+// plain replaces what JSON does not have by what displays it.
+func plain(v value) (value, error) {
+	switch t := v.(type) {
+	case list:
+		out := make(list, len(t))
+		for i := range t {
+			var err error
+			if out[i], err = plain(t[i]); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	case record:
+		out := make(record, len(t))
+		for key := range t {
+			var err error
+			if out[key], err = plain(t[key]); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	case date, unit, class, root, dateFormat:
+		return display(v)
+	default:
+		return v, nil
+	}
 }
 
 // display writes a value as text: whole numbers without a fraction, lists with
@@ -125,6 +157,12 @@ func display(v value) (string, error) {
 		return strconv.FormatFloat(t, 'g', -1, 64), nil
 	case list:
 		return displayList(t)
+	case date:
+		return t.String(), nil
+	case unit:
+		return string(t), nil
+	case class, root, dateFormat:
+		return "", fmt.Errorf("is %s, which is no result", kind(v))
 	default:
 		raw, err := encode(t)
 		return string(raw), err
@@ -164,6 +202,16 @@ func kind(v value) string {
 		return "a string"
 	case list:
 		return "a list"
+	case date:
+		return "a date"
+	case unit:
+		return "a unit of time"
+	case class:
+		return "a class"
+	case dateFormat:
+		return "a date format"
+	case root:
+		return "all variables"
 	default:
 		return "an object"
 	}

@@ -1,0 +1,225 @@
+package expression
+
+import (
+	"fmt"
+	"slices"
+)
+
+// field returns a field of an object; nil of anything else.
+func field(v value, names ...string) value {
+	for _, name := range names {
+		fields, ok := v.(record)
+		if !ok {
+			return nil
+		}
+		v = fields[name]
+	}
+	return v
+}
+
+// derived are the variables that follow from trigger and execution.
+func (s *scope) derived(name string) (value, bool, error) {
+	of := map[string]func() (value, error){
+		"buildInfo": func() (value, error) { return s.read("trigger", "buildInfo") },
+		"scmInfo":   s.scmInfo,
+		"deployedServerGroups": func() (value, error) {
+			stages, err := s.stages()
+			return deployed(stages, nil), err
+		},
+		"templateVariables": func() (value, error) { return s.read("execution", "templateVariables") },
+	}[name]
+	if of == nil {
+		return nil, false, nil
+	}
+	v, err := of()
+	if err != nil || v == nil {
+		return nil, false, err
+	}
+	s.known[name] = v
+	return v, true, nil
+}
+
+func (s *scope) read(name string, fields ...string) (value, error) {
+	v, _, err := s.lookup(name)
+	return field(v, fields...), err
+}
+
+// scmInfo is the first change of the build that is of neither master nor develop,
+// else the first.
+func (s *scope) scmInfo() (value, error) {
+	v, err := s.read("trigger", "buildInfo", "scm")
+	changes, _ := v.(list)
+	if err != nil || len(changes) == 0 {
+		return nil, err
+	}
+	i := slices.IndexFunc(changes, func(c value) bool {
+		branch := field(c, "branch")
+		return branch != "master" && branch != "develop"
+	})
+	return changes[max(i, 0)], nil
+}
+
+// stages are those of the execution.
+func (s *scope) stages() (list, error) {
+	v, err := s.read("execution", "stages")
+	stages, _ := v.(list)
+	return stages, err
+}
+
+// findStage returns the first stage one of whose fields is the wanted text.
+func (r *run) findStage(wanted value, fields ...string) (record, error) {
+	stages, err := r.scope.stages()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range fields {
+		for _, s := range stages {
+			if stage, ok := s.(record); ok && isText(wanted) && stage[name] == wanted {
+				return withResult(stage), nil
+			}
+		}
+	}
+	return nil, nil
+}
+
+// withResult adds what Spinnaker's stages tell of their status.
+func withResult(stage record) record {
+	out := make(record, len(stage)+2)
+	for key, v := range stage {
+		out[key] = v
+	}
+	for _, key := range []string{"context", "outputs"} {
+		if out[key] == nil {
+			out[key] = record{}
+		}
+	}
+	status, _ := stage["status"].(string)
+	out["hasSucceeded"] = status == "SUCCEEDED"
+	out["hasFailed"] = slices.Contains([]string{"TERMINAL", "FAILED_CONTINUE", "STOPPED", "CANCELED"}, status)
+	return out
+}
+
+func found(stage record, err error, what string, wanted value) (value, error) {
+	if err == nil && stage == nil {
+		err = fmt.Errorf("the execution has no stage with the %s %v", what, wanted)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return stage, nil
+}
+
+func (r *run) stage(_ value, args []value) (value, error) {
+	stage, err := r.findStage(args[0], "name", "id")
+	return found(stage, err, "name or id", args[0])
+}
+
+func (r *run) stageByRefID(_ value, args []value) (value, error) {
+	stage, err := r.findStage(args[0], "refId")
+	return found(stage, err, "refId", args[0])
+}
+
+func (r *run) stageExists(_ value, args []value) (value, error) {
+	stage, err := r.findStage(args[0], "name", "id")
+	return stage != nil, err
+}
+
+func (r *run) currentStage(value, []value) (value, error) {
+	if r.scope.refID == "" {
+		return nil, fmt.Errorf("no stage has begun")
+	}
+	return r.stageByRefID(nil, []value{r.scope.refID})
+}
+
+// judgment is the answer that a manual judgment got.
+func (r *run) judgment(_ value, args []value) (value, error) {
+	stages, err := r.scope.stages()
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range stages {
+		if isText(args[0]) && field(s, "name") == args[0] && field(s, "type") == "manualJudgment" {
+			return field(s, "context", "judgmentInput"), nil
+		}
+	}
+	return nil, fmt.Errorf("the execution has no manual judgment with the name %v", args[0])
+}
+
+func (r *run) currentUser(value, []value) (value, error) { return r.scope.read("trigger", "user") }
+
+func (r *run) deployedServerGroups(_ value, args []value) (value, error) {
+	stages, err := r.scope.stages()
+	return deployed(stages, args), err
+}
+
+// deployed lists the server groups that stages made, or that those of the given
+// names made: {account, region, serverGroup, parentStage, capacity, deployments}.
+func deployed(stages list, names []value) value {
+	out := list{}
+	for _, stage := range stages {
+		if name := field(stage, "name"); len(names) > 0 && !(isText(name) && slices.Contains(names, name)) {
+			continue
+		}
+		groups := field(stage, "outputs", "deploy.server.groups")
+		if groups == nil {
+			groups = field(stage, "context", "deploy.server.groups")
+		}
+		regions, _ := groups.(record)
+		for _, entry := range entries(regions) {
+			made, _ := field(entry, "value").(list)
+			for _, name := range made {
+				out = append(out, record{
+					"account": account(stage), "region": field(entry, "key"), "serverGroup": name, "parentStage": field(stage, "id"),
+					"capacity": capacity(stage), "deployments": list{record{"serverGroupName": name}},
+				})
+			}
+		}
+	}
+	return out
+}
+
+func account(stage value) value {
+	for _, path := range [][]string{{"context", "account"}, {"context", "deploy.account.name"}, {"context", "credentials"}, {"context", "cluster", "account"}} {
+		if v := field(stage, path...); v != nil {
+			return v
+		}
+	}
+	if clusters, ok := field(stage, "context", "clusters").(list); ok && len(clusters) > 0 {
+		return field(clusters[0], "account")
+	}
+	return nil
+}
+
+func capacity(stage value) value {
+	if clusters, ok := field(stage, "context", "clusters").(list); ok && len(clusters) > 0 {
+		return field(clusters[0], "capacity")
+	}
+	return field(stage, "context", "capacity")
+}
+
+func (r *run) artifactByName(_ value, args []value) (value, error) {
+	return r.artifact("name", args[0])
+}
+
+func (r *run) artifactByType(_ value, args []value) (value, error) {
+	return r.artifact("type", args[0])
+}
+
+// artifact finds the first artifact that the trigger's expected artifacts resolved to.
+func (r *run) artifact(by string, of value) (value, error) {
+	wanted, err := text(of)
+	if err != nil {
+		return nil, err
+	}
+	v, err := r.scope.read("trigger", "resolvedExpectedArtifacts")
+	if err != nil {
+		return nil, err
+	}
+	expected, _ := v.(list)
+	for _, e := range expected {
+		if bound := field(e, "boundArtifact"); bound != nil && field(bound, by) == wanted {
+			return bound, nil
+		}
+	}
+	return nil, fmt.Errorf("the trigger resolved no artifact with the %s %v", by, wanted)
+}
