@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 
 	"github.com/slipway-cd/slipway/delivery"
@@ -67,6 +68,13 @@ func (m *mortal) diedAt() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.made
+}
+
+// numbered returns what was counted so far, and for each number whether it has an effect.
+func (m *mortal) numbered() (pointCounts, []bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.counts, slices.Clone(m.steps)
 }
 
 func (m *mortal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
