@@ -275,6 +275,29 @@ func (m *memory) Deployments(_ context.Context, execution delivery.ExecutionID) 
 	return out, m.failure
 }
 
+func (m *memory) Deployment(_ context.Context, id delivery.DeploymentID) (delivery.Deployment, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range m.deployments {
+		if d.ID == id {
+			return d, m.failure
+		}
+	}
+	return delivery.Deployment{}, delivery.Errorf(delivery.NotFound, "deployment %s", id)
+}
+
+func (m *memory) ClusterDeployments(_ context.Context, cluster string, limit int) ([]delivery.Deployment, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []delivery.Deployment
+	for _, d := range slices.Backward(m.deployments) {
+		if d.Cluster.Key() == cluster && len(out) < limit {
+			out = append(out, d)
+		}
+	}
+	return out, m.failure
+}
+
 func (m *memory) Events(_ context.Context, execution delivery.ExecutionID, after int64, limit int) ([]delivery.Event, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

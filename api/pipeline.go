@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/oklog/ulid/v2"
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
@@ -136,9 +137,30 @@ func bindPipeline(c *gin.Context) (delivery.Pipeline, error) {
 	if p.Disabled, err = doc.flag("disabled"); err != nil {
 		keep(err)
 	}
+	nameTriggers(doc)
 	p.Document = doc.raw()
 	keep(checkDefinition(p.Document))
 	return p, delivery.InvalidError("pipeline is not valid", inOrder(findings))
+}
+
+// nameTriggers gives each cron trigger that has no id one, as Gate does when a
+// pipeline is saved. What is no trigger is left to the check of the whole.
+func nameTriggers(doc object) {
+	var triggers []json.RawMessage
+	if json.Unmarshal(doc["triggers"], &triggers) != nil {
+		return
+	}
+	for i, raw := range triggers {
+		var fields object
+		if json.Unmarshal(raw, &fields) != nil || fields == nil || string(fields["type"]) != `"`+pipeline.CronType+`"` {
+			continue
+		}
+		if id := string(fields["id"]); id == "" || id == "null" || id == `""` {
+			fields.set("id", ulid.Make().String())
+			triggers[i] = fields.raw()
+		}
+	}
+	doc.set("triggers", triggers)
 }
 
 // maxName is the longest name or id of a pipeline in bytes: both stand in paths.

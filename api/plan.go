@@ -127,6 +127,8 @@ func (p *planner) stage(ctx context.Context, stage pipeline.StageSpec) (v1.Plann
 		return out, err
 	case pipeline.Operates(stage.Type):
 		return p.operations(ctx, stage, evaluated, out)
+	case pipeline.RollsBack(stage.Type):
+		return p.rollbacks(ctx, stage, evaluated, out)
 	case !pipeline.Deploys(stage.Type):
 		out.Unplanned = "stages of type " + stage.Type + " change no cluster"
 		p.hash.add(stage.RefID, string(evaluated))
@@ -272,6 +274,9 @@ func planLines(p v1.Plan) []string {
 		}
 		for _, d := range stage.Deployments {
 			in := fmt.Sprintf("%s%s in %s of %s: ", at, d.Cluster, d.Region, d.Account)
+			if d.Rollback != nil {
+				lines = append(lines, in+d.Rollback.Description)
+			}
 			for _, c := range d.Checks {
 				lines = append(lines, in+"check "+c)
 			}

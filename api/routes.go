@@ -42,12 +42,16 @@ var routes = []route{
 	{http.MethodGet, "/applications/:app/clusters/:account/:cluster/serverGroups/:serverGroup", access{read, ofPath}, (*Server).getClusterServerGroup},
 	{http.MethodGet, "/applications/:app/clusters/:account/:cluster/:cloudProvider/loadBalancers", access{read, ofPath}, (*Server).listClusterLoadBalancers},
 	{http.MethodGet, "/applications/:app/clusters/:account/:cluster/:cloudProvider/:scope/serverGroups/target/:target", access{read, ofPath}, (*Server).getTargetServerGroup},
+	{http.MethodPost, "/applications/:app/clusters/:account/:cluster/rollback", access{execute, ofPath}, (*Server).rollBackCluster},
+	{http.MethodPost, "/applications/:app/clusters/:account/:cluster/rollback/plan", access{read, ofPath}, (*Server).planRollback},
 	{http.MethodGet, "/applications/:app/serverGroups", access{read, ofPath}, (*Server).listServerGroups},
 	{http.MethodGet, "/applications/:app/serverGroups/:account/:region/:serverGroup", access{read, ofPath}, (*Server).getServerGroup},
 	{http.MethodGet, "/applications/:app/loadBalancers", access{read, ofPath}, (*Server).listLoadBalancers},
 	{http.MethodGet, "/serverGroups", access{read, ofObject}, (*Server).searchServerGroups},
 	{http.MethodGet, "/instances/:account/:region/:instance", access{read, ofObject}, (*Server).getInstance},
 	{http.MethodGet, "/images/find", access{read, platform}, (*Server).findImages},
+
+	{http.MethodGet, "/cron/validate", access{read, platform}, (*Server).validateCron},
 
 	{http.MethodPost, "/tasks", access{write, ofObject}, (*Server).createTask},
 	{http.MethodGet, "/tasks/:id", access{read, ofObject}, (*Server).getTask},

@@ -52,6 +52,9 @@ type executionRecords interface {
 	Execution(ctx context.Context, id delivery.ExecutionID) (delivery.Execution, error)
 	Executions(ctx context.Context, f delivery.ExecutionFilter) ([]delivery.Execution, error)
 	Deployments(ctx context.Context, execution delivery.ExecutionID) ([]delivery.Deployment, error)
+	Deployment(ctx context.Context, id delivery.DeploymentID) (delivery.Deployment, error)
+	// ClusterDeployments are those that have had the cluster's lock, the last one first.
+	ClusterDeployments(ctx context.Context, clusterKey string, limit int) ([]delivery.Deployment, error)
 	Events(ctx context.Context, execution delivery.ExecutionID, afterID int64, limit int) ([]delivery.Event, error)
 	// NextSequence is the number that the next deployment of a cluster will get.
 	NextSequence(ctx context.Context, clusterKey string, floor int, taken []int) (int, error)

@@ -26,21 +26,25 @@ func (s *Server) startPipeline(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	keys := startKeys(c, p, trigger)
+	return s.begin(c, startKeys(c, p, trigger), planHashOf(trigger), func() (delivery.NewExecution, error) { return s.prepareStart(c, p, trigger) })
+}
+
+// begin records the start that prepare makes, or finds the one that it repeats.
+func (s *Server) begin(c *gin.Context, keys delivery.NewExecution, planHash string, prepare func() (delivery.NewExecution, error)) error {
 	switch earlier, err := s.earlierStart(c.Request.Context(), keys); {
 	case err != nil:
 		return err
 	case earlier != "":
 		return render(c, http.StatusAccepted, refTo(earlier))
 	}
-	start, err := s.prepareStart(c, p, trigger)
+	start, err := prepare()
 	if err != nil {
 		return err
 	}
-	if err := s.checkPlan(c.Request.Context(), start, planHashOf(trigger)); err != nil {
+	if err := s.checkPlan(c.Request.Context(), start, planHash); err != nil {
 		return err
 	}
-	start.IdempotencyKey, start.RequestHash = keys.IdempotencyKey, keys.RequestHash
+	start.IdempotencyKey, start.RequestHash, start.CorrelationID = keys.IdempotencyKey, keys.RequestHash, keys.CorrelationID
 	e, created, err := s.store.CreateExecution(c.Request.Context(), start)
 	if err != nil {
 		return startError(keys, err)

@@ -43,6 +43,11 @@ func (s *Server) checkStart(ctx context.Context, by delivery.Principal, d pipeli
 		}
 		findings = append(findings, under(one.pointer, s.checkOperation(one))...)
 	}
+	wrong, err := s.checkRollbacks(by, d, env)
+	if err != nil {
+		return err
+	}
+	findings = append(findings, wrong...)
 	ctx, cancel := context.WithTimeout(ctx, validateTimeout)
 	defer cancel()
 	found := make([][]delivery.Finding, len(deployments))

@@ -122,7 +122,8 @@ type Execution struct {
 	Application string        `json:"application"`
 	// Name is the pipeline's name; empty for a task.
 	Name string `json:"name,omitempty"`
-	// Description is the task's description; empty for a pipeline.
+	// Description is the task's description, or why a rollback was asked for; empty
+	// for a saved pipeline.
 	Description      string    `json:"description,omitempty"`
 	PipelineConfigID string    `json:"pipelineConfigId,omitempty"`
 	Status           Status    `json:"status"`

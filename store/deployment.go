@@ -84,6 +84,19 @@ func (s *Store) Deployments(ctx context.Context, execution delivery.ExecutionID)
 	return found, nil
 }
 
+// ClusterDeployments returns the deployments that have had the cluster's lock, the
+// one that got it last first; at most limit. One that waits for it is not among them.
+func (s *Store) ClusterDeployments(ctx context.Context, clusterKey string, limit int) ([]delivery.Deployment, error) {
+	prefix := delivery.DeploymentID("").WorkflowID() // what holds the lock is the deployment's workflow
+	found, err := collect(ctx, s.reads, scanDeployment, `
+		SELECT d.document FROM fences f JOIN deployments d ON d.id = substr(f.holder, ?)
+		WHERE f.cluster_key = ? ORDER BY f.fence DESC LIMIT ?`, len(prefix)+1, clusterKey, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list deployments of cluster %s: %w", clusterKey, s.classify(err))
+	}
+	return found, nil
+}
+
 func scanDeployment(row scanner) (delivery.Deployment, error) {
 	var d delivery.Deployment
 	var doc string

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/slipway-cd/slipway/delivery"
 )
@@ -134,6 +135,16 @@ func (s *Store) Pipelines(ctx context.Context, application string) ([]delivery.P
 		WHERE ? = '' OR application = ? ORDER BY application, position, name_key`, key, key)
 	if err != nil {
 		return nil, fmt.Errorf("list pipelines of %s: %w", application, s.classify(err))
+	}
+	return found, nil
+}
+
+// PipelinesSavedSince returns the pipelines that were saved at a time or later, in the
+// order of their last saves; with the zero time all of them.
+func (s *Store) PipelinesSavedSince(ctx context.Context, since time.Time) ([]delivery.Pipeline, error) {
+	found, err := collect(ctx, s.reads, scanPipeline, `SELECT id, `+pipelineColumns+` FROM pipelines WHERE updated_us >= ? ORDER BY updated_us, id`, micros(since))
+	if err != nil {
+		return nil, fmt.Errorf("list pipelines saved since %s: %w", since.Format(time.RFC3339), s.classify(err))
 	}
 	return found, nil
 }

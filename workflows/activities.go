@@ -16,6 +16,8 @@ type recorder interface {
 	CreateExecution(ctx context.Context, n delivery.NewExecution) (e delivery.Execution, created bool, err error)
 	ProjectExecution(ctx context.Context, e delivery.Execution, events []delivery.Event) (stored bool, err error)
 	RecordDeployment(ctx context.Context, d delivery.Deployment, events []delivery.Event) (stored bool, err error)
+	Deployment(ctx context.Context, id delivery.DeploymentID) (delivery.Deployment, error)
+	ClusterDeployments(ctx context.Context, clusterKey string, limit int) ([]delivery.Deployment, error)
 	PipelineByID(ctx context.Context, id string) (delivery.Pipeline, error)
 	AllocateSequence(ctx context.Context, clusterKey string, deployment delivery.DeploymentID, floor int, taken []int) (int, error)
 	NextFence(ctx context.Context, clusterKey, holder string) (int64, error)

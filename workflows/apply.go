@@ -15,6 +15,9 @@ type ApplyRequest struct {
 	Change    delivery.Change      `json:"change"`
 	Execution delivery.ExecutionID `json:"execution"`
 	Stage     string               `json:"stage"`
+	// Again is the deployment whose stage has the spec's settings; empty for the
+	// stage's own.
+	Again delivery.DeploymentID `json:"again,omitempty"`
 }
 
 // Applied is what became of a change.
@@ -33,7 +36,7 @@ type Applied struct {
 func (a *Activities) Apply(ctx context.Context, in ApplyRequest) (Applied, error) {
 	change := in.Change
 	if change.Spec != nil {
-		c, err := a.deployCluster(ctx, in.Execution, in.Stage, change.Cluster)
+		c, err := a.deployed(ctx, in)
 		if err != nil {
 			return Applied{}, applicationError(err)
 		}
@@ -90,20 +93,7 @@ func (a *Activities) deployCluster(ctx context.Context, id delivery.ExecutionID,
 	if err != nil {
 		return pipeline.DeployCluster{}, err
 	}
-	stage := e.Stage(refID)
-	if stage == nil {
-		return pipeline.DeployCluster{}, delivery.Errorf(delivery.NotFound, "stage %s of execution %s", refID, id)
-	}
-	deploy, err := pipeline.ParseDeploy(stage.Type, stage.Context)
-	if err != nil {
-		return pipeline.DeployCluster{}, err
-	}
-	for _, c := range deploy.Clusters {
-		if c.Cluster == cluster {
-			return c, nil
-		}
-	}
-	return pipeline.DeployCluster{}, delivery.Errorf(delivery.NotFound, "cluster %s in stage %s of execution %s", cluster.Key(), refID, id)
+	return pipeline.RecordedDeploy(e, refID, cluster)
 }
 
 // PrepareRequest asks for the input of a rollout.
@@ -133,6 +123,9 @@ func (a *Activities) prepare(ctx context.Context, in PrepareRequest) (rollout.In
 	}
 	if stage := e.Stage(in.Stage); stage != nil && pipeline.Operates(stage.Type) {
 		return a.prepareOperation(*stage, in)
+	}
+	if stage := e.Stage(in.Stage); stage != nil && pipeline.RollsBack(stage.Type) {
+		return a.prepareRollback(ctx, *stage, in)
 	}
 	want, err := a.deployCluster(ctx, in.Execution, in.Stage, in.Cluster)
 	if err != nil {

@@ -305,7 +305,7 @@ func (d *deployment) apply(ctx workflow.Context, change delivery.Change, happene
 	var a *Activities
 	var applied Applied
 	actx, stop := workflow.WithCancel(workflow.WithActivityOptions(ctx, applyOptions))
-	future := workflow.ExecuteActivity(actx, a.Apply, ApplyRequest{Change: change, Execution: d.Execution, Stage: d.Stage})
+	future := workflow.ExecuteActivity(actx, a.Apply, ApplyRequest{Change: change, Execution: d.Execution, Stage: d.Stage, Again: d.again()})
 	for !future.IsReady() {
 		if d.await(ctx, future); d.orders() > 0 {
 			stop()
@@ -386,6 +386,9 @@ func (d *deployment) serverGroup() string {
 func withAdvice(o *rollout.Outcome, s *rollout.State) *rollout.Outcome {
 	if s == nil || s.Before == nil || o.Failure == nil {
 		return o
+	}
+	if op := s.Input.Operation; op != nil && op.Rollback != nil {
+		return withRollbackAdvice(o, *op.Rollback)
 	}
 	var todo []string
 	operated := s.Input.Operation != nil

@@ -116,6 +116,13 @@ func (x *execution) run(ctx workflow.Context) (delivery.Status, error) {
 	if err := x.project(ctx, happening{delivery.EventExecution, ExecutionEvent{Status: x.Status}}); err != nil {
 		return delivery.StatusUnknown, err
 	}
+	// A worker that died in the middle of the first workflow task may have recorded
+	// more than the task's history has: what it began is begun once more.
+	for i := range x.Stages {
+		if x.Stages[i].Status == delivery.StatusRunning {
+			x.start(ctx, x.Stages[i].RefID)
+		}
+	}
 	for {
 		x.changed = false
 		if !x.canceled && x.Status != delivery.StatusPaused {
@@ -140,7 +147,9 @@ func (x *execution) run(ctx workflow.Context) (delivery.Status, error) {
 
 func (x *execution) start(ctx workflow.Context, refID string) {
 	stage := x.stage(refID)
-	stage.Status, stage.StartTime = delivery.StatusRunning, workflow.Now(ctx)
+	if stage.Status != delivery.StatusRunning {
+		stage.Status, stage.StartTime = delivery.StatusRunning, workflow.Now(ctx)
+	}
 	x.running++
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		x.runStage(ctx, refID)

@@ -51,6 +51,23 @@ func TestDeploySucceeds(t *testing.T) {
 	}
 }
 
+// TestRecordedBeyondHistory: a worker died in the middle of the first workflow task,
+// after it recorded that stages begin and before Temporal heard of it.
+func TestRecordedBeyondHistory(t *testing.T) {
+	w := newWorld(t, deployDocument("good", "lb", rolling, 2), calm(), v000(2))
+	e := w.store.executions[testExecution]
+	began := w.env.Now().Add(-time.Minute)
+	e.Status, e.StartTime, e.Version = delivery.StatusRunning, began, 4
+	e.Stages[0].Status, e.Stages[0].StartTime = delivery.StatusRunning, began
+	w.store.executions[testExecution] = e
+	if e = w.run(t); e.Status != delivery.StatusSucceeded || e.Version <= 4 {
+		t.Fatalf("execution %s, version %d", e.Status, e.Version)
+	}
+	if got := e.Stages[0].StartTime; !got.Equal(began) {
+		t.Errorf("the stage began at %s, and then at %s", began, got)
+	}
+}
+
 // TestEventsTellEveryBatch reads the stream as a client would.
 func TestEventsTellEveryBatch(t *testing.T) {
 	w := newWorld(t, deployDocument("good", "lb", rolling, 4), calm(), v000(4))

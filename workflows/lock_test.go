@@ -50,6 +50,7 @@ func newLock(onGrant func(h *holders, workflow string)) *holders {
 	suite.SetLogger(quiet())
 	h := &holders{env: suite.NewTestWorkflowEnvironment(), dead: map[string]bool{}}
 	h.onGrant = func(workflow string) { onGrant(h, workflow) }
+	h.env.SetWorkerOptions(patient)
 	registerWorkflows(h.env)
 	h.env.SetStartTime(time.Now())
 	h.env.RegisterActivity(newActivities(Dependencies{Store: newMemory(1)}, h))

@@ -179,6 +179,30 @@ func (m *memory) add(events []delivery.Event) {
 	}
 }
 
+func (m *memory) Deployment(_ context.Context, id delivery.DeploymentID) (d delivery.Deployment, err error) {
+	return d, m.do(func() error {
+		var ok bool
+		if d, ok = m.deployments[id]; !ok {
+			return delivery.Errorf(delivery.NotFound, "deployment %s", id)
+		}
+		return nil
+	})
+}
+
+func (m *memory) ClusterDeployments(_ context.Context, cluster string, limit int) (found []delivery.Deployment, err error) {
+	return found, m.do(func() error {
+		fence := func(d delivery.Deployment) int64 { return m.fences[cluster+" "+d.ID.WorkflowID()] }
+		for _, d := range m.deployments {
+			if fence(d) > 0 {
+				found = append(found, d)
+			}
+		}
+		slices.SortFunc(found, func(a, b delivery.Deployment) int { return int(fence(b) - fence(a)) })
+		found = found[:min(limit, len(found))]
+		return nil
+	})
+}
+
 func (m *memory) PipelineByID(_ context.Context, id string) (p delivery.Pipeline, err error) {
 	return p, m.do(func() error {
 		var ok bool

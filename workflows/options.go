@@ -101,6 +101,13 @@ var lockOptions = workflow.ActivityOptions{
 	RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second, MaximumAttempts: unbounded},
 }
 
+// scheduleOptions are for starting what the clock asks for. It is repeated until
+// it is done: a fire that was acknowledged must not be lost.
+var scheduleOptions = workflow.ActivityOptions{
+	StartToCloseTimeout: 15 * time.Second, // a few commits of milliseconds
+	RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 15 * time.Second, MaximumAttempts: unbounded},
+}
+
 // gateOptions are for starting and canceling the pipeline of a gate.
 var gateOptions = workflow.ActivityOptions{
 	StartToCloseTimeout:    15 * time.Second,

@@ -7,7 +7,6 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/worker"
 
 	"github.com/slipway-cd/slipway/delivery"
 )
@@ -233,5 +232,7 @@ func (p *points) number(w *world) {
 	d := &w.activities.deps
 	d.Targets, d.Metrics, d.Store = numberedTargets{d.Targets, p}, numberedMetrics{d.Metrics, p}, numberedStore{d.Store, p}
 	w.activities.engine = numberedEngine{w.activities.engine, p}
-	w.env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: stall, Interceptors: []interceptor.WorkerInterceptor{p}})
+	options := patient
+	options.Interceptors = []interceptor.WorkerInterceptor{p}
+	w.env.SetWorkerOptions(options)
 }

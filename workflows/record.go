@@ -127,7 +127,12 @@ func (p Progress) onto(e delivery.Execution) (delivery.Execution, error) {
 type BegunStage struct {
 	Wait     time.Duration     `json:"wait,omitempty"`
 	Clusters []ClusterToDeploy `json:"clusters,omitempty"`
-	Failure  *delivery.Failure `json:"failure,omitempty"`
+	// Apart is true when the deployments are none of each other's business: the
+	// failure of one does not cancel the others. With Between they come one after
+	// the other, and a failure ends the row.
+	Apart   bool              `json:"apart,omitempty"`
+	Between time.Duration     `json:"between,omitempty"`
+	Failure *delivery.Failure `json:"failure,omitempty"`
 }
 
 // ClusterToDeploy is a cluster of a stage that deploys or operates, with what its
@@ -183,6 +188,8 @@ func readStage(kind string, evaluated json.RawMessage) (BegunStage, error) {
 			begun.Clusters = append(begun.Clusters, ClusterToDeploy{c.Cluster, c.Strategy.Concurrency})
 		}
 		return begun, err
+	case pipeline.RollsBack(kind):
+		return readRollback(kind, evaluated)
 	default:
 		return BegunStage{}, delivery.Errorf(delivery.Invalid, "stage type %q cannot be carried out", kind)
 	}

@@ -50,6 +50,8 @@ func (x *execution) carryOut(ctx workflow.Context, refID string) stageResult {
 		return stageResult{failure: begun.Failure}
 	case x.stopping():
 		return stageResult{canceled: true}
+	case begun.Apart:
+		return x.rollBack(ctx, refID, begun)
 	case begun.Clusters != nil:
 		return x.deploy(ctx, refID, begun.Clusters)
 	default:

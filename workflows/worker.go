@@ -53,6 +53,7 @@ func registerWorkflows(r registry) {
 	r.RegisterWorkflowWithOptions(Execution, workflow.RegisterOptions{Name: executionType})
 	r.RegisterWorkflowWithOptions(Deployment, workflow.RegisterOptions{Name: deploymentType})
 	r.RegisterWorkflowWithOptions(ClusterLock, workflow.RegisterOptions{Name: lockType})
+	r.RegisterWorkflowWithOptions(Schedule, workflow.RegisterOptions{Name: scheduleType})
 }
 
 // register makes workflows and activities known under the names that stand in

@@ -26,9 +26,9 @@ var testCluster = delivery.Cluster{Provider: "aws", Account: "acct", Region: "r1
 
 func quiet() sdklog.Logger { return sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)) }
 
-// stall is how long a workflow task may take here: a machine that many tests share
-// stalls for seconds, which is no deadlock.
-const stall = 20 * time.Second
+// patient lets a workflow stand still for longer than the SDK's second before that
+// counts as a deadlock: the wall clock of a busy machine says nothing here.
+var patient = worker.Options{DeadlockDetectionTimeout: 20 * time.Second}
 
 // tester is what *testing.T and *rapid.T have in common here.
 type tester interface {
@@ -55,7 +55,7 @@ func newWorld(t tester, document string, config fakecloud.Config, existing ...fa
 	w.store.now = w.env.Now
 	w.env.SetStartTime(time.Now()) // deadlines of local activities are compared with the wall clock
 	w.env.SetTestTimeout(20 * time.Second)
-	w.env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: stall})
+	w.env.SetWorkerOptions(patient)
 	config.Now = w.env.Now
 	w.cloud = fakecloud.New(testCluster, config, existing...)
 	w.locks = &locks{env: w.env, store: w.store}

@@ -43,6 +43,21 @@ type PlannedDeployment struct {
 	Actions    []PlannedAction `json:"actions"`
 	// Failure is why the deployment would not succeed.
 	Failure *Failure `json:"failure,omitempty"`
+	// Rollback is what a rollback on demand goes back to; absent for the others.
+	Rollback *PlannedRollback `json:"rollback,omitempty"`
+}
+
+// PlannedRollback is what a rollback on demand undoes, and how.
+type PlannedRollback struct {
+	// Of is the deployment that is rolled back, and From the server group that loses
+	// its traffic.
+	Of   string `json:"of,omitempty"`
+	From string `json:"from"`
+	// Redeploys is the deployment whose version is deployed anew; absent when the
+	// old server group is still there and takes its traffic back.
+	Redeploys string `json:"redeploys,omitempty"`
+	// Description is one line for people.
+	Description string `json:"description"`
 }
 
 // PlannedAction is one change, wait or gate.

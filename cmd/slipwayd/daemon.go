@@ -190,6 +190,9 @@ func dialEngine(ctx context.Context, s settings, records *store.Store, logger *s
 	return client, nil
 }
 
+// schedulesLook is how often pipelines that were saved get their schedules.
+const schedulesLook = time.Second
+
 // startWorker lets the worker and the outbox work.
 func startWorker(ctx context.Context, client *workflows.Client, records *store.Store, deps workflows.Dependencies, open *closers) error {
 	worker := workflows.NewWorker(client, deps)
@@ -199,6 +202,7 @@ func startWorker(ctx context.Context, client *workflows.Client, records *store.S
 	open.add(func() error { worker.Stop(); return nil })
 	starter := workflows.NewStarter(client, records, workflows.StarterOptions{Logger: deps.Logger})
 	background(open, starter.Run)
+	background(open, workflows.NewScheduler(client, records, schedulesLook, deps.Logger).Run)
 	background(open, func(ctx context.Context) {
 		changes, cancel := records.Subscribe()
 		defer cancel()

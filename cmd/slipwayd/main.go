@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // zones of cron triggers, also where the system has none
 
 	"github.com/spf13/cobra"
 

@@ -13,6 +13,7 @@ type Definition struct {
 	// Stages stand in the document's order.
 	Stages     []StageSpec
 	Parameters []Parameter
+	Triggers   []Trigger
 }
 
 // Stage returns the stage with that refId, or nil.
@@ -106,6 +107,10 @@ func Parse(document json.RawMessage) (Definition, error) {
 		}
 		d.Parameters = parseParameters(doc)
 		d.Stages = parseStages(doc)
+		d.Triggers = parseTriggers(doc)
+		if len(r.findings) == 0 {
+			r.findings = d.checkTriggers()
+		}
 	}
 	if err := delivery.InvalidError("pipeline is not valid", r.findings); err != nil {
 		return Definition{}, err

@@ -55,11 +55,11 @@ func TestParseFindings(t *testing.T) {
 		},
 		"type misspelt": {
 			document: string(stages(`{"type":"Deplyo"}`)),
-			want:     []delivery.Finding{{Pointer: "/stages/0/type", Message: `"Deplyo" is not a known stage type; did you mean deploy? (known: deploy, deployCloudrunManifest, destroyServerGroup, disableServerGroup, enableServerGroup, resizeServerGroup, wait)`}},
+			want:     []delivery.Finding{{Pointer: "/stages/0/type", Message: `"Deplyo" is not a known stage type; did you mean deploy? (known: deploy, deployCloudrunManifest, destroyServerGroup, disableServerGroup, enableServerGroup, resizeServerGroup, rollbackCluster, rollbackServerGroup, wait)`}},
 		},
 		"type far off": {
 			document: string(stages(`{"type":"manualJudgment"}`)),
-			want:     []delivery.Finding{{Pointer: "/stages/0/type", Message: `"manualJudgment" is not a known stage type (known: deploy, deployCloudrunManifest, destroyServerGroup, disableServerGroup, enableServerGroup, resizeServerGroup, wait)`}},
+			want:     []delivery.Finding{{Pointer: "/stages/0/type", Message: `"manualJudgment" is not a known stage type (known: deploy, deployCloudrunManifest, destroyServerGroup, disableServerGroup, enableServerGroup, resizeServerGroup, rollbackCluster, rollbackServerGroup, wait)`}},
 		},
 		"type an expression": {
 			document: string(stages(`{"type":"${parameters.type}"}`)),

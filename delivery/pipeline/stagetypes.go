@@ -27,6 +27,9 @@ func stageTypes() []stageType {
 	for _, kind := range rollout.Operations() {
 		types = append(types, stageType{name: string(kind), check: func(o object) { readOperate(o, kind) }})
 	}
+	for _, kind := range rollout.Rollbacks() {
+		types = append(types, stageType{name: string(kind), check: func(o object) { readRollback(o, kind) }})
+	}
 	slices.SortFunc(types, func(a, b stageType) int { return cmp.Compare(a.name, b.name) })
 	return types
 }

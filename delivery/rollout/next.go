@@ -83,7 +83,7 @@ func (s State) advance(seen delivery.Snapshot, now time.Time) (State, *Decision)
 // overdue reports whether the whole deployment is past its deadline. Once all
 // traffic is on the new group, or on the way back, it no longer counts.
 func (s State) overdue(now time.Time) bool {
-	return !s.Started.IsZero() && (s.Phase == Creating || s.Phase == Moving || s.Phase == Operating) &&
+	return !s.Started.IsZero() && !s.goingBack() && (s.Phase == Creating || s.Phase == Moving || s.Phase == Operating) &&
 		now.Sub(s.Started)-s.rested(now) > s.Input.Strategy.Deadline
 }
 

@@ -38,6 +38,8 @@ type Operation struct {
 	// Scale is what a resize adds to the capacity that the group has; nil when
 	// Capacity says it.
 	Scale *Scale `json:"scale,omitempty"`
+	// Rollback is what a rollback on demand restores; nil for the others.
+	Rollback *Rollback `json:"rollback,omitempty"`
 }
 
 // Scale is a change of capacity: of min, max and desired alike, never below 0.
@@ -91,6 +93,9 @@ func (s State) prepareOperation(seen delivery.Snapshot, now time.Time) (State, *
 	}
 	for i := range again.Groups {
 		again.Groups[i].Healthy = max(again.Groups[i].Healthy, first.Groups[i].Healthy)
+	}
+	if s.rollback() != nil {
+		return s.beginRollback(seen)
 	}
 	g, err := s.operand(seen)
 	if err == nil {
@@ -241,6 +246,8 @@ func (s State) operate(seen delivery.Snapshot, now time.Time) (State, *Decision)
 		return s.operateSize(seen, now)
 	case DestroyOperation:
 		return s.operateDestroy(seen, now)
+	case RollbackGroupOperation, RollbackClusterOperation:
+		return s.operateRollback(seen, now)
 	default:
 		return s.operateWeights(seen, now)
 	}
@@ -413,5 +420,5 @@ func (s State) resized() string {
 
 // irreversible reports whether an operation does what cannot be undone.
 func (s State) irreversible() bool {
-	return s.Input.Operation != nil && s.Input.Operation.Kind == DestroyOperation && s.Changing
+	return s.goingBack() || s.Input.Operation != nil && s.Input.Operation.Kind == DestroyOperation && s.Changing
 }

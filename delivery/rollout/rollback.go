@@ -20,9 +20,13 @@ func (s State) rollBack(seen delivery.Snapshot, now time.Time) (State, *Decision
 	if pause != nil {
 		return s, pause
 	}
-	for _, step := range []func(State, delivery.Snapshot, time.Time) (State, *Decision){
+	steps := []func(State, delivery.Snapshot, time.Time) (State, *Decision){
 		State.restoreCapacity, State.restoreHealth, State.restoreRouting, State.removeNew,
-	} {
+	}
+	if s.rollback() != nil { // its traffic has not moved
+		steps = append(steps[:0], State.undoCapacity, State.removeNew)
+	}
+	for _, step := range steps {
 		next, d := step(s, seen, now)
 		if d != nil || next.Phase != RollingBack {
 			return next, d
@@ -161,7 +165,7 @@ func (s State) trafficIsBack(seen delivery.Snapshot) bool {
 // removeNew destroys the new group with all its pieces. What it served is over
 // by then: a destroyed group cuts its connections off. An operation made none.
 func (s State) removeNew(seen delivery.Snapshot, now time.Time) (State, *Decision) {
-	if s.Input.Operation != nil {
+	if s.Input.Operation != nil && !s.redeploys() {
 		return s, nil
 	}
 	g := seen.Group(s.Input.Group)

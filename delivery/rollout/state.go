@@ -248,7 +248,7 @@ func (s State) GiveUp(f delivery.Failure) State {
 		return s.finish(delivery.DeploymentFailed, &f)
 	case s.Phase == Cleaning:
 		return s.finish(delivery.DeploymentSucceeded, nil)
-	case s.irreversible():
+	case s.irreversible() && !s.goingBack():
 		return s.fail(&f)
 	default:
 		return s.lost(&f)
@@ -303,6 +303,9 @@ func (s State) touched() bool {
 }
 
 func (s State) fail(f *delivery.Failure) State {
+	if s.goingBack() {
+		return s.lost(f)
+	}
 	if s.Cause == nil {
 		s.Cause = f
 	}

@@ -30,6 +30,20 @@ func (c *Cloud) Close() {
 	c.closed = true
 }
 
+// Open allows writes again, for the next deployment.
+func (c *Cloud) Open() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = false
+}
+
+// Upset sets the faults from now on.
+func (c *Cloud) Upset(f Faults) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.config.Faults = f
+}
+
 // Violations returns what went wrong so far, each with its invariant's number
 // from I1 to I14.
 func (c *Cloud) Violations() []string {

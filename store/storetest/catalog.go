@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
@@ -189,5 +190,29 @@ func pipelineExpectations(t *testing.T, open Opener) {
 	}
 	if winners != 1 {
 		t.Fatalf("%d of 20 saves that expected one revision were accepted, want 1", winners)
+	}
+}
+
+func pipelinesSavedSince(t *testing.T, open Opener) {
+	s, ctx := open(t), t.Context()
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for i, name := range []string{"second", "first", "third"} {
+		p := pipeline(name, i)
+		p.UpdatedAt = at.Add(time.Duration([]int{1, 0, 2}[i]) * time.Hour)
+		save(t, s, p)
+	}
+	for _, tt := range []struct {
+		since time.Time
+		want  string
+	}{{time.Time{}, "[first second third]"}, {at.Add(time.Hour), "[second third]"}, {at.Add(3 * time.Hour), "[]"}} {
+		found, err := s.PipelinesSavedSince(ctx, tt.since)
+		noError(t, err)
+		names := []string{}
+		for _, p := range found {
+			names = append(names, p.Name)
+		}
+		if fmt.Sprint(names) != tt.want {
+			t.Errorf("since %s: %s, want %s", tt.since, names, tt.want)
+		}
 	}
 }

@@ -63,6 +63,33 @@ func deployments(t *testing.T, open Opener) {
 	kind(t, delivery.NotFound, err)
 }
 
+func clusterDeployments(t *testing.T, open Opener) {
+	s, ctx := open(t), t.Context()
+	at := cluster("us-east-1")
+	var all []delivery.Deployment
+	for i := range 4 {
+		e := create(t, s, execution(i))
+		d := delivery.Deployment{ID: delivery.NewDeploymentID(e.ID, "1", at), Execution: e.ID, Stage: "1", Cluster: at, Status: delivery.DeploymentQueued, Version: 1}
+		_, err := s.RecordDeployment(ctx, d, nil)
+		noError(t, err)
+		all = append(all, d)
+	}
+	for _, i := range []int{2, 0, 3} { // the second one still waits
+		_, err := s.NextFence(ctx, at.Key(), all[i].ID.WorkflowID())
+		noError(t, err)
+	}
+	_, err := s.NextFence(ctx, at.Key(), "somebody else")
+	noError(t, err)
+	_, err = s.NextFence(ctx, cluster("us-west-2").Key(), all[1].ID.WorkflowID())
+	noError(t, err)
+	found, err := s.ClusterDeployments(ctx, at.Key(), 10)
+	noError(t, err)
+	same(t, found, []delivery.Deployment{all[3], all[0], all[2]})
+	found, err = s.ClusterDeployments(ctx, at.Key(), 1)
+	noError(t, err)
+	same(t, found, all[3:])
+}
+
 func events(t *testing.T, open Opener) {
 	s, ctx := open(t), t.Context()
 	one, two := create(t, s, execution(1)), create(t, s, execution(2))
