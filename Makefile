@@ -4,6 +4,7 @@ TAGS  := disable_grpc_modules
 export GOFLAGS := $(strip $(shell go env GOFLAGS) -tags=$(TAGS))
 BIN   := bin
 ARGS  ?=
+KINDS ?= asg mig run
 
 # Versions of the tools, which do not touch go.mod.
 STATICCHECK   := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -72,6 +73,11 @@ faults: ## 10,000 random fault schedules of the workflow and 10,000 of the decis
 	go test -count=1 -v -timeout 30m ./workflows -run 'Fault' -rapid.checks=100
 	go test -count=1 -v ./providers/aws/asg ./providers/gcp/mig ./providers/gcp/cloudrun -run 'TestConformance|TestStaleReads|TestErrors'
 	SLIPWAY_SCHEDULES=100 go test -count=1 -v -timeout 30m ./internal/wirefaults
+
+.PHONY: enumerate
+enumerate: ## a death at every call and commit and a cancel at every event of each strategy, for hours; KINDS= for fewer target kinds
+	SLIPWAY_ENUMERATE=all go test -count=1 -v -timeout 60m ./workflows -run 'TestEnumerated'
+	for kind in $(KINDS); do SLIPWAY_KIND=$$kind SLIPWAY_ENUMERATE=all go test -count=1 -v -timeout 6h ./internal/wirefaults -run 'TestEnumerated' || exit 1; done
 
 .PHONY: bench
 bench: ## speed and memory, as ratios against a baseline in the same run; ARGS= passes flags on

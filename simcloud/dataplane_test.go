@@ -524,3 +524,42 @@ func eventually(t *testing.T, holds func() bool) {
 		}
 	}
 }
+
+// TestQuiet: once the world is quiet, the health checks that were due have had their
+// say, and those of a group that nobody checks any more are not waited for.
+func TestQuiet(t *testing.T) {
+	s := newSite(t, simcloud.WorldOptions{})
+	quiet := func() {
+		t.Helper()
+		for deadline := time.Now().Add(5 * time.Second); !s.Quiet(); {
+			if time.Now().After(deadline) {
+				t.Fatal("the world is never quiet")
+			}
+			time.Sleep(100 * time.Microsecond)
+		}
+	}
+	g := s.group("tg")
+	s.route(map[*simcloud.TargetGroup]int{g: 1})
+	i, err := s.Fleet.Launch(simcloud.Launch{ID: "i-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Clock.Advance(time.Second)
+	g.Register(i)
+	quiet()
+	s.Clock.Advance(time.Second) // the registration's delay
+	quiet()
+	if h := g.Health(); len(h) != 1 || h[0].State != simcloud.TargetHealthy {
+		t.Errorf("after the first check: %+v", h)
+	}
+	i.Crash()
+	for range 2 {
+		s.Clock.Advance(5 * time.Second)
+		quiet()
+	}
+	if h := g.Health(); h[0].State != simcloud.TargetUnhealthy {
+		t.Errorf("after two checks of a dead instance: %+v", h)
+	}
+	g.Close()
+	quiet()
+}

@@ -15,7 +15,8 @@ const probeFloor = time.Second
 
 // watch checks a target's health for as long as ctx lives.
 func (g *TargetGroup) watch(ctx context.Context, t *target) {
-	if g.world.Clock.Sleep(ctx, g.Config().RegistrationDelay) != nil {
+	defer g.world.checking.Add(-1) // begin has added it
+	if g.world.rest(ctx, g.Config().RegistrationDelay) != nil {
 		return
 	}
 	g.mu.Lock()
@@ -27,11 +28,34 @@ func (g *TargetGroup) watch(ctx context.Context, t *target) {
 		check := g.Config().HealthCheck
 		reason := g.probe(ctx, t.instance, check)
 		g.judge(ctx, t, reason)
-		if g.world.Clock.Sleep(ctx, check.Interval) != nil {
+		if g.world.rest(ctx, check.Interval) != nil {
 			return
 		}
 	}
 }
+
+// rest waits for d of simulated time between two health checks. The next one is under way as soon as the clock says so.
+func (w *World) rest(ctx context.Context, d time.Duration) error {
+	due := make(chan struct{})
+	timer := w.Clock.AfterFunc(d, func() {
+		w.checking.Add(1)
+		close(due)
+	})
+	w.checking.Add(-1)
+	select {
+	case <-due:
+		return nil
+	case <-ctx.Done():
+		if timer.Stop() {
+			w.checking.Add(1)
+		}
+		return ctx.Err()
+	}
+}
+
+// Quiet tells whether no health check is under way. With a manual clock, nothing then changes by itself before the next
+// [Clock.Advance].
+func (w *World) Quiet() bool { return w.checking.Load() == 0 }
 
 // probe makes one health check and returns the reason of its failure, or "".
 func (g *TargetGroup) probe(ctx context.Context, instance *Instance, check HealthCheck) string {

@@ -266,6 +266,7 @@ func (g *TargetGroup) begin(t *target) {
 	g.move(t, TargetInitial, ReasonRegistrationInProgress)
 	ctx, stop := context.WithCancel(t.life)
 	t.stop = stop
+	g.world.checking.Add(1)
 	g.world.Go(func(context.Context) {
 		defer stop()
 		g.watch(ctx, t)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"sort"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -39,6 +40,8 @@ type World struct {
 	end     context.CancelFunc
 	work    sync.WaitGroup
 	prober  *http.Transport // health checks close their connections
+	// checking counts the health checks that are under way.
+	checking atomic.Int64
 
 	mu            sync.Mutex
 	random        *rand.Rand

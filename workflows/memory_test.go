@@ -36,6 +36,8 @@ type memory struct {
 	failures []time.Time
 	// onDeployment is told of every stored deployment.
 	onDeployment func(delivery.Deployment)
+	// onEvent is told of every new event; nil for nobody.
+	onEvent func(delivery.Event)
 }
 
 func newMemory(seed int64) *memory {
@@ -170,6 +172,9 @@ func (m *memory) add(events []delivery.Event) {
 		if key := string(e.Execution) + " " + e.Key; !m.keys[key] {
 			m.keys[key] = true
 			m.events = append(m.events, e)
+			if m.onEvent != nil {
+				m.onEvent(e)
+			}
 		}
 	}
 }

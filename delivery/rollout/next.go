@@ -294,7 +294,9 @@ func certain(g *delivery.ServerGroup, to int) int {
 
 // patience is how long a group that was partly sick before gets to be certain of a
 // healthy instance: one that was sick for a moment only is back by then. After
-// that it shrinks all the same, for the new version is often the cure.
+// that it shrinks all the same, for the new version is often the cure. A group that
+// had grown gets it too before it goes back to its size: it keeps all that were
+// healthy before, if what was added becomes healthy in time.
 const patience = time.Minute
 
 // sick is how many of a group's instances were not healthy before.

@@ -170,6 +170,30 @@ func TestResizeThatDoesNotComeUp(t *testing.T) {
 	}
 }
 
+// TestCanceledGrowthKeepsTheHealthy cancels a group's growth at each look: the cloud
+// may take any instances when the group goes back to its size, and still as many as
+// before take traffic all the time.
+func TestCanceledGrowthKeepsTheHealthy(t *testing.T) {
+	for look := 1; ; look++ {
+		d := newOperation(operation(t, rollout.ResizeOperation, "current", delivery.Capacity{Min: 5, Max: 8, Desired: 5}), calm(), existing("v001", 3, 100))
+		d.cloud.Bound(fakecloud.Bounds{Floor: 3, Ceiling: 5})
+		was, reached := d.cloud.Truth(), false
+		d.at = func(d *drive) {
+			if d.looks == look {
+				reached = true
+				d.state = d.state.Cancel(delivery.Principal{Name: "joe"}, "changed my mind")
+			}
+		}
+		got := d.run(t)
+		if !reached {
+			return
+		}
+		if diff := cmp.Diff(settled(was), settled(d.cloud.Truth())); diff != "" && got.Status != delivery.DeploymentSucceeded {
+			t.Errorf("canceled at look %d, ended %s (-before +after):\n%s", look, got.Status, diff)
+		}
+	}
+}
+
 // TestAutoscalerHoldsTheSize: an autoscaler that keeps more instances than asked
 // for, within the bounds, does not make the resize fail.
 func TestAutoscalerHoldsTheSize(t *testing.T) {

@@ -76,6 +76,13 @@ func (s State) restoreCapacity(seen delivery.Snapshot, now time.Time) (State, *D
 		if operated && !s.keepsHealthy(seen, g, was.Capacity.Desired) {
 			return s.awaitRestore(fmt.Sprintf("%s to be certain to keep a healthy instance", was.Name), now)
 		}
+		if operated && s.Waiting != what && certain(g, was.Capacity.Desired) < min(was.Healthy, was.Capacity.Desired) {
+			// What was to be added may be about to become healthy, and the cloud may take what is.
+			next, d := s.awaitRestore(fmt.Sprintf("%s to be certain to keep its healthy instances", was.Name), now)
+			if next.Phase != s.Phase || now.Sub(next.Since) < patience {
+				return next, d
+			}
+		}
 		return s.restore(s.resize(was.Name, was.Capacity, "rollback/resize/"+was.Name), what, now)
 	}
 	return s, nil

@@ -20,5 +20,8 @@
 //	SLIPWAY_SEED=17 SLIPWAY_SCHEDULES=1 go test -count=1 -v ./internal/wirefaults
 //	SLIPWAY_KIND=mig SLIPWAY_SCHEDULES=60 go test -count=1 -v ./internal/wirefaults
 //
+// TestEnumerated goes through deaths and cancels one by one instead of drawing them,
+// on a clock that stands still but where somebody waits.
+//
 // The package consists of tests.
 package wirefaults

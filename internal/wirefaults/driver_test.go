@@ -43,6 +43,13 @@ type driver struct {
 	beforeLook func(look int) error
 	// onPhase is called when the deployment enters another phase.
 	onPhase func(from, to rollout.Phase)
+	// metrics answers the checks of the strategy; nil when it has none.
+	metrics delivery.Metrics
+	// begin gives the server group its name and the deployment its fence; nil for
+	// the first of each.
+	begin func(context.Context) (group string, fence int64, err error)
+	// record keeps the state with what happened; nil for nowhere.
+	record func(ctx context.Context, happened string) error
 
 	state     rollout.State
 	looks     int
@@ -68,23 +75,43 @@ func (d *driver) prepare(ctx context.Context) error {
 	if err := delivery.InvalidError("spec", findings); err != nil {
 		return err
 	}
+	group, fence := d.want.Cluster.Moniker.ServerGroup(1), int64(1)
+	if d.begin != nil {
+		var err error
+		if group, fence, err = d.begin(ctx); err != nil {
+			return fmt.Errorf("begin: %w", err)
+		}
+	}
 	spec := d.want.Spec
 	spec.Settings = nil // as in a history
 	d.state = rollout.Start(rollout.Input{
-		Deployment: delivery.NewDeploymentID(delivery.ExecutionID(fmt.Sprintf("SCHEDULE%d", d.seed)), "1", d.want.Cluster),
-		Cluster:    d.want.Cluster, Spec: spec, Strategy: d.want.Strategy, Fence: 1,
-		Capabilities: d.target.Describe().Capabilities, Group: d.want.Cluster.Moniker.ServerGroup(1),
+		Deployment: d.deployment(),
+		Cluster:    d.want.Cluster, Spec: spec, Strategy: d.want.Strategy, Fence: fence,
+		Capabilities: d.target.Describe().Capabilities, Group: group,
 	})
 	if d.want.Strategy.Baseline {
 		d.state.Input.Baseline = d.want.Cluster.Moniker.ServerGroup(2)
 	}
-	return nil
+	return d.recorded(ctx, "prepared")
 }
 
-// run ends with the deployment.
+func (d *driver) deployment() delivery.DeploymentID {
+	return delivery.NewDeploymentID(delivery.ExecutionID(fmt.Sprintf("SCHEDULE%d", d.seed)), "1", d.want.Cluster)
+}
+
+func (d *driver) recorded(ctx context.Context, format string, args ...any) error {
+	if d.record == nil {
+		return nil
+	}
+	return d.record(ctx, fmt.Sprintf(format, args...))
+}
+
+// run ends with the deployment. It begins with the state that there is.
 func (d *driver) run(ctx context.Context) (rollout.Outcome, error) {
-	if err := d.prepare(ctx); err != nil {
-		return rollout.Outcome{}, err
+	if d.state.Phase == "" {
+		if err := d.prepare(ctx); err != nil {
+			return rollout.Outcome{}, err
+		}
 	}
 	pace := pollMin
 	for d.looks = 1; d.looks <= maxLooks; d.looks++ {
@@ -140,6 +167,10 @@ func (d *driver) look(ctx context.Context) (decision rollout.Decision, moved boo
 		d.state = state
 		return rollout.Decision{Done: state.Outcome}, true, nil
 	}
+	measured, err := d.measure(ctx)
+	if err != nil {
+		return decision, false, err
+	}
 	before, err := reread(d.state)
 	if err != nil {
 		return decision, false, err
@@ -149,7 +180,28 @@ func (d *driver) look(ctx context.Context) (decision rollout.Decision, moved boo
 		d.note("look %d: %s -> %s %v", d.looks, before.Phase, d.state.Phase, d.state.Cause)
 		d.onPhase(before.Phase, d.state.Phase)
 	}
-	return decision, moved, nil
+	if moved || measured || decision.Await == nil || d.state.Step != before.Step || d.state.StepDone.IsZero() != before.StepDone.IsZero() {
+		err = d.recorded(ctx, "%s, step %d", d.state.Phase, d.state.Step)
+	}
+	return decision, moved, err
+}
+
+// measure takes the measurements that are due.
+func (d *driver) measure(ctx context.Context) (measured bool, err error) {
+	var readings []rollout.Reading
+	for _, q := range d.state.Due(d.clock.Now()) {
+		series, err := d.metrics.Measure(ctx, q.Request)
+		readings = append(readings, rollout.Reading{Question: q, Series: series, Failure: delivery.FailureOf("measure", err)})
+	}
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	state, took := d.state.Measured(readings, d.clock.Now())
+	d.state = state
+	for _, m := range took {
+		d.note("measured %s: %s", m.Check, m.Verdict)
+	}
+	return len(took) > 0, nil
 }
 
 // apply carries one change out. What cannot be waited out fails the deployment.
@@ -175,11 +227,11 @@ func (d *driver) apply(ctx context.Context, change delivery.Change) error {
 		case err != nil:
 			d.note("%s failed: %v", change, err)
 			d.state = d.state.Fail(*delivery.FailureOf(change.String(), err))
-			return nil
+			return d.recorded(ctx, "%s failed", change)
 		}
 		d.conflicts = 0
 	}
-	return nil
+	return d.recorded(ctx, "%s", change)
 }
 
 // overtaken tells whether a change is decided anew, on another look.

@@ -27,12 +27,12 @@ func (x *trial) judge(ctx context.Context, outcome rollout.Outcome, before deliv
 		}
 		return cmp.Equal(wanted, is)
 	}
-	for until := x.sim.World.Clock.Now().Add(5 * time.Minute); ; {
+	for until := x.driver.clock.Now().Add(5 * time.Minute); ; {
 		is = settled(x.truth(ctx))
-		if accepted() || x.sim.World.Clock.Now().After(until) {
+		if accepted() || x.driver.clock.Now().After(until) {
 			break
 		}
-		if err := x.sim.World.Clock.Sleep(ctx, pollMax); err != nil {
+		if err := x.driver.clock.Sleep(ctx, pollMax); err != nil {
 			x.Fatal(err)
 		}
 	}
@@ -47,7 +47,7 @@ func (x *trial) expected() delivery.DeploymentStatus {
 	switch {
 	case x.canceledIn == rollout.Preparing:
 		return delivery.DeploymentCanceled
-	case x.canceledIn != "" && x.canceledIn != rollout.Cleaning, x.image == x.kind.crashing, x.judgment.turnsBack():
+	case x.canceledIn != "" && x.canceledIn != rollout.Cleaning, x.image == x.kind.crashing, x.image == x.kind.broken, x.judgment.turnsBack():
 		return delivery.DeploymentRolledBack
 	default:
 		return delivery.DeploymentSucceeded

@@ -21,9 +21,9 @@ type kind struct {
 	// in at.
 	cluster, group, loadBalancer string
 	// good is the image of a version that works, crashing of one that is never
-	// healthy; slow takes 0.4 s of real time for each answer, so that requests are
-	// always in flight.
-	good, crashing, slow string
+	// healthy; broken fails a tenth of its requests; slow takes 0.4 s of real time for
+	// each answer, so that requests are always in flight.
+	good, crashing, broken, slow string
 	// object are the fields of the cluster object that only this kind has, with a
 	// %q for the image.
 	object string
@@ -66,7 +66,7 @@ func asgKind() kind {
 		account: providers.AccountConfig{Name: simulator.Account, Provider: "aws", AccountID: simulator.AccountID,
 			AccessKeyID: simulator.AccessKey, SecretAccessKey: "simulated", DeregistrationDelay: drain},
 		cluster: simulator.Cluster, group: simulator.Group, loadBalancer: simulator.LoadBalancer,
-		good: "storefront-1.1", crashing: "storefront-2.0-crash", slow: "storefront-2.0-slow",
+		good: "storefront-1.1", crashing: "storefront-2.0-crash", broken: "storefront-2.0-broken", slow: "storefront-2.0-slow",
 		object: `"cloudProvider":"aws","stack":"prod","amiName":%q,"availabilityZones":{"us-east-1":["us-east-1a","us-east-1b"]},
 			"loadBalancers":["storefront"],"securityGroups":["storefront"],"instanceType":"m6i.large","healthCheckGracePeriod":15`,
 		launch: simcloud.Match{Service: "ec2", Action: "RunInstances"}, sized: true,

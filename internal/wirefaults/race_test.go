@@ -7,4 +7,8 @@ package wirefaults
 const (
 	schedules = 3
 	atOnce    = 1
+	// perCase is how many troubles of each case are tried, enumeratedAtOnce how
+	// many at the same time.
+	perCase          = 1
+	enumeratedAtOnce = 2
 )

@@ -105,7 +105,7 @@ func (s *schedule) drawStrategy(r *rand.Rand) {
 		}
 		s.empties = scaleDown
 		if r.IntN(2) == 0 {
-			s.strategy = fmt.Sprintf(`"strategy":"canary","baseline":true,"steps":[{"weight":%d,"bake":%d},{"weight":50},{"weight":100}]`, 1+weight*48/50, r.IntN(60))
+			s.strategy = fmt.Sprintf(`"strategy":"canary","baseline":true,"steps":[{"weight":%d,"bake":%d%s},{"weight":50},{"weight":100}]`, 1+weight*48/50, r.IntN(60), s.judgment.gate())
 			s.empties, s.groups = false, 2
 			s.ceiling += (s.wanted + 1) / 2
 		}

@@ -38,8 +38,10 @@ const (
 	// than a look too.
 	boot = 12 * time.Second
 	// drain is longer than what a rollback waits for and does before it destroys.
-	drain    = 40 * time.Second
-	loadRate = 50
+	drain = 40 * time.Second
+	// metricDelay is longer than the simulated sources of metrics need.
+	metricDelay = 10 * time.Second
+	loadRate    = 50
 	// realTime bounds one schedule.
 	realTime = 3 * time.Minute
 )
@@ -176,18 +178,27 @@ func newTrial(t *testing.T, s schedule) *trial {
 // open returns the target of the cluster as the product makes it.
 func (x *trial) open(endpoint string) delivery.Target {
 	x.Helper()
-	account := x.kind.account
-	account.Regions, account.Endpoint, account.Settle, account.Drain = []string{x.kind.region}, endpoint, settle, drain
-	account.CallsPerSecond, account.Burst = 200, 400
-	registry, err := providers.Open(x.Context(), []providers.AccountConfig{account})
-	if err != nil {
-		x.Fatal(err)
-	}
-	target, err := registry.Target(parse(x.T, x.schedule).Cluster)
+	target, err := x.registry(endpoint).Target(parse(x.T, x.schedule).Cluster)
 	if err != nil {
 		x.Fatal(err)
 	}
 	return target
+}
+
+func (x *trial) registry(endpoint string) *providers.Registry {
+	x.Helper()
+	account := x.kind.account
+	account.Regions, account.Endpoint, account.Settle, account.Drain = []string{x.kind.region}, endpoint, settle, drain
+	account.CallsPerSecond, account.Burst = 10_000, 10_000 // of real time
+	account.MetricDelay = metricDelay
+	if account.Project != "" {
+		account.MonitoringEndpoint = x.sim.Endpoints().GCP.GRPC
+	}
+	registry, err := providers.Open(x.Context(), []providers.AccountConfig{account})
+	if err != nil {
+		x.Fatal(err)
+	}
+	return registry
 }
 
 func parse(t *testing.T, s schedule) pipeline.DeployCluster {
@@ -201,14 +212,8 @@ func parse(t *testing.T, s schedule) pipeline.DeployCluster {
 
 // happen does what the schedule has for a look.
 func (x *trial) happen(look int) error {
-	d := x.driver
 	if look == x.cancelAt {
-		was := d.state
-		d.state = d.state.Cancel(delivery.Principal{Name: "joe"}, "a test")
-		if d.state.CancelRequested && !was.CancelRequested || was.Phase == rollout.Cleaning {
-			x.canceledIn = was.Phase
-			d.note("canceled while %s", was.Phase)
-		}
+		x.cancel()
 	}
 	for _, at := range x.killAt {
 		if at == look {
@@ -216,6 +221,17 @@ func (x *trial) happen(look int) error {
 		}
 	}
 	return nil
+}
+
+// cancel cancels the deployment as it stands.
+func (x *trial) cancel() {
+	d := x.driver
+	was := d.state
+	d.state = d.state.Cancel(delivery.Principal{Name: "joe"}, "a test")
+	if d.state.CancelRequested && !was.CancelRequested || was.Phase == rollout.Cleaning {
+		x.canceledIn = was.Phase
+		d.note("canceled while %s", was.Phase)
+	}
 }
 
 // entered notes where the rollback began: from there on both server groups may
