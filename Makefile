@@ -26,7 +26,7 @@ run: build ## build and start against simulated clouds; ARGS= passes flags on
 
 .PHONY: test
 test: ## run all tests
-	go test -timeout 40m ./...
+	go test -timeout 60m ./...
 
 .PHONY: check
 check: format vet static workflows race ## everything but the slow tests

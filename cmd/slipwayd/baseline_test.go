@@ -14,6 +14,7 @@ import (
 // that never becomes healthy, on each site under load: no request fails, the changes
 // are the planned ones, and no baseline is left.
 func TestBaseline(t *testing.T) {
+	t.Parallel()
 	onEach(t, func(t *testing.T, s site) {
 		d := simulated(t)
 		d.savePipeline(s, "compared", 3, map[string]any{"strategy": "canary", "baseline": true, "healthTimeoutSec": 75, "maxRemainingAsgs": 2,

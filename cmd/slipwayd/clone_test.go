@@ -14,6 +14,7 @@ import (
 // with another image, then with nothing of its own. No request fails, the changes
 // are the planned ones, and the copies have the capacity and the image of their source.
 func TestClone(t *testing.T) {
+	t.Parallel()
 	onEach(t, func(t *testing.T, s site) {
 		d := simulated(t)
 		was := d.groups(s)[s.first()]

@@ -44,6 +44,7 @@ func (s site) ways() map[string]darkness {
 // another one: the public never sees what is dark, testers see it and nothing else,
 // no request of either fails, and the changes are the planned ones.
 func TestDark(t *testing.T) {
+	t.Parallel()
 	for _, s := range sites() {
 		for name, way := range s.ways() {
 			t.Run(s.kind+"/"+name, func(t *testing.T) {

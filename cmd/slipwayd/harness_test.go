@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -34,8 +35,21 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
+// sideBySide is how many live tests run at once, unless -parallel says it: they wait
+// for the clock more than they compute.
+const sideBySide = "4"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	var err error
+	if !given {
+		err = flag.Set("test.parallel", sideBySide)
+	}
+	if err != nil {
+		panic(err)
+	}
 	if binDir, err = os.MkdirTemp("", "slipwayd"); err != nil {
 		panic(err)
 	}

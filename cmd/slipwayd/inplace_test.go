@@ -12,6 +12,7 @@ import (
 // takes over without a failed request, one that never becomes healthy is rolled
 // back by itself, and the group is as before. The changes are the planned ones.
 func TestInPlace(t *testing.T) {
+	t.Parallel()
 	for _, s := range []site{asgSite(), migSite()} {
 		t.Run(s.kind, func(t *testing.T) {
 			t.Parallel()

@@ -62,6 +62,7 @@ func (d *daemon) deploymentsOf(id string) string {
 // TestManualJudgment stops a canary at its gate, after the process was killed while
 // it waited, and lets another one through, under load.
 func TestManualJudgment(t *testing.T) {
+	t.Parallel()
 	onEach(t, func(t *testing.T, s site) {
 		everySite(t, s)
 		d := simulated(t)
@@ -129,6 +130,7 @@ func TestManualJudgment(t *testing.T) {
 // TestCheckCutsAJudgmentShort: a canary whose users come while somebody is asked
 // goes back although nobody answers.
 func TestCheckCutsAJudgmentShort(t *testing.T) {
+	t.Parallel()
 	onEach(t, func(t *testing.T, s site) {
 		everySite(t, s)
 		d := simulated(t)
@@ -151,6 +153,7 @@ func TestCheckCutsAJudgmentShort(t *testing.T) {
 // TestMinRequests: a step without a bake waits for its requests, which are counted
 // by the site's own source of metrics.
 func TestMinRequests(t *testing.T) {
+	t.Parallel()
 	onEach(t, func(t *testing.T, s site) {
 		everySite(t, s)
 		d := simulated(t)

@@ -30,6 +30,7 @@ func (d *daemon) saveOperations(s site, name string, stages ...map[string]any) {
 // it out of service again, under load: no request fails, the changes are the
 // planned ones, and the last group that serves cannot be disabled.
 func TestOperations(t *testing.T) {
+	t.Parallel()
 	onEach(t, func(t *testing.T, s site) {
 		d := simulated(t)
 		d.savePipeline(s, "bluegreen", 3, map[string]any{"strategy": "bluegreen", "maxRemainingAsgs": 3})

@@ -104,6 +104,7 @@ func TestRollbackSurvivesADeath(t *testing.T) {
 // one. No request fails, the changes are the planned ones, the cluster is what it
 // was, and a rollback is not rolled back.
 func TestRollbackOnDemand(t *testing.T) {
+	t.Parallel()
 	onEach(t, func(t *testing.T, s site) {
 		d := simulated(t)
 		load := d.load(s, 50)

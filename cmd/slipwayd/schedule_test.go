@@ -29,6 +29,7 @@ func (d *daemon) cronStarts() []cronStart {
 // between: each nominal time starts one execution, none is left out, and after the
 // trigger was disabled none comes any more.
 func TestCron(t *testing.T) {
+	t.Parallel()
 	d := simulated(t)
 	trigger := map[string]any{"type": "cron", "cronExpression": "0/2 * * * * ?", "timezone": "UTC", "catchUp": map[string]any{"policy": "all", "max": 100}}
 	save := func() {

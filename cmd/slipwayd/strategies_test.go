@@ -18,6 +18,7 @@ import (
 // plan that was made before and that the start names. Without
 // SLIPWAY_STRATEGIES=all it leaves out those that others have the steps of.
 func TestStrategies(t *testing.T) {
+	t.Parallel()
 	strategies := []deployment{
 		{"canary", map[string]any{"maxRemainingAsgs": 2,
 			"steps": []map[string]int{{"weight": 10, "bake": 2}, {"weight": 50}, {"weight": 100, "bake": 2}}}},

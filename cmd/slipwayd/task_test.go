@@ -70,6 +70,7 @@ func (d *daemon) awaitTask(id string, limit time.Duration) execution {
 // changes are the planned ones. What the traffic guard forbids is refused, and a
 // canceled task gives back what it took.
 func TestTasks(t *testing.T) {
+	t.Parallel()
 	onEach(t, func(t *testing.T, s site) {
 		d := simulated(t)
 		load := d.load(s, 50)
@@ -130,6 +131,7 @@ func (d *daemon) cancelGrowth(s site) {
 // TestImageOfAPackage finds the newest image with a name, as the start of a
 // pipeline would.
 func TestImageOfAPackage(t *testing.T) {
+	t.Parallel()
 	d := simulated(t)
 	for _, s := range []site{asgSite(), migSite()} {
 		var p struct {
