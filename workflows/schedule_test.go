@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -129,7 +128,6 @@ func TestScheduleUnderFaults(t *testing.T) {
 
 // savedList is a store of pipelines for the scheduler.
 type savedList struct {
-	mu    sync.Mutex
 	saved []delivery.Pipeline
 	asked map[string]int
 	fails bool
