@@ -30,6 +30,8 @@ type enumerated struct {
 	// floor and ceiling are the bounds that the strategy promises for 3 instances
 	// that replace 3.
 	floor, ceiling int
+	// beside is how many groups there are beside the old one and the new one.
+	beside int
 	// checked strategies meet a version that fails its requests, too.
 	checked bool
 }
@@ -46,7 +48,7 @@ func enumeratedStrategies() []enumerated {
 		{name: "canary", strategy: `"strategy":"canary","steps":[{"weight":5,"bake":60},{"weight":50,"bake":30}]`, floor: 3, ceiling: 6},
 		{name: "canary, old kept for a while", strategy: `"strategy":"canary","steps":[{"weight":5,"size":1,"bake":60}],"keepOldFor":60`, needsSize: true, floor: 3, ceiling: 6},
 		{name: "canary with a check", strategy: `"strategy":"canary","steps":[{"weight":5,"bake":300}],` + errorCheck, floor: 3, ceiling: 6, checked: true},
-		{name: "canary with a baseline", strategy: `"strategy":"canary","baseline":true,"steps":[{"weight":20,"bake":60}]`, floor: 3, ceiling: 8},
+		{name: "canary with a baseline", strategy: `"strategy":"canary","baseline":true,"steps":[{"weight":20,"bake":60}]`, floor: 3, ceiling: 8, beside: 1},
 		{name: "canary that waits for a judgment", strategy: `"strategy":"canary","steps":[{"weight":50,"bake":30,"gate":{"manualJudgment":{"timeoutSec":120,"onTimeout":"continue"}}}]`, floor: 3, ceiling: 6},
 		{name: "dark", strategy: `"strategy":"dark","match":{"header":"X-Canary","value":"always"}`, needsSize: true, floor: 3, ceiling: 6},
 		{name: "dark by its address", strategy: `"strategy":"dark"`, unsizedOnly: true, floor: 3, ceiling: 6},
@@ -245,7 +247,7 @@ func (c enumeratedCase) carryOut(t *testing.T, p *points, cancelAt int) ended {
 	config.Unsized = c.unsized
 	bounds := fakecloud.Bounds{Floor: c.floor, Ceiling: c.ceiling}
 	if c.unsized {
-		bounds = fakecloud.Bounds{Floor: 1, Ceiling: 2} // each group shows one instance
+		bounds = fakecloud.Bounds{Floor: 1, Ceiling: 2 + c.beside} // each group shows one instance
 	}
 	w := newWorld(t, c.document(), config, c.existing()...)
 	p.number(w)
