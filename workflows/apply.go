@@ -49,6 +49,11 @@ func (a *Activities) Apply(ctx context.Context, in ApplyRequest) (Applied, error
 	var applied Applied
 	for until := time.Now().Add(applyTime); ; {
 		receipt, err := a.applyOnce(ctx, change)
+		if err != nil && len(applied.Wrote) > 0 && overtaken(applicationError(err)) {
+			// What was written is recorded; the next look decides on what came of it.
+			applied.Waiting, applied.Pause = err.Error(), a.deps.Poll.Min
+			return applied, nil
+		}
 		if err != nil {
 			return applied, applicationError(err)
 		}

@@ -235,6 +235,47 @@ type refusing struct {
 	times int
 }
 
+// halfway refuses what comes after a write that it made for the same change.
+type halfway struct {
+	*fakecloud.Cloud
+	wrote map[delivery.ChangeKey]bool
+}
+
+func (h *halfway) Target(delivery.Cluster) (delivery.Target, error) { return h, nil }
+
+func (h *halfway) Apply(ctx context.Context, c delivery.Change) (delivery.Receipt, error) {
+	if h.wrote[c.Key] {
+		h.wrote[c.Key] = false
+		return delivery.Receipt{}, delivery.Errorf(delivery.Conflict, "a test")
+	}
+	receipt, err := h.Cloud.Apply(ctx, c)
+	if _, refused := h.wrote[c.Key]; err == nil && !refused {
+		h.wrote[c.Key] = true
+		receipt.Done = false
+	}
+	return receipt, err
+}
+
+// TestWritesAreRecorded: a change that is overtaken after its write has been written
+// all the same, and its record says so.
+func TestWritesAreRecorded(t *testing.T) {
+	w := newWorld(t, deployDocument("good", "lb", rolling, 2), calm(), v000(2))
+	w.activities.deps.Targets = &halfway{w.cloud, map[delivery.ChangeKey]bool{}}
+	w.run(t)
+	if d := w.deployment(); d.Status != delivery.DeploymentSucceeded {
+		t.Fatalf("%s, %v", d.Status, d.Failure)
+	}
+	recorded := 0
+	for _, e := range w.store.events {
+		if e.Type == delivery.EventChange {
+			recorded += len(decode[ChangeEvent](t, e).Wrote)
+		}
+	}
+	if made := len(w.cloud.Writes()); recorded != made {
+		t.Errorf("%d writes are recorded of %d", recorded, made)
+	}
+}
+
 func (r *refusing) Target(delivery.Cluster) (delivery.Target, error) { return r, nil }
 
 func (r *refusing) Apply(ctx context.Context, c delivery.Change) (delivery.Receipt, error) {
