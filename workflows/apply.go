@@ -49,8 +49,9 @@ func (a *Activities) Apply(ctx context.Context, in ApplyRequest) (Applied, error
 	var applied Applied
 	for until := time.Now().Add(applyTime); ; {
 		receipt, err := a.applyOnce(ctx, change)
-		if err != nil && len(applied.Wrote) > 0 && overtaken(applicationError(err)) {
-			// What was written is recorded; the next look decides on what came of it.
+		if err != nil && len(applied.Wrote) > 0 && (delivery.KindOf(err).Retryable() || overtaken(applicationError(err))) {
+			// What was written is recorded, which a retry would not know of; the next
+			// look decides on what came of it.
 			applied.Waiting, applied.Pause = err.Error(), a.deps.Poll.Min
 			return applied, nil
 		}

@@ -238,6 +238,7 @@ type refusing struct {
 // halfway refuses what comes after a write that it made for the same change.
 type halfway struct {
 	*fakecloud.Cloud
+	kind  delivery.Kind
 	wrote map[delivery.ChangeKey]bool
 }
 
@@ -246,7 +247,7 @@ func (h *halfway) Target(delivery.Cluster) (delivery.Target, error) { return h, 
 func (h *halfway) Apply(ctx context.Context, c delivery.Change) (delivery.Receipt, error) {
 	if h.wrote[c.Key] {
 		h.wrote[c.Key] = false
-		return delivery.Receipt{}, delivery.Errorf(delivery.Conflict, "a test")
+		return delivery.Receipt{}, delivery.Errorf(h.kind, "a test")
 	}
 	receipt, err := h.Cloud.Apply(ctx, c)
 	if _, refused := h.wrote[c.Key]; err == nil && !refused {
@@ -256,23 +257,25 @@ func (h *halfway) Apply(ctx context.Context, c delivery.Change) (delivery.Receip
 	return receipt, err
 }
 
-// TestWritesAreRecorded: a change that is overtaken after its write has been written
+// TestWritesAreRecorded: a change that meets an error after its write has been written
 // all the same, and its record says so.
 func TestWritesAreRecorded(t *testing.T) {
-	w := newWorld(t, deployDocument("good", "lb", rolling, 2), calm(), v000(2))
-	w.activities.deps.Targets = &halfway{w.cloud, map[delivery.ChangeKey]bool{}}
-	w.run(t)
-	if d := w.deployment(); d.Status != delivery.DeploymentSucceeded {
-		t.Fatalf("%s, %v", d.Status, d.Failure)
-	}
-	recorded := 0
-	for _, e := range w.store.events {
-		if e.Type == delivery.EventChange {
-			recorded += len(decode[ChangeEvent](t, e).Wrote)
+	for _, kind := range []delivery.Kind{delivery.Conflict, delivery.Throttled, delivery.Transient} {
+		w := newWorld(t, deployDocument("good", "lb", rolling, 2), calm(), v000(2))
+		w.activities.deps.Targets = &halfway{w.cloud, kind, map[delivery.ChangeKey]bool{}}
+		w.run(t)
+		if d := w.deployment(); d.Status != delivery.DeploymentSucceeded {
+			t.Fatalf("%s: %s, %v", kind, d.Status, d.Failure)
 		}
-	}
-	if made := len(w.cloud.Writes()); recorded != made {
-		t.Errorf("%d writes are recorded of %d", recorded, made)
+		recorded := 0
+		for _, e := range w.store.events {
+			if e.Type == delivery.EventChange {
+				recorded += len(decode[ChangeEvent](t, e).Wrote)
+			}
+		}
+		if made := len(w.cloud.Writes()); recorded != made {
+			t.Errorf("%s: %d writes are recorded of %d", kind, recorded, made)
+		}
 	}
 }
 
