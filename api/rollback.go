@@ -139,6 +139,9 @@ func (s *Server) prepareRollback(c *gin.Context, in rollbackInput) (delivery.New
 	for i, one := range parsed.Clusters {
 		one.Request.Deployment = in.boundTo(one.Cluster)
 		chosen, err := s.rollbackOf(ctx, one, regions[i])
+		if err != nil && len(in.regions) == 0 && len(regions) > 1 {
+			return none, delivery.Errorf(delivery.KindOf(err), "%s; all %d regions of the cluster are meant unless the body names some as regions", messageOf(err), len(regions))
+		}
 		if err != nil {
 			return none, fmt.Errorf("roll back %s: %w", one.Cluster.Key(), err)
 		}

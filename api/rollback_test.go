@@ -121,7 +121,8 @@ func TestRollbackIsRefused(t *testing.T) {
 	}
 	h.store.deploy(delivery.Deployment{ID: "Y/1/aws-sim/us-west-2/storefront-prod", Execution: "Y", Cluster: delivery.Cluster{Provider: "aws", Account: "aws-sim", Region: "us-west-2",
 		Moniker: delivery.Moniker{App: "storefront", Stack: "prod"}}, Status: delivery.DeploymentRunning})
-	if got := h.do("POST", rollbackPath, `{"reason":"x"}`).want(409); !strings.Contains(string(got.body), "cancel execution Y") {
+	if got := h.do("POST", rollbackPath, `{"reason":"x"}`).want(409); !strings.Contains(string(got.body), "cancel execution Y") ||
+		!strings.Contains(string(got.body), "all 2 regions of the cluster are meant unless") {
 		t.Errorf("%s", got.body)
 	}
 	if _, _, executions := h.store.count(); executions != before {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -65,18 +64,7 @@ func TestClusterOperationSchedules(t *testing.T) {
 		w.store.failing = rapid.Float64Range(0, 0.1).Draw(rt, "store")
 		w.cloud.Bound(fakecloud.Bounds{Floor: 1, Ceiling: 20})
 		was := w.cloud.Truth()
-		seconds := func(name string, most int) time.Duration {
-			return time.Duration(rapid.IntRange(1, most*1000).Draw(rt, name)) * time.Millisecond
-		}
-		var cancel *answer
-		if rapid.Bool().Draw(rt, "cancels") {
-			cancel = w.send(updateCancel, seconds("cancelAt", 90))
-		}
-		if rapid.Bool().Draw(rt, "pauses") {
-			at := seconds("pauseAt", 40)
-			w.send(updatePause, at)
-			w.send(updateResume, at+seconds("pauseFor", 100))
-		}
+		cancel := w.disturb(rt, 90, 40, 100)
 		e := w.run(rt)
 		if d := w.deployment(); kind == "shrinkCluster" && d.Failure != nil && strings.Contains(d.Failure.Message, "is destroyed") {
 			if truth := w.cloud.Truth(); d.Status != delivery.DeploymentCanceled || len(truth.Groups) >= len(was.Groups) || len(w.cloud.Orphans("")) > 0 {

@@ -61,18 +61,7 @@ func faultSchedule(rt *rapid.T) {
 		}
 	}
 	was := w.cloud.Truth()
-	seconds := func(name string, most int) time.Duration {
-		return time.Duration(rapid.IntRange(1, most*1000).Draw(rt, name)) * time.Millisecond
-	}
-	var cancel *answer
-	if rapid.Bool().Draw(rt, "cancels") {
-		cancel = w.send(updateCancel, seconds("cancelAt", 300))
-	}
-	if rapid.Bool().Draw(rt, "pauses") {
-		at := seconds("pauseAt", 200)
-		w.send(updatePause, at)
-		w.send(updateResume, at+seconds("pauseFor", 300))
-	}
+	cancel := w.disturb(rt, 300, 200, 300)
 	e := w.run(rt)
 	checkSchedule(rt, w, e, cancel, was)
 	if !promotes { // a promotion makes none

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -55,18 +54,7 @@ func TestInPlaceSchedules(t *testing.T) {
 		w.store.failing = rapid.Float64Range(0, 0.1).Draw(rt, "store")
 		w.cloud.Bound(fakecloud.Bounds{Floor: max(1, size-unavailable), Ceiling: 3 * size})
 		was := w.cloud.Truth()
-		seconds := func(name string, most int) time.Duration {
-			return time.Duration(rapid.IntRange(1, most*1000).Draw(rt, name)) * time.Millisecond
-		}
-		var cancel *answer
-		if rapid.Bool().Draw(rt, "cancels") {
-			cancel = w.send(updateCancel, seconds("cancelAt", 120))
-		}
-		if rapid.Bool().Draw(rt, "pauses") {
-			at := seconds("pauseAt", 60)
-			w.send(updatePause, at)
-			w.send(updateResume, at+seconds("pauseFor", 100))
-		}
+		cancel := w.disturb(rt, 120, 60, 100)
 		checkSchedule(rt, w, w.run(rt), cancel, was)
 		runs, want := w.cloud.Truth().Groups[0].Image, "old"
 		if w.deployment().Status == delivery.DeploymentSucceeded {

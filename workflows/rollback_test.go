@@ -124,18 +124,7 @@ func TestRollbackSchedules(t *testing.T) {
 		w.store.failing = rapid.Float64Range(0, 0.1).Draw(rt, "store")
 		w.cloud.Bound(fakecloud.Bounds{Floor: 1, Ceiling: 20})
 		was := w.cloud.Truth()
-		seconds := func(name string, most int) time.Duration {
-			return time.Duration(rapid.IntRange(1, most*1000).Draw(rt, name)) * time.Millisecond
-		}
-		var cancel *answer
-		if rapid.Bool().Draw(rt, "cancels") {
-			cancel = w.send(updateCancel, seconds("cancelAt", 60))
-		}
-		if rapid.Bool().Draw(rt, "pauses") {
-			at := seconds("pauseAt", 40)
-			w.send(updatePause, at)
-			w.send(updateResume, at+seconds("pauseFor", 100))
-		}
+		cancel := w.disturb(rt, 60, 40, 100)
 		e := w.run(rt)
 		d := w.store.deployments[delivery.NewDeploymentID(testExecution, "1", testCluster)]
 		for id := range w.store.deployments {

@@ -90,9 +90,13 @@ type ScheduleLook struct {
 // FireSchedule starts what is due of a schedule. Repeating it starts nothing twice:
 // trigger and nominal time are the execution's correlation id.
 func (a *Activities) FireSchedule(ctx context.Context, state ScheduleState, now time.Time) (ScheduleLook, error) {
-	p, t, err := a.scheduled(ctx, state)
-	if err != nil || t == nil {
+	p, definition, err := a.scheduled(ctx, state)
+	if err != nil {
 		return ScheduleLook{}, applicationError(err)
+	}
+	t := definition.Trigger(state.Trigger)
+	if t == nil || !t.Enabled || t.Type != pipeline.CronType {
+		return ScheduleLook{}, nil
 	}
 	rule := t.Expression + " " + t.Zone.String()
 	from := state.Seen
@@ -105,7 +109,7 @@ func (a *Activities) FireSchedule(ctx context.Context, state ScheduleState, now 
 		a.deps.Logger.Warn("A cron trigger came about while nothing ran", "pipeline", p.Name, "application", p.Application, "trigger", t.ID, "missed", due.Missed, "catchUp", t.CatchUp.Policy)
 	}
 	for _, fire := range due.Fires {
-		id, err := a.fire(ctx, p, *t, fire)
+		id, err := a.fire(ctx, p, definition, *t, fire)
 		if err != nil {
 			return ScheduleLook{}, applicationError(err)
 		}
@@ -114,32 +118,22 @@ func (a *Activities) FireSchedule(ctx context.Context, state ScheduleState, now 
 	return look, nil
 }
 
-// scheduled reads the trigger as it is saved now; nil when it does not fire any more.
-func (a *Activities) scheduled(ctx context.Context, state ScheduleState) (delivery.Pipeline, *pipeline.Trigger, error) {
+// scheduled reads the pipeline as it is saved now; the definition of one that is gone
+// or disabled is empty.
+func (a *Activities) scheduled(ctx context.Context, state ScheduleState) (delivery.Pipeline, pipeline.Definition, error) {
 	p, err := a.deps.Store.PipelineByID(ctx, state.Pipeline)
 	if delivery.KindOf(err) == delivery.NotFound {
-		return p, nil, nil
+		return p, pipeline.Definition{}, nil
 	}
 	if err != nil || p.Disabled {
-		return p, nil, err
+		return p, pipeline.Definition{}, err
 	}
 	definition, err := pipeline.Parse(p.Document)
-	if err != nil {
-		return p, nil, err
-	}
-	t := definition.Trigger(state.Trigger)
-	if t == nil || !t.Enabled || t.Type != pipeline.CronType {
-		return p, nil, nil
-	}
-	return p, t, nil
+	return p, definition, err
 }
 
 // fire starts the pipeline for one nominal time.
-func (a *Activities) fire(ctx context.Context, p delivery.Pipeline, t pipeline.Trigger, f calendar.Fire) (delivery.ExecutionID, error) {
-	definition, err := pipeline.Parse(p.Document)
-	if err != nil {
-		return "", err
-	}
+func (a *Activities) fire(ctx context.Context, p delivery.Pipeline, definition pipeline.Definition, t pipeline.Trigger, f calendar.Fire) (delivery.ExecutionID, error) {
 	parameters, err := definition.ResolveParameters(t.Parameters)
 	if err != nil {
 		return "", err

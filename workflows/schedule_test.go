@@ -131,6 +131,7 @@ type savedList struct {
 	saved []delivery.Pipeline
 	asked map[string]int
 	fails bool
+	read  int // by the last look
 }
 
 func (s *savedList) PipelinesSavedSince(_ context.Context, since time.Time) ([]delivery.Pipeline, error) {
@@ -140,6 +141,7 @@ func (s *savedList) PipelinesSavedSince(_ context.Context, since time.Time) ([]d
 			out = append(out, p)
 		}
 	}
+	s.read = len(out)
 	return out, nil
 }
 
@@ -159,6 +161,8 @@ func TestScheduler(t *testing.T) {
 	}
 	list := &savedList{asked: map[string]int{}, saved: []delivery.Pipeline{saved("a", 1, 0, ""), saved("b", 1, time.Hour, ""), saved("off", 1, time.Hour, `,"enabled":false`)}}
 	s := newScheduler(list, list, 0, slog.New(slog.DiscardHandler))
+	now := at.Add(time.Hour)
+	s.now = func() time.Time { return now }
 	look := func(want string) {
 		t.Helper()
 		clear(list.asked)
@@ -182,10 +186,17 @@ func TestScheduler(t *testing.T) {
 	look("")
 	list.fails = true
 	list.saved[0] = saved("a", 2, 2*time.Hour, "")
+	now = at.Add(2 * time.Hour)
 	look("")
+	now = at.Add(4 * time.Hour) // the look that failed is made up for
 	list.fails = false
 	look("a/t:1")
-	list.saved[0].Document = json.RawMessage(`{`)
-	list.saved[0].Revision = 3
+	list.saved[0] = delivery.Pipeline{ID: "a", Revision: 3, UpdatedAt: now, Document: json.RawMessage(`{`)}
 	look("")
+	now = now.Add(time.Hour)
+	look("")
+	look("") // nothing was saved lately, so nothing is read
+	if list.read > 0 {
+		t.Errorf("%d pipelines were read again", list.read)
+	}
 }

@@ -31,10 +31,11 @@ type Scheduler struct {
 	store  savedPipelines
 	every  time.Duration
 	log    *slog.Logger
-	// since is the newest save that was looked at, and seen the revisions of about
-	// that time: clocks of several processes may differ a little.
-	since time.Time
-	seen  map[string]int
+	now    func() time.Time
+	// looked is when the last look began, and seen the revisions that it found: the
+	// next one goes back a little, since the clocks of several processes may differ.
+	looked time.Time
+	seen   map[string]int
 }
 
 // clockSkew is how much the clocks of processes that share a store may differ.
@@ -50,7 +51,7 @@ func newScheduler(c schedules, store savedPipelines, every time.Duration, logger
 	if every <= 0 {
 		every = time.Second
 	}
-	return &Scheduler{client: c, store: store, every: every, log: logger, seen: map[string]int{}}
+	return &Scheduler{client: c, store: store, every: every, log: logger, now: time.Now, seen: map[string]int{}}
 }
 
 // Run keeps schedules until the context ends.
@@ -69,8 +70,10 @@ func (s *Scheduler) Run(ctx context.Context) {
 	}
 }
 
+// look ensures the schedules of what was saved since the last look. After an error
+// the same is looked at again.
 func (s *Scheduler) look(ctx context.Context) error {
-	from := s.since
+	began, from := s.now(), s.looked
 	if !from.IsZero() {
 		from = from.Add(-clockSkew)
 	}
@@ -78,19 +81,16 @@ func (s *Scheduler) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	seen := map[string]int{}
+	seen := make(map[string]int, len(saved))
 	for _, p := range saved {
 		if s.seen[p.ID] != p.Revision {
 			if err := s.ensure(ctx, p); err != nil {
-				return err // what was not seen comes again
+				return err
 			}
 		}
 		seen[p.ID] = p.Revision
-		if p.UpdatedAt.After(s.since) {
-			s.since = p.UpdatedAt
-		}
 	}
-	s.seen = seen
+	s.looked, s.seen = began, seen
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
+	"pgregory.net/rapid"
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/pipeline"
@@ -131,6 +132,23 @@ func (w *world) send(name string, after time.Duration) *answer {
 		w.env.UpdateWorkflow(name, fmt.Sprintf("%s-%s", name, after), a, Command{By: "joe", Reason: "a test"})
 	}, after)
 	return a
+}
+
+// disturb draws whether and when the execution is canceled, and paused and resumed;
+// the numbers are seconds at the most. The answer to the cancel is nil without one.
+func (w *world) disturb(rt *rapid.T, cancelAt, pauseAt, pauseFor int) (cancel *answer) {
+	seconds := func(name string, most int) time.Duration {
+		return time.Duration(rapid.IntRange(1, most*1000).Draw(rt, name)) * time.Millisecond
+	}
+	if rapid.Bool().Draw(rt, "cancels") {
+		cancel = w.send(updateCancel, seconds("cancelAt", cancelAt))
+	}
+	if rapid.Bool().Draw(rt, "pauses") {
+		at := seconds("pauseAt", pauseAt)
+		w.send(updatePause, at)
+		w.send(updateResume, at+seconds("pauseFor", pauseFor))
+	}
+	return cancel
 }
 
 // answer is what came of a command.
