@@ -49,12 +49,13 @@ func ParseArtifacts(list json.RawMessage) ([]Artifact, error) {
 }
 
 func readArtifacts(o object, name string) []Artifact {
-	if n := len(o.list(name)); n > maxArtifacts {
-		o.refuse(name, "has %d artifacts; %d are allowed", n, maxArtifacts)
+	found := o.objects(name)
+	if len(found) > maxArtifacts {
+		o.refuse(name, "has %d artifacts; %d are allowed", len(found), maxArtifacts)
 		return nil
 	}
 	var out []Artifact
-	for _, a := range o.objects(name) {
+	for _, a := range found {
 		out = append(out, readArtifact(a))
 	}
 	return out

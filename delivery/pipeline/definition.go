@@ -15,6 +15,8 @@ type Definition struct {
 	Parameters []Parameter
 	Triggers   []Trigger
 	Artifacts  []ExpectedArtifact
+	// prior are earlier artifacts by the ids of the expected ones.
+	prior map[string]Artifact
 }
 
 // Stage returns the stage with that refId, or nil.

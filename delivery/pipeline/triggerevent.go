@@ -107,18 +107,10 @@ func (e *Event) readStart() error {
 	return delivery.InvalidError("webhook is not valid", r.findings)
 }
 
-// Fired is a trigger that an event fires.
-type Fired struct {
-	Trigger Trigger
-	// Artifacts are those that the event brings.
-	Artifacts []Artifact
-	// Document is the execution's trigger: the pipeline's, with what the event tells.
-	Document json.RawMessage
-}
-
-// Fire returns the first of the pipeline's triggers that an event fires; ok is false
-// for none. eventID goes to the execution's trigger.
-func (d Definition) Fire(e Event, eventID string) (fired Fired, ok bool) {
+// Fire returns the trigger of the execution that an event starts, by the first of the
+// pipeline's triggers that it fires; ok is false for none. The parameters of the
+// payload go over those of the trigger.
+func (d Definition) Fire(e Event, eventID string) (fired delivery.Trigger, ok bool) {
 	for _, t := range d.Triggers {
 		if !t.Enabled || t.on == nil || t.Type != e.Type || !t.trusts(e) {
 			continue
@@ -131,13 +123,36 @@ func (d Definition) Fire(e Event, eventID string) (fired Fired, ok bool) {
 		if !d.bring(t.Artifacts, artifacts) {
 			continue
 		}
-		told["eventId"] = eventID
-		if _, chained := told["parentExecution"]; !chained {
+		told["eventId"], told["artifacts"] = eventID, append([]Artifact{}, artifacts...)
+		if e.ended == nil {
 			told["payload"] = e.Payload
 		}
-		return Fired{Trigger: t, Artifacts: artifacts, Document: t.document(told)}, true
+		out := delivery.Trigger{Type: t.Type, User: delivery.System.Name}
+		if e.ended != nil {
+			out = ChildTrigger(*e.ended)
+		}
+		out.Parameters, out.Document = merged(t.Parameters, e.Parameters), t.document(told)
+		return out, true
 	}
-	return Fired{}, false
+	return delivery.Trigger{}, false
+}
+
+// merged returns the fields of two objects; those of the second count.
+func merged(first, second json.RawMessage) json.RawMessage {
+	fields := map[string]json.RawMessage{}
+	for _, raw := range []json.RawMessage{first, second} {
+		if len(raw) > 0 && json.Unmarshal(raw, &fields) != nil {
+			return second // both were read as objects before
+		}
+	}
+	if len(fields) == 0 {
+		return nil
+	}
+	out, err := json.Marshal(fields)
+	if err != nil {
+		return second
+	}
+	return out
 }
 
 // trusts reports whether the event proves what the trigger asks for. As in

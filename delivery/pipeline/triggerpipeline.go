@@ -43,7 +43,7 @@ func readPipelineTrigger(o object, t *Trigger) {
 			o.r.refuse(fmt.Sprintf("%s/%d", o.pointer("status"), i), "is %q; must be %s", word, strings.Join(outcomes, ", "))
 		}
 	}
-	if t.Enabled && len(o.list("status")) == 0 {
+	if t.Enabled && (!o.given("status") || string(o.fields["status"]) == "[]") {
 		o.refuse("status", "is required: which ends start the pipeline (%s)", strings.Join(outcomes, ", "))
 	}
 	if id := o.r.pipeline; id != "" && id == p.pipeline && t.Enabled {
@@ -56,14 +56,23 @@ func (p pipelineTrigger) match(e Event) (facts, bool) {
 	if e.ended == nil || e.Source != p.pipeline || !slices.Contains(p.outcomes, outcome(e.ended.Status)) {
 		return nil, false
 	}
-	return ParentFacts(*e.ended), true
+	return parentFacts(*e.ended), true
 }
 
-// ParentFacts are what the trigger of an execution tells of the execution that
-// started it. Its parent itself is put in by who reads the execution.
-func ParentFacts(parent delivery.Execution) map[string]any {
-	return map[string]any{"parentExecution": parent.ID, "parentPipelineId": parent.PipelineConfigID, "parentPipelineName": parent.Name,
+func parentFacts(parent delivery.Execution) facts {
+	return facts{"parentPipelineId": parent.PipelineConfigID, "parentPipelineName": parent.Name,
 		"parentPipelineApplication": parent.Application, "parentStatus": parent.Status, "isPipeline": true}
+}
+
+// ChildTrigger is the trigger of an execution that another one starts. Its document
+// tells of the parent what needs no look at it.
+func ChildTrigger(parent delivery.Execution) delivery.Trigger {
+	t := delivery.Trigger{Type: PipelineType, User: delivery.System.Name, ParentExecution: parent.ID, Depth: parent.Trigger.Depth + 1}
+	document, err := json.Marshal(parentFacts(parent))
+	if err == nil { // texts always encode
+		t.Document = document
+	}
+	return t
 }
 
 // EndEvent is the end of an execution. Its artifacts are those that the execution was
