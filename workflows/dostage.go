@@ -3,12 +3,14 @@ package workflows
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 // StageRequest names a stored stage.
@@ -23,6 +25,9 @@ type DoneStage struct {
 	Outputs json.RawMessage `json:"outputs,omitempty"`
 	// Failure is set when it failed for good.
 	Failure *delivery.Failure `json:"failure,omitempty"`
+	// OnFailure is what the failure does to the execution, where the stage's own mode
+	// does not decide it; empty else.
+	OnFailure pipeline.FailureMode `json:"onFailure,omitempty"`
 }
 
 // maxOutputs bounds what one stage puts out, in bytes. It stands in the history and
@@ -54,7 +59,7 @@ func (x *execution) doAs(ctx workflow.Context, refID string, kind stageKind) sta
 	if failure == nil {
 		failure = done.Failure
 	}
-	result := stageResult{canceled: canceled, failure: failure}
+	result := stageResult{canceled: canceled, failure: failure, onFailure: done.OnFailure}
 	if len(done.Outputs) > 0 {
 		result.outputs = done.Outputs
 	}
@@ -121,6 +126,10 @@ func (a *Activities) DoStage(ctx context.Context, in StageRequest) (DoneStage, e
 
 func doneStage(stageType string, outputs any, err error) DoneStage {
 	done := DoneStage{Failure: delivery.FailureOf(stageType, err)}
+	var branch branchError
+	if errors.As(err, &branch) {
+		done.OnFailure = pipeline.HaltBranch
+	}
 	if outputs == nil {
 		return done
 	}

@@ -154,7 +154,7 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 	var begun BegunStage
 	stage, spec := e.Stage(refID), definition.Stage(refID)
 	env := environment(e, definition, refID, at)
-	evaluated, err := expression.Evaluate(spec.Context(), env)
+	evaluated, err := stageKindOf(spec.Type).evaluated(spec.Context(), env)
 	if err == nil {
 		evaluated, err = pipeline.WithImages(spec.Type, evaluated, foundBefore(env.Outputs))
 	}

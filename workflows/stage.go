@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -18,6 +19,9 @@ type stageResult struct {
 	// execution's own cancel.
 	canceled bool
 	failure  *delivery.Failure
+	// onFailure is what the failure does, where the stage's own mode does not decide it;
+	// empty else.
+	onFailure pipeline.FailureMode
 	// outputs are what later stages may read, whichever way the stage ended; nil for
 	// none. They become JSON where they are recorded.
 	outputs any
@@ -35,7 +39,7 @@ func (x *execution) runStage(ctx workflow.Context, refID string) {
 	case result.canceled:
 		stage.Status = delivery.StatusCanceled
 	case result.failure != nil:
-		stage.Status = x.definition.Stage(refID).OnFailure.Status()
+		stage.Status = cmp.Or(result.onFailure, x.definition.Stage(refID).OnFailure).Status()
 	default:
 		stage.Status = delivery.StatusSucceeded
 	}

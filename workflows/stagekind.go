@@ -8,12 +8,16 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/expression"
 	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 // stageKind is how stages of one type are carried out. A kind has run or do: run
 // waits in the workflow, for deployments, timers or people; do is one activity.
 type stageKind struct {
+	// evaluate evaluates the expressions of a stage; nil evaluates all of them at once,
+	// and each has to have a value.
+	evaluate func(stage json.RawMessage, env expression.Env) (json.RawMessage, error)
 	// read checks the evaluated stage, when it begins, and says what run is to do.
 	read func(stageType string, evaluated json.RawMessage) (BegunStage, error)
 	run  func(x *execution, ctx workflow.Context, refID string, begun BegunStage) stageResult
@@ -46,6 +50,12 @@ func stageKindOf(stageType string) stageKind {
 	switch {
 	case stageType == pipeline.WaitType:
 		return waitKind()
+	case stageType == pipeline.NoopType:
+		return noopKind()
+	case stageType == pipeline.PreconditionsType:
+		return preconditionsKind()
+	case stageType == pipeline.EvaluateVariablesType:
+		return evaluateVariablesKind()
 	case pipeline.Deploys(stageType):
 		return deployKind()
 	case pipeline.Finds(stageType):

@@ -24,6 +24,9 @@ func stageTypes() []stageType {
 		{name: CloneType, check: func(o object) { readClone(o) }},
 		{name: DeployType, check: func(o object) { readDeploy(o) }},
 		{name: DeployManifestType, check: func(o object) { readManifestStage(o) }},
+		{name: EvaluateVariablesType, check: func(o object) { readVariables(o) }},
+		{name: NoopType, check: func(object) {}},
+		{name: PreconditionsType, check: func(o object) { readPreconditions(o) }},
 		{name: WaitType, check: func(o object) { readWait(o) }},
 	}
 	for name, read := range findTypes() {

@@ -1,0 +1,40 @@
+package workflows
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/slipway-cd/slipway/delivery/expression"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
+)
+
+// evaluateVariablesKind is the stage whose expressions are its work: they are
+// evaluated when it begins, and it puts out what they yielded.
+func evaluateVariablesKind() stageKind {
+	return stageKind{
+		evaluate: func(stage json.RawMessage, env expression.Env) (json.RawMessage, error) {
+			return pipeline.EvaluateVariables(stage, func(value, known json.RawMessage) (json.RawMessage, error) {
+				in := env
+				if known != nil {
+					in.Outputs = append([]json.RawMessage{known}, env.Outputs...)
+				}
+				return expression.Evaluate(value, in)
+			})
+		},
+		read: func(_ string, evaluated json.RawMessage) (BegunStage, error) {
+			_, err := pipeline.ParseVariables(evaluated)
+			return BegunStage{}, err
+		},
+		do: func(_ *Activities, _ context.Context, s StageToDo) (any, error) {
+			return pipeline.ParseVariables(s.Stage.Context)
+		},
+	}
+}
+
+// evaluated returns the context of a stage with its expressions evaluated.
+func (k stageKind) evaluated(stage json.RawMessage, env expression.Env) (json.RawMessage, error) {
+	if k.evaluate != nil {
+		return k.evaluate(stage, env)
+	}
+	return expression.Evaluate(stage, env)
+}
