@@ -141,6 +141,10 @@ func (p *planner) stage(ctx context.Context, stage pipeline.StageSpec) (v1.Plann
 		return p.finds(ctx, stage, evaluated, out)
 	case pipeline.RollsBack(stage.Type):
 		return p.rollbacks(ctx, stage, evaluated, out)
+	case stage.Type == pipeline.ChildType:
+		out.Unplanned = "the pipeline that it starts has a plan of its own"
+		p.hash.add(stage.RefID, string(evaluated))
+		return out, nil
 	case !pipeline.Deploys(stage.Type):
 		out.Unplanned = "stages of type " + stage.Type + " change no cluster"
 		p.hash.add(stage.RefID, string(evaluated))

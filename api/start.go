@@ -105,7 +105,7 @@ func (s *Server) prepareStart(c *gin.Context, p delivery.Pipeline, trigger deliv
 	if err != nil {
 		return none, err
 	}
-	return start, s.checkStart(c.Request.Context(), principalOf(c), definition, environmentOf(start.Execution))
+	return start, s.checkStart(c.Request.Context(), principalOf(c), p.Application, definition, environmentOf(start.Execution))
 }
 
 // environmentOf returns what expressions can read before any stage has run.

@@ -33,7 +33,7 @@ type intended struct {
 // region, an image, a subnet, a load balancer; and what a target of that kind
 // cannot do. Stages with expressions that need the outputs of earlier stages are
 // checked when they run.
-func (s *Server) checkStart(ctx context.Context, by delivery.Principal, d pipeline.Definition, env expression.Env) error {
+func (s *Server) checkStart(ctx context.Context, by delivery.Principal, application string, d pipeline.Definition, env expression.Env) error {
 	deployments, findings := intendedDeployments(d, env)
 	for _, one := range deployments {
 		if err := s.authorize(by, execute, resource{one.Cluster.Moniker.App}); err != nil {
@@ -54,6 +54,11 @@ func (s *Server) checkStart(ctx context.Context, by delivery.Principal, d pipeli
 	}
 	findings = append(findings, lost...)
 	wrong, err = s.checkRollbacks(by, d, env)
+	if err != nil {
+		return err
+	}
+	findings = append(findings, wrong...)
+	wrong, err = s.checkChildren(ctx, by, application, d, env)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,8 @@ type recorder interface {
 	RecordDeployment(ctx context.Context, d delivery.Deployment, events []delivery.Event) (stored bool, err error)
 	Deployment(ctx context.Context, id delivery.DeploymentID) (delivery.Deployment, error)
 	ClusterDeployments(ctx context.Context, clusterKey string, limit int) ([]delivery.Deployment, error)
+	Executions(ctx context.Context, f delivery.ExecutionFilter) ([]delivery.Execution, error)
+	Pipeline(ctx context.Context, application, nameOrID string) (delivery.Pipeline, error)
 	PipelineByID(ctx context.Context, id string) (delivery.Pipeline, error)
 	AllocateSequence(ctx context.Context, clusterKey string, deployment delivery.DeploymentID, floor int, taken []int) (int, error)
 	NextFence(ctx context.Context, clusterKey, holder string) (int64, error)

@@ -46,12 +46,18 @@ func (a *Activities) gateExecution(ctx context.Context, in GateRequest) (deliver
 	if err != nil {
 		return delivery.NewExecution{}, err
 	}
-	parent, err := json.Marshal(parentTrigger{ParentExecution: in.Execution, ParentDeployment: in.Deployment})
+	parent, err := a.deps.Store.Execution(ctx, in.Execution)
+	if err != nil {
+		return delivery.NewExecution{}, err
+	}
+	document, err := json.Marshal(parentTrigger{ParentExecution: in.Execution, ParentDeployment: in.Deployment})
 	if err != nil {
 		return delivery.NewExecution{}, fmt.Errorf("encode trigger: %w", err)
 	}
-	return pipeline.Start(p, definition, delivery.Trigger{Type: "pipeline", User: delivery.System.Name, Parameters: in.Gate.Pipeline.Parameters,
-		CorrelationID: fmt.Sprintf("%s#%s", in.Deployment, in.Gate.ID), Document: parent}, newID, a.deps.Now())
+	trigger := pipeline.ChildTrigger(parent)
+	trigger.Parameters, trigger.Document = in.Gate.Pipeline.Parameters, document
+	trigger.CorrelationID = fmt.Sprintf("%s#%s", in.Deployment, in.Gate.ID)
+	return pipeline.Start(p, definition, trigger, newID, a.deps.Now())
 }
 
 // parentTrigger is the trigger document of a gate's pipeline.
@@ -84,9 +90,5 @@ func gatePause(age time.Duration) time.Duration {
 
 // StopGate cancels the gate's execution; one that has ended stays as it is.
 func (a *Activities) StopGate(ctx context.Context, id delivery.ExecutionID) error {
-	err := a.engine.Cancel(ctx, id, delivery.System, "the deployment no longer waits for it")
-	if kind := delivery.KindOf(err); kind == delivery.Conflict || kind == delivery.NotFound {
-		return nil
-	}
-	return applicationError(err)
+	return applicationError(a.cancelChild(ctx, id, "the deployment no longer waits for it"))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,6 +37,8 @@ type memory struct {
 	failures []time.Time
 	// onDeployment is told of every stored deployment.
 	onDeployment func(delivery.Deployment)
+	// onCreate is told of every new execution; nil for nobody.
+	onCreate func(delivery.Execution)
 	// onEvent is told of every new event; nil for nobody.
 	onEvent func(delivery.Event)
 }
@@ -117,6 +120,9 @@ func (m *memory) CreateExecution(_ context.Context, n delivery.NewExecution) (e 
 		m.executions[n.Execution.ID], m.definitions[n.Execution.ID] = n.Execution, n.Definition
 		m.outbox = append(m.outbox, n.Execution.ID)
 		e, created = n.Execution, true
+		if m.onCreate != nil {
+			m.onCreate(e)
+		}
 		return nil
 	})
 	return e, created, err
@@ -209,6 +215,32 @@ func (m *memory) PipelineByID(_ context.Context, id string) (p delivery.Pipeline
 		if p, ok = m.pipelines[id]; !ok {
 			return delivery.Errorf(delivery.NotFound, "pipeline %s", id)
 		}
+		return nil
+	})
+}
+
+func (m *memory) Pipeline(_ context.Context, application, nameOrID string) (p delivery.Pipeline, err error) {
+	return p, m.do(func() error {
+		for id, found := range m.pipelines {
+			if found.Application == application && (id == nameOrID || strings.EqualFold(found.Name, nameOrID)) {
+				p = found
+				return nil
+			}
+		}
+		return delivery.Errorf(delivery.NotFound, "pipeline %s of %s", nameOrID, application)
+	})
+}
+
+// Executions selects by pipeline and status, the newest first.
+func (m *memory) Executions(_ context.Context, f delivery.ExecutionFilter) (found []delivery.Execution, err error) {
+	return found, m.do(func() error {
+		for _, e := range m.executions {
+			if slices.Contains(f.PipelineConfigIDs, e.PipelineConfigID) && (len(f.Statuses) == 0 || slices.Contains(f.Statuses, e.Status)) {
+				found = append(found, e)
+			}
+		}
+		slices.SortFunc(found, func(a, b delivery.Execution) int { return b.BuildTime.Compare(a.BuildTime) })
+		found = found[:min(len(found), f.Limit)]
 		return nil
 	})
 }

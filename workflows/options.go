@@ -32,6 +32,9 @@ const (
 	// maxConflicts is how often in a row a change may be overtaken before the
 	// deployment fails. Each time it decides anew.
 	maxConflicts = 10
+	// childTime is how long a stage waits for other executions. Releases may take a
+	// week, with people to be asked; a stage's own timeout makes it shorter.
+	childTime = 14 * 24 * time.Hour
 	// judgmentLook is how often a deployment is looked at while people are asked: a
 	// new group that falls sick meanwhile ends the question.
 	judgmentLook = 5 * time.Minute

@@ -50,6 +50,10 @@ func stageKindOf(stageType string) stageKind {
 	switch {
 	case stageType == pipeline.WaitType:
 		return waitKind()
+	case stageType == pipeline.ChildType:
+		return childKind()
+	case stageType == pipeline.MonitorType:
+		return monitorKind()
 	case stageType == pipeline.NoopType:
 		return noopKind()
 	case stageType == pipeline.PreconditionsType:

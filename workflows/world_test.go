@@ -177,6 +177,8 @@ type locks struct {
 	// onStart is told of executions that a gate starts.
 	onStart func(delivery.ExecutionID)
 	cancel  []delivery.ExecutionID
+	// onCancel is told of executions that are canceled; nil for nobody.
+	onCancel func(delivery.ExecutionID) error
 }
 
 func (l *locks) state() (string, []string) {
@@ -241,6 +243,9 @@ func (l *locks) Cancel(_ context.Context, id delivery.ExecutionID, _ delivery.Pr
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.cancel = append(l.cancel, id)
+	if l.onCancel != nil {
+		return l.onCancel(id)
+	}
 	return nil
 }
 

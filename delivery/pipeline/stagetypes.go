@@ -25,6 +25,8 @@ func stageTypes() []stageType {
 		{name: DeployType, check: func(o object) { readDeploy(o) }},
 		{name: DeployManifestType, check: func(o object) { readManifestStage(o) }},
 		{name: EvaluateVariablesType, check: func(o object) { readVariables(o) }},
+		{name: ChildType, check: func(o object) { readChild(o) }},
+		{name: MonitorType, check: func(o object) { readMonitor(o) }},
 		{name: NoopType, check: func(object) {}},
 		{name: PreconditionsType, check: func(o object) { readPreconditions(o) }},
 		{name: WaitType, check: func(o object) { readWait(o) }},

@@ -1,0 +1,64 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/expression"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
+)
+
+// checkChildren refuses stages that start a pipeline that is not there, that cannot be
+// started, or that misses a parameter.
+func (s *Server) checkChildren(ctx context.Context, by delivery.Principal, application string, d pipeline.Definition, env expression.Env) ([]delivery.Finding, error) {
+	var findings []delivery.Finding
+	for i, stage := range d.Stages {
+		if stage.Type != pipeline.ChildType {
+			continue
+		}
+		evaluated, err := expression.Evaluate(stage.Context(), env)
+		if err != nil {
+			continue // it may be about what an earlier stage puts out
+		}
+		child, err := pipeline.ParseChild(evaluated)
+		findings = append(findings, under(stagePointer(i), delivery.FindingsOf(err))...)
+		if err != nil {
+			continue
+		}
+		wrong, err := s.checkChild(ctx, by, application, child)
+		if err != nil {
+			return nil, err
+		}
+		findings = append(findings, under(stagePointer(i), wrong)...)
+	}
+	return findings, nil
+}
+
+// checkChild returns findings with pointers relative to the stage.
+func (s *Server) checkChild(ctx context.Context, by delivery.Principal, application string, child pipeline.ChildPipeline) ([]delivery.Finding, error) {
+	in := cmp.Or(child.Application, application)
+	p, err := s.store.Pipeline(ctx, in, child.Pipeline)
+	if delivery.KindOf(err) == delivery.NotFound && child.Application == "" {
+		p, err = s.store.PipelineByID(ctx, child.Pipeline)
+	}
+	switch {
+	case delivery.KindOf(err) == delivery.NotFound:
+		return []delivery.Finding{{Pointer: "/pipeline", Message: fmt.Sprintf("no pipeline of application %s has the id or the name %q", in, child.Pipeline)}}, nil
+	case err != nil:
+		return nil, err
+	}
+	if err := s.authorize(by, execute, resource{p.Application}); err != nil {
+		return nil, err
+	}
+	if p.Disabled {
+		return []delivery.Finding{{Pointer: "/pipeline", Message: fmt.Sprintf("pipeline %s of application %s is disabled", p.Name, p.Application)}}, nil
+	}
+	definition, err := pipeline.Parse(p.Document)
+	if err != nil {
+		return []delivery.Finding{{Pointer: "/pipeline", Message: fmt.Sprintf("pipeline %s of application %s is not valid: %s", p.Name, p.Application, messageOf(err))}}, nil
+	}
+	_, err = definition.ResolveParameters(child.Parameters)
+	return under("/pipelineParameters", delivery.FindingsOf(err)), nil
+}

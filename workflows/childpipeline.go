@@ -1,0 +1,136 @@
+package workflows
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
+)
+
+// childKind is the stage that starts another pipeline. The other execution's id is
+// derived from the stage, so that a repeat finds it.
+func childKind() stageKind {
+	return stageKind{
+		read: func(_ string, evaluated json.RawMessage) (BegunStage, error) {
+			_, err := pipeline.ParseChild(evaluated)
+			return BegunStage{}, err
+		},
+		do:     (*Activities).runChild,
+		stop:   (*Activities).stopChild,
+		within: childTime + time.Hour,
+	}
+}
+
+// runChild starts the other pipeline, or looks how far it is.
+func (a *Activities) runChild(ctx context.Context, s StageToDo) (any, error) {
+	want, err := pipeline.ParseChild(s.Stage.Context)
+	if err != nil {
+		return nil, err
+	}
+	child, err := a.deps.Store.Execution(ctx, childID(s))
+	if delivery.KindOf(err) == delivery.NotFound {
+		child, err = a.startChild(ctx, s, want)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case !want.Wait || child.Status.Complete():
+		return want.Outputs(child), endedUnless(!want.Wait, child)
+	case a.deps.Now().Sub(s.Stage.StartTime) > childTime:
+		if err := a.cancelChild(ctx, child.ID, "the stage that waits for it is out of time"); err != nil {
+			return nil, err
+		}
+		return want.Outputs(child), delivery.Errorf(delivery.Conflict, "pipeline %s (execution %s) did not end within %s; it was canceled", child.Name, child.ID, childTime)
+	default:
+		return nil, notYet(gatePause(a.deps.Now().Sub(child.BuildTime)), "execution %s is %s", child.ID, child.Status)
+	}
+}
+
+// endedUnless is how the other execution ended, unless nobody waits for it.
+func endedUnless(detached bool, child delivery.Execution) error {
+	if detached {
+		return nil
+	}
+	return pipeline.Ended(child)
+}
+
+// childID is the id of the execution that a stage starts. It sorts by the time of
+// the stage's beginning, and is another one for another attempt.
+func childID(s StageToDo) delivery.ExecutionID {
+	var id ulid.ULID
+	sum := sha256.Sum256([]byte(string(s.Execution.ID) + "/" + s.Stage.RefID))
+	copy(id[6:], sum[:])
+	if id.SetTime(ulid.Timestamp(s.Stage.StartTime)) != nil {
+		return delivery.ExecutionID(ulid.ULID(sum[:16]).String()) // a time that no clock of ours shows
+	}
+	return delivery.ExecutionID(id.String())
+}
+
+// startChild records the start of the other pipeline; the outbox does the rest.
+func (a *Activities) startChild(ctx context.Context, s StageToDo, want pipeline.ChildPipeline) (delivery.Execution, error) {
+	p, definition, err := a.childPipeline(ctx, s.Execution, want)
+	if err != nil {
+		return delivery.Execution{}, err
+	}
+	trigger, err := want.Trigger(s.Execution, s.Stage)
+	if err != nil {
+		return delivery.Execution{}, err
+	}
+	n, err := pipeline.Start(p, definition, trigger, newID, a.deps.Now())
+	if err != nil {
+		return delivery.Execution{}, want.Refused(err)
+	}
+	n.Execution.ID = childID(s)
+	child, created, err := a.deps.Store.CreateExecution(ctx, n)
+	if created {
+		a.deps.Logger.Info("A stage started a pipeline", "pipeline", p.Name, "application", p.Application, "parent", s.Execution.ID, "stage", s.Stage.RefID, "execution", child.ID)
+	}
+	return child, err
+}
+
+// childPipeline reads the pipeline as it is saved now.
+func (a *Activities) childPipeline(ctx context.Context, parent delivery.Execution, want pipeline.ChildPipeline) (delivery.Pipeline, pipeline.Definition, error) {
+	var none pipeline.Definition
+	application := want.Application
+	if application == "" {
+		application = parent.Application
+	}
+	p, err := a.deps.Store.Pipeline(ctx, application, want.Pipeline)
+	if delivery.KindOf(err) == delivery.NotFound && want.Application == "" {
+		p, err = a.deps.Store.PipelineByID(ctx, want.Pipeline)
+	}
+	switch {
+	case delivery.KindOf(err) == delivery.NotFound:
+		return p, none, delivery.Errorf(delivery.NotFound, "no pipeline of application %s has the id or the name %q", application, want.Pipeline)
+	case err != nil:
+		return p, none, err
+	case p.Disabled:
+		return p, none, delivery.Errorf(delivery.Conflict, "pipeline %s of application %s is disabled", p.Name, p.Application)
+	}
+	definition, err := pipeline.Parse(p.Document)
+	if err == nil && definition.UsesPrior() {
+		var earlier []delivery.Execution
+		earlier, err = a.deps.Store.Executions(ctx, delivery.ExecutionFilter{PipelineConfigIDs: []string{p.ID}, Limit: pipeline.PriorLooks})
+		definition = definition.WithPrior(earlier)
+	}
+	return p, definition, err
+}
+
+// stopChild cancels the execution that the stage has started, if it has.
+func (a *Activities) stopChild(ctx context.Context, s StageToDo) error {
+	return a.cancelChild(ctx, childID(s), "the execution that started it was stopped: "+string(s.Execution.ID))
+}
+
+// cancelChild cancels an execution; one that has ended, or never began, stays as it is.
+func (a *Activities) cancelChild(ctx context.Context, id delivery.ExecutionID, reason string) error {
+	err := a.engine.Cancel(ctx, id, delivery.System, reason)
+	if kind := delivery.KindOf(err); kind == delivery.Conflict || kind == delivery.NotFound {
+		return nil
+	}
+	return err
+}
