@@ -152,6 +152,9 @@ func bindTrigger(c *gin.Context) (delivery.Trigger, error) {
 		}
 		t.Parameters = raw
 	}
+	if typeOf(body["parentExecution"]) == "a string" {
+		findings = append(findings, delivery.Finding{Pointer: "/parentExecution", Message: "must not be an id: which execution started another is not for its caller to say"})
+	}
 	if dryRun, err := body.flag("dryRun"); err != nil {
 		findings = append(findings, delivery.FindingsOf(err)...)
 	} else if dryRun {

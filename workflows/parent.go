@@ -13,22 +13,22 @@ import (
 // started it, whole, and those before without their stages.
 func (a *Activities) trigger(ctx context.Context, e delivery.Execution) (json.RawMessage, error) {
 	known := triggerOf(e)
-	if e.Trigger.ParentExecution == "" {
+	if e.Trigger.Parent() == "" || e.Trigger.Type != pipeline.PipelineType {
 		return known, nil
 	}
 	parent, err := a.parent(ctx, e.Trigger, true)
 	if err != nil {
-		return nil, fmt.Errorf("read parent execution %s: %w", e.Trigger.ParentExecution, err)
+		return nil, fmt.Errorf("read parent execution %s: %w", e.Trigger.Parent(), err)
 	}
 	return withField(known, "parentExecution", parent)
 }
 
 // parent is the execution that started one. Of one that is gone the id is left.
 func (a *Activities) parent(ctx context.Context, t delivery.Trigger, whole bool) (json.RawMessage, error) {
-	e, err := a.deps.Store.Execution(ctx, t.ParentExecution)
+	e, err := a.deps.Store.Execution(ctx, t.Parent())
 	switch {
 	case delivery.KindOf(err) == delivery.NotFound:
-		return json.Marshal(map[string]delivery.ExecutionID{"id": t.ParentExecution})
+		return json.Marshal(map[string]delivery.ExecutionID{"id": t.Parent()})
 	case err != nil:
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func (a *Activities) parent(ctx context.Context, t delivery.Trigger, whole bool)
 	}
 	known := triggerOf(e)
 	// The depth falls with each step, and is bounded: a wrong record leads in no circle.
-	if above := e.Trigger; above.ParentExecution != "" && above.Depth < t.Depth && t.Depth <= pipeline.MaxChain {
+	if above := e.Trigger; above.Parent() != "" && above.Depth < t.Depth && t.Depth <= pipeline.MaxChain {
 		parent, err := a.parent(ctx, above, false)
 		if err != nil {
 			return nil, err
