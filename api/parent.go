@@ -28,8 +28,9 @@ func parentOf(t delivery.Trigger) object {
 }
 
 // withParents puts the executions that started one into its trigger: the nearest with
-// its stages, those before it without. One that is gone stays as the trigger tells it.
-func (s *Server) withParents(ctx context.Context, trigger json.RawMessage, t delivery.Trigger, expand bool) (json.RawMessage, error) {
+// its stages, those before it without. One that is gone, or that the caller may not
+// read, stays as the trigger tells it.
+func (s *Server) withParents(ctx context.Context, by delivery.Principal, trigger json.RawMessage, t delivery.Trigger, expand bool) (json.RawMessage, error) {
 	if t.Parent() == "" || t.Type != pipeline.PipelineType || t.Depth > pipeline.MaxChain {
 		return trigger, nil
 	}
@@ -39,13 +40,15 @@ func (s *Server) withParents(ctx context.Context, trigger json.RawMessage, t del
 		return trigger, nil
 	case err != nil:
 		return nil, err
+	case s.authorize(by, read, resource{parent.Application}) != nil:
+		return trigger, nil
 	}
 	shown := presentExecution(parent, true)
 	if !expand {
 		shown.Stages = shown.Stages[:0]
 	}
 	if parent.Trigger.Depth < t.Depth { // else the record is wrong, and could lead in a circle
-		if shown.Trigger, err = s.withParents(ctx, shown.Trigger, parent.Trigger, false); err != nil {
+		if shown.Trigger, err = s.withParents(ctx, by, shown.Trigger, parent.Trigger, false); err != nil {
 			return nil, err
 		}
 	}

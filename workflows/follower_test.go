@@ -149,6 +149,28 @@ func TestFollowersUnderFaults(t *testing.T) {
 	})
 }
 
+// TestArtifactsInExpressions: what a start was bound to is read by Spinnaker's functions.
+func TestArtifactsInExpressions(t *testing.T) {
+	p := delivery.Pipeline{ID: "p", Document: json.RawMessage(`{"stages":[{"type":"wait","waitTime":1}],"expectedArtifacts":[{"id":"x","matchArtifact":{"type":"docker/image"}}]}`)}
+	d, err := pipeline.Parse(p.Document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := pipeline.Start(p, d, delivery.Trigger{Type: "webhook", Document: json.RawMessage(`{"artifacts":[{"type":"docker/image","name":"shop","reference":"shop:7"}]}`)}, newID, march8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trigger, err := newActivities(Dependencies{Store: newMemory(1)}, nil).trigger(t.Context(), n.Execution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := expression.Evaluate(json.RawMessage(`{"v":"${#triggerResolvedArtifactByType('docker/image')['reference']} ${#triggerResolvedArtifact('shop').reference} ${trigger['artifacts'][0]['reference']}"}`),
+		expression.Env{Trigger: trigger})
+	if err != nil || string(out) != `{"v":"shop:7 shop:7 shop:7"}` {
+		t.Errorf("%s, %v", out, err)
+	}
+}
+
 // TestParentInExpressions: expressions see the execution that started one whole, those
 // before it without stages, and of one that is gone the id.
 func TestParentInExpressions(t *testing.T) {
