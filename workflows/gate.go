@@ -50,20 +50,16 @@ func (a *Activities) gateExecution(ctx context.Context, in GateRequest) (deliver
 	if err != nil {
 		return delivery.NewExecution{}, err
 	}
-	document, err := json.Marshal(parentTrigger{ParentExecution: in.Execution, ParentDeployment: in.Deployment})
+	deployment, err := json.Marshal(in.Deployment)
 	if err != nil {
 		return delivery.NewExecution{}, fmt.Errorf("encode trigger: %w", err)
 	}
 	trigger := pipeline.ChildTrigger(parent)
-	trigger.Parameters, trigger.Document = in.Gate.Pipeline.Parameters, document
-	trigger.CorrelationID = fmt.Sprintf("%s#%s", in.Deployment, in.Gate.ID)
+	trigger.Parameters, trigger.CorrelationID = in.Gate.Pipeline.Parameters, fmt.Sprintf("%s#%s", in.Deployment, in.Gate.ID)
+	if trigger.Document, err = withField(trigger.Document, "parentDeployment", deployment); err != nil {
+		return delivery.NewExecution{}, fmt.Errorf("encode trigger: %w", err)
+	}
 	return pipeline.Start(p, definition, trigger, newID, a.deps.Now())
-}
-
-// parentTrigger is the trigger document of a gate's pipeline.
-type parentTrigger struct {
-	ParentExecution  delivery.ExecutionID  `json:"parentExecution"`
-	ParentDeployment delivery.DeploymentID `json:"parentDeployment"`
 }
 
 // AwaitGate looks once whether the gate's execution has ended. Not yet is an
