@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -95,30 +96,31 @@ func (a *Activities) startChild(ctx context.Context, s StageToDo, want pipeline.
 
 // childPipeline reads the pipeline as it is saved now.
 func (a *Activities) childPipeline(ctx context.Context, parent delivery.Execution, want pipeline.ChildPipeline) (delivery.Pipeline, pipeline.Definition, error) {
-	var none pipeline.Definition
-	application := want.Application
-	if application == "" {
-		application = parent.Application
+	p, err := a.savedPipeline(ctx, parent, want.Application, want.Pipeline)
+	if err == nil && p.Disabled {
+		err = delivery.Errorf(delivery.Conflict, "pipeline %s of application %s is disabled", p.Name, p.Application)
 	}
-	p, err := a.deps.Store.Pipeline(ctx, application, want.Pipeline)
-	if delivery.KindOf(err) == delivery.NotFound && want.Application == "" {
-		p, err = a.deps.Store.PipelineByID(ctx, want.Pipeline)
-	}
-	switch {
-	case delivery.KindOf(err) == delivery.NotFound:
-		return p, none, delivery.Errorf(delivery.NotFound, "no pipeline of application %s has the id or the name %q", application, want.Pipeline)
-	case err != nil:
-		return p, none, err
-	case p.Disabled:
-		return p, none, delivery.Errorf(delivery.Conflict, "pipeline %s of application %s is disabled", p.Name, p.Application)
+	if err != nil {
+		return p, pipeline.Definition{}, err
 	}
 	definition, err := pipeline.Parse(p.Document)
-	if err == nil && definition.UsesPrior() {
-		var earlier []delivery.Execution
-		earlier, err = a.deps.Store.Executions(ctx, delivery.ExecutionFilter{PipelineConfigIDs: []string{p.ID}, Limit: pipeline.PriorLooks})
-		definition = definition.WithPrior(earlier)
+	if err == nil {
+		definition, err = withPrior(ctx, a.deps.Store, p, definition)
 	}
 	return p, definition, err
+}
+
+// savedPipeline reads a pipeline by its id or its name; without an application it is
+// one of the execution's, or has that id. NotFound when there is none.
+func (a *Activities) savedPipeline(ctx context.Context, e delivery.Execution, application, nameOrID string) (delivery.Pipeline, error) {
+	p, err := a.deps.Store.Pipeline(ctx, cmp.Or(application, e.Application), nameOrID)
+	if delivery.KindOf(err) == delivery.NotFound && application == "" {
+		p, err = a.deps.Store.PipelineByID(ctx, nameOrID)
+	}
+	if delivery.KindOf(err) == delivery.NotFound {
+		err = delivery.Errorf(delivery.NotFound, "no pipeline of application %s has the id or the name %q", cmp.Or(application, e.Application), nameOrID)
+	}
+	return p, err
 }
 
 // stopChild cancels the execution that the stage has started, if it has.

@@ -35,7 +35,7 @@ func TestVariables(t *testing.T) {
 			t.Errorf("stage %s: %s", refID, diff)
 		}
 	}
-	if context := string(e.Stage("1").Context); !strings.Contains(context, `"expressionEvaluationSummary":{"${nowhere.at}":[{"level":"ERROR"`) {
+	if context := string(e.Stage("1").Context); !strings.Contains(context, `"expressionEvaluationSummary":{"nowhere.at":[{"level":"ERROR"`) {
 		t.Errorf("context %s", context)
 	}
 }

@@ -160,12 +160,9 @@ func (f *Follower) start(ctx context.Context, p delivery.Pipeline, ended deliver
 // not valid is recorded as an execution that failed, with the reason. Expected
 // artifacts may be bound to those of earlier executions.
 func createUnattended(ctx context.Context, store startRecords, p delivery.Pipeline, d pipeline.Definition, t delivery.Trigger, now time.Time) (delivery.Execution, bool, error) {
-	if d.UsesPrior() {
-		earlier, err := store.Executions(ctx, delivery.ExecutionFilter{PipelineConfigIDs: []string{p.ID}, Limit: pipeline.PriorLooks})
-		if err != nil {
-			return delivery.Execution{}, false, err
-		}
-		d = d.WithPrior(earlier)
+	d, err := withPrior(ctx, store, p, d)
+	if err != nil {
+		return delivery.Execution{}, false, err
 	}
 	start, err := pipeline.Start(p, d, t, newID, now)
 	if delivery.KindOf(err) == delivery.Invalid {
@@ -175,6 +172,21 @@ func createUnattended(ctx context.Context, store startRecords, p delivery.Pipeli
 		return delivery.Execution{}, false, err
 	}
 	return store.CreateExecution(ctx, start)
+}
+
+// priorRecords is what tells the earlier executions of a pipeline.
+type priorRecords interface {
+	Executions(ctx context.Context, f delivery.ExecutionFilter) ([]delivery.Execution, error)
+}
+
+// withPrior is a definition with what its earlier executions were bound to, where it
+// falls back on that.
+func withPrior(ctx context.Context, store priorRecords, p delivery.Pipeline, d pipeline.Definition) (pipeline.Definition, error) {
+	if !d.UsesPrior() {
+		return d, nil
+	}
+	earlier, err := store.Executions(ctx, delivery.ExecutionFilter{PipelineConfigIDs: []string{p.ID}, Limit: pipeline.PriorLooks})
+	return d.WithPrior(earlier), err
 }
 
 func (f *Follower) report(ctx context.Context, message string, id delivery.ExecutionID, err error) {

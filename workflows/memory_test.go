@@ -114,7 +114,7 @@ func (m *memory) ExecutionDefinition(_ context.Context, id delivery.ExecutionID)
 func (m *memory) Executions(_ context.Context, f delivery.ExecutionFilter) (found []delivery.Execution, err error) {
 	return found, m.do(func() error {
 		for _, e := range m.executions {
-			if len(f.PipelineConfigIDs) == 0 || slices.Contains(f.PipelineConfigIDs, e.PipelineConfigID) {
+			if (len(f.PipelineConfigIDs) == 0 || slices.Contains(f.PipelineConfigIDs, e.PipelineConfigID)) && (len(f.Statuses) == 0 || slices.Contains(f.Statuses, e.Status)) {
 				found = append(found, e)
 			}
 		}
@@ -249,20 +249,6 @@ func (m *memory) Pipeline(_ context.Context, application, nameOrID string) (p de
 			}
 		}
 		return delivery.Errorf(delivery.NotFound, "pipeline %s of %s", nameOrID, application)
-	})
-}
-
-// Executions selects by pipeline and status, the newest first.
-func (m *memory) Executions(_ context.Context, f delivery.ExecutionFilter) (found []delivery.Execution, err error) {
-	return found, m.do(func() error {
-		for _, e := range m.executions {
-			if slices.Contains(f.PipelineConfigIDs, e.PipelineConfigID) && (len(f.Statuses) == 0 || slices.Contains(f.Statuses, e.Status)) {
-				found = append(found, e)
-			}
-		}
-		slices.SortFunc(found, func(a, b delivery.Execution) int { return b.BuildTime.Compare(a.BuildTime) })
-		found = found[:min(len(found), f.Limit)]
-		return nil
 	})
 }
 

@@ -18,7 +18,7 @@ const preconditionsTime = 10 * time.Minute
 func preconditionsKind() stageKind {
 	return stageKind{
 		evaluate: func(stage json.RawMessage, env expression.Env) (json.RawMessage, error) {
-			return pipeline.EvaluatePreconditions(stage, func(value json.RawMessage) (json.RawMessage, error) {
+			return pipeline.EvaluatePreconditions(stage, env.Now, func(value json.RawMessage) (json.RawMessage, error) {
 				return expression.Evaluate(value, env)
 			})
 		},

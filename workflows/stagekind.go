@@ -50,6 +50,10 @@ func stageKindOf(stageType string) stageKind {
 	switch {
 	case stageType == pipeline.WaitType:
 		return waitKind()
+	case stageType == pipeline.EvaluateArtifactsType:
+		return evaluateArtifactsKind()
+	case stageType == pipeline.FindArtifactType:
+		return findArtifactKind()
 	case stageType == pipeline.ChildType:
 		return childKind()
 	case stageType == pipeline.MonitorType:

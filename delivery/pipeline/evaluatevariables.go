@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"time"
 
 	"github.com/slipway-cd/slipway/delivery"
 )
@@ -50,9 +51,9 @@ func readVariables(o object) []Variable {
 }
 
 // EvaluateVariables evaluates the variables of a stage in their order. evaluate sees
-// the variables before as a JSON object. One that cannot be evaluated is left as it
+// the variables before as a JSON object; at is the time of the summary. One that cannot be evaluated is left as it
 // is and told in the summary; the variables after it do not see it.
-func EvaluateVariables(context json.RawMessage, evaluate func(value, known json.RawMessage) (json.RawMessage, error)) (json.RawMessage, error) {
+func EvaluateVariables(context json.RawMessage, at time.Time, evaluate func(value, known json.RawMessage) (json.RawMessage, error)) (json.RawMessage, error) {
 	r := &reader{deferred: true}
 	o, ok := r.document(context)
 	if ok {
@@ -71,7 +72,7 @@ func EvaluateVariables(context json.RawMessage, evaluate func(value, known json.
 		fields := maps.Clone(entry.fields)
 		value, err := evaluate(fields["value"], seen)
 		if err != nil {
-			summary.add(fields["value"], err)
+			summary.add(fields["value"], err, at)
 		} else {
 			fields["value"], known[entry.text("key")] = value, value
 		}

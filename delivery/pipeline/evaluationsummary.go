@@ -3,6 +3,8 @@ package pipeline
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/slipway-cd/slipway/delivery"
 )
@@ -17,8 +19,11 @@ type evaluationSummary map[string][]evaluationProblem
 
 // evaluationProblem is one entry of the summary.
 type evaluationProblem struct {
-	Level       string `json:"level"`
-	Description string `json:"description"`
+	Level         string `json:"level"`
+	Description   string `json:"description"`
+	ExceptionType string `json:"exceptionType"`
+	// Timestamp is in milliseconds since 1970.
+	Timestamp int64 `json:"timestamp"`
 }
 
 // summaryField is where the summary stands in the context of a stage.
@@ -27,13 +32,13 @@ const summaryField = "expressionEvaluationSummary"
 // maxSummaryKey bounds the texts in the summary, in bytes.
 const maxSummaryKey = 500
 
-func (s evaluationSummary) add(value json.RawMessage, err error) {
+func (s evaluationSummary) add(value json.RawMessage, err error, at time.Time) {
 	description := err.Error()
 	if findings := delivery.FindingsOf(err); len(findings) > 0 {
 		description = findings[0].Message
 	}
 	key := textOf(value)
-	s[key] = append(s[key], evaluationProblem{Level: "ERROR", Description: description})
+	s[key] = append(s[key], evaluationProblem{Level: "ERROR", Description: description, ExceptionType: "SpelEvaluationException", Timestamp: at.UnixMilli()})
 }
 
 // of returns why a value did not evaluate; empty when it did.
@@ -49,6 +54,9 @@ func textOf(value json.RawMessage) string {
 	text := string(value)
 	if kindOf(value) == "string" {
 		text = unquote(value)
+	}
+	if inner, ok := strings.CutPrefix(text, "${"); ok && strings.Count(text, "${") == 1 && strings.HasSuffix(inner, "}") {
+		text = strings.TrimSpace(strings.TrimSuffix(inner, "}"))
 	}
 	return text[:min(len(text), maxSummaryKey)]
 }

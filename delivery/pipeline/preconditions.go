@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 
 	"github.com/slipway-cd/slipway/delivery"
 )
@@ -147,8 +148,8 @@ func ParsePreconditions(context json.RawMessage) ([]Precondition, error) {
 
 // EvaluatePreconditions evaluates a stage. The expression of a precondition is
 // evaluated by itself: its text stays and what it yields stands beside it as
-// expressionResult. One that cannot be evaluated is told in the summary.
-func EvaluatePreconditions(context json.RawMessage, evaluate Evaluator) (json.RawMessage, error) {
+// expressionResult. One that cannot be evaluated is told in the summary, at that time.
+func EvaluatePreconditions(context json.RawMessage, at time.Time, evaluate Evaluator) (json.RawMessage, error) {
 	r := &reader{deferred: true}
 	o, ok := r.document(context)
 	if !ok {
@@ -160,14 +161,14 @@ func EvaluatePreconditions(context json.RawMessage, evaluate Evaluator) (json.Ra
 	summary, list := evaluationSummary{}, o.list("preconditions")
 	for i, raw := range list {
 		var err error
-		if list[i], err = evaluatePrecondition(raw, summary, evaluate); err != nil {
+		if list[i], err = evaluatePrecondition(raw, at, summary, evaluate); err != nil {
 			return nil, err
 		}
 	}
 	return evaluateApart(maps.Clone(o.fields), "preconditions", list, summary, evaluate)
 }
 
-func evaluatePrecondition(raw json.RawMessage, summary evaluationSummary, evaluate Evaluator) (json.RawMessage, error) {
+func evaluatePrecondition(raw json.RawMessage, at time.Time, summary evaluationSummary, evaluate Evaluator) (json.RawMessage, error) {
 	var entry, context map[string]json.RawMessage
 	if json.Unmarshal(raw, &entry) != nil || json.Unmarshal(entry["context"], &context) != nil || unquote(entry["type"]) != ExpressionPrecondition {
 		return evaluate(raw)
@@ -188,7 +189,7 @@ func evaluatePrecondition(raw json.RawMessage, summary evaluationSummary, evalua
 	}
 	context["expression"] = text
 	if result, failed := evaluate(asExpression(text)); failed != nil {
-		summary.add(text, failed)
+		summary.add(text, failed, at)
 	} else {
 		context["expressionResult"] = result
 	}

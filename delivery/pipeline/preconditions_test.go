@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -93,7 +94,7 @@ func calculator(value json.RawMessage) (json.RawMessage, error) {
 func TestEvaluatePreconditions(t *testing.T) {
 	out, err := EvaluatePreconditions(json.RawMessage(`{"preconditions":[
 		{"type":"expression","context":{"expression":"yes"}},{"type":"expression","context":{"expression":"${word}"}},
-		{"type":"expression","context":{"expression":"no","failureMessage":"not today"}},{"type":"expression","context":{"expression":"lost"}}]}`), calculator)
+		{"type":"expression","context":{"expression":"no","failureMessage":"not today"}},{"type":"expression","context":{"expression":"lost"}}]}`), time.UnixMilli(7), calculator)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,11 +109,11 @@ func TestEvaluatePreconditions(t *testing.T) {
 	if diff := cmp.Diff([]string{"", "", "not today: no is false", `"${lost}": has no value`}, got); diff != "" {
 		t.Errorf("%s\n%s", diff, out)
 	}
-	again, err := EvaluatePreconditions(out, calculator)
+	again, err := EvaluatePreconditions(out, time.UnixMilli(7), calculator)
 	if err != nil || string(again) != string(out) {
 		t.Errorf("evaluated twice: %v\n%s\n%s", err, out, again)
 	}
-	if _, err := EvaluatePreconditions(json.RawMessage(`{"preconditions":[{"type":"stageStatus","context":{"stageName":"${lost}"}}]}`), calculator); err == nil {
+	if _, err := EvaluatePreconditions(json.RawMessage(`{"preconditions":[{"type":"stageStatus","context":{"stageName":"${lost}"}}]}`), time.UnixMilli(7), calculator); err == nil {
 		t.Error("a stage's name that has no value was accepted")
 	}
 }

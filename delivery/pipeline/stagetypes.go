@@ -25,6 +25,8 @@ func stageTypes() []stageType {
 		{name: DeployType, check: func(o object) { readDeploy(o) }},
 		{name: DeployManifestType, check: func(o object) { readManifestStage(o) }},
 		{name: EvaluateVariablesType, check: func(o object) { readVariables(o) }},
+		{name: EvaluateArtifactsType, check: func(o object) { readContents(o) }},
+		{name: FindArtifactType, check: func(o object) { readFindArtifact(o) }},
 		{name: ChildType, check: func(o object) { readChild(o) }},
 		{name: MonitorType, check: func(o object) { readMonitor(o) }},
 		{name: NoopType, check: func(object) {}},
