@@ -21,7 +21,8 @@ var (
 		"/functions", "/gcb/accounts", "/gcb/triggers/:account", "/images/tags", "/instanceTypes", "/jobs/preconfigured", "/keyPairs",
 		"/networks", "/networks/:provider", "/nexus/names", "/pagerDuty/oncalls", "/pagerDuty/services", "/plugins/deck/plugin-manifest.json",
 		"/pubsub/subscriptions", "/roles/:provider", "/slack/channels", "/storage", "/subnets", "/subnets/:provider",
-		"/v2/builds", "/v3/builds/:master/builds", "/v3/builds/:master/jobs", "/vpcs", "/webhooks/preconfigured",
+		"/v2/builds", "/v2/canaries/:app/executions", "/v2/canaries/credentials", "/v2/canaries/judges", "/v2/canaries/metadata/metricsService",
+		"/v3/builds/:master/builds", "/v3/builds/:master/jobs", "/vpcs", "/webhooks/preconfigured",
 	}
 	emptyMaps = []string{
 		"/firewalls", "/firewalls/:account", "/firewalls/:account/:region/:name",
@@ -35,7 +36,7 @@ func emptyRoutes() []route {
 	add := func(paths []string, value string) {
 		for _, path := range paths {
 			rule := access{read, platform}
-			if strings.HasPrefix(path, "/applications/:app/") {
+			if strings.Contains(path, "/:app/") {
 				rule.scope = ofPath
 			}
 			out = append(out, route{http.MethodGet, path, rule, func(_ *Server, c *gin.Context) error {

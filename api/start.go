@@ -18,41 +18,59 @@ import (
 // startPipeline accepts a start. Everything that can be checked is checked
 // before anything is recorded; what is recorded is durable when 202 is sent.
 func (s *Server) startPipeline(c *gin.Context) error {
-	trigger, err := bindTrigger(c)
+	id, err := s.acceptPipeline(c)
 	if err != nil {
 		return err
+	}
+	return render(c, http.StatusAccepted, refTo(id))
+}
+
+// acceptPipeline accepts a start of the path's pipeline, or finds the one that it
+// repeats.
+func (s *Server) acceptPipeline(c *gin.Context) (delivery.ExecutionID, error) {
+	trigger, err := bindTrigger(c)
+	if err != nil {
+		return "", err
 	}
 	p, err := s.pipeline(c.Request.Context(), param(c, "app"), param(c, "pipeline"))
 	if err != nil {
-		return err
+		return "", err
 	}
-	return s.begin(c, startKeys(c, p, trigger), planHashOf(trigger), func() (delivery.NewExecution, error) { return s.prepareStart(c, p, trigger) })
+	return s.accept(c, startKeys(c, p, trigger), planHashOf(trigger), func() (delivery.NewExecution, error) { return s.prepareStart(c, p, trigger) })
 }
 
-// begin records the start that prepare makes, or finds the one that it repeats.
+// begin records the start that prepare makes, or finds the one that it repeats, and
+// answers with it.
 func (s *Server) begin(c *gin.Context, keys delivery.NewExecution, planHash string, prepare func() (delivery.NewExecution, error)) error {
-	switch earlier, err := s.earlierStart(c.Request.Context(), keys); {
-	case err != nil:
-		return err
-	case earlier != "":
-		return render(c, http.StatusAccepted, refTo(earlier))
-	}
-	start, err := prepare()
+	id, err := s.accept(c, keys, planHash, prepare)
 	if err != nil {
 		return err
 	}
+	return render(c, http.StatusAccepted, refTo(id))
+}
+
+// accept is begin without the answer.
+func (s *Server) accept(c *gin.Context, keys delivery.NewExecution, planHash string, prepare func() (delivery.NewExecution, error)) (delivery.ExecutionID, error) {
+	earlier, err := s.earlierStart(c.Request.Context(), keys)
+	if err != nil || earlier != "" {
+		return earlier, err
+	}
+	start, err := prepare()
+	if err != nil {
+		return "", err
+	}
 	if err := s.checkPlan(c.Request.Context(), start, planHash); err != nil {
-		return err
+		return "", err
 	}
 	start.IdempotencyKey, start.RequestHash, start.CorrelationID = keys.IdempotencyKey, keys.RequestHash, keys.CorrelationID
 	e, created, err := s.store.CreateExecution(c.Request.Context(), start)
 	if err != nil {
-		return startError(keys, err)
+		return "", startError(keys, err)
 	}
 	if created {
 		s.metrics.accepted.Inc()
 	}
-	return render(c, http.StatusAccepted, refTo(e.ID))
+	return e.ID, nil
 }
 
 func refTo(id delivery.ExecutionID) v1.Ref { return v1.Ref{Ref: "/pipelines/" + string(id)} }
