@@ -307,3 +307,12 @@ func TestViewsShareWhatWasRead(t *testing.T) {
 		t.Errorf("%d calls for %d views, want 11", asked, len(views))
 	}
 }
+
+// TestSearchForAnInstance: an id is asked for once in each region.
+func TestSearchForAnInstance(t *testing.T) {
+	w := newAWS(t, 100)
+	answers, calls := w.get(t, "/search?type=instances&q={instance}", true)
+	if diff := cmp.Diff(map[string]int{"autoscaling:DescribeAutoScalingInstances": 1}, calls); diff != "" || answers != 1 {
+		t.Errorf("%d answers; calls (-want +got):\n%s", answers, diff)
+	}
+}
