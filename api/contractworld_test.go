@@ -43,6 +43,7 @@ func newContractWorld(t *testing.T) *contractWorld {
 		"paused":        w.paused,
 		"asking":        w.asking,
 		"event":         func() string { return w.field("/pipelines/v2/storefront/wait", `{"type":"webhook"}`, 202, "eventId") },
+		"webhook":       w.webhook,
 		"triggerPart":   w.triggerPart,
 		"task":          func() string { return w.task(createStorefront) },
 		"failedTask": func() string {
@@ -121,6 +122,12 @@ func (w *contractWorld) asking() string {
 		w.t.Fatal(err)
 	}
 	return id + "/stages/" + e.Stages[0].ID
+}
+
+// webhook is the event of a webhook that started a pipeline.
+func (w *contractWorld) webhook() string {
+	w.do("POST", "/pipelines", `{"application":"storefront","name":"hooked","triggers":[{"type":"webhook","source":"hook","enabled":true}],"stages":`+waitStages+`}`).want(200)
+	return w.field("/webhooks/webhook/hook", `{"a":1}`, 200, "eventId")
 }
 
 func (w *contractWorld) triggerPart() string {

@@ -97,6 +97,9 @@ func (s *Server) endAbandoned(ctx context.Context, id delivery.ExecutionID, by d
 		return err
 	}
 	event := delivery.Event{Execution: id, Key: "execution/forceCancel", At: s.now(), Type: delivery.EventExecution, Data: data}
-	_, err = s.store.ProjectExecution(ctx, e, []delivery.Event{event})
+	stored, err := s.store.ProjectExecution(ctx, e, []delivery.Event{event})
+	if err == nil && !stored {
+		err = delivery.Errorf(delivery.Conflict, "execution %s changed meanwhile; look again", id)
+	}
 	return err
 }

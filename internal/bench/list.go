@@ -59,33 +59,36 @@ func benchList(ctx context.Context, s settings, out io.Writer) (err error) {
 	t := newTable(out)
 	t.row("", "Slipway", "bare handler", "ratio")
 	for _, r := range reads {
-		p50, p95, err := compareReads(ctx, s, sys, sys.url+r.path, fmt.Sprintf("%s/%d", bareURL, r.documents))
+		p50, p95, cpu, err := compareReads(ctx, s, sys, sys.url+r.path, fmt.Sprintf("%s/%d", bareURL, r.documents))
 		if err != nil {
 			return err
 		}
 		t.compare(r.what+" p50, ms", p50[:])
 		t.compare(r.what+" p95, ms", p95[:])
+		t.compare(r.what+", CPU ms", cpu[:])
 	}
 	return t.flush()
 }
 
-func compareReads(ctx context.Context, s settings, sys *system, real, bare string) (p50, p95 [2]series, err error) {
+// compareReads reads both in turns. The CPU time is that of server and client.
+func compareReads(ctx context.Context, s settings, sys *system, real, bare string) (p50, p95, cpu [2]series, err error) {
 	for range s.rounds {
 		for i, url := range []string{real, bare} {
 			runtime.GC()
-			samples := make([]time.Duration, s.reads)
+			used, samples := cpuTime(), make([]time.Duration, s.reads)
 			for j := range samples {
 				began := time.Now()
 				if err := get(ctx, sys.http, url); err != nil {
-					return p50, p95, err
+					return p50, p95, cpu, err
 				}
 				samples[j] = time.Since(began)
 			}
+			cpu[i] = append(cpu[i], float64(cpuTime()-used)/float64(time.Millisecond)/float64(s.reads))
 			p50[i] = append(p50[i], milliseconds(samples).median())
 			p95[i] = append(p95[i], milliseconds(samples).quantile(0.95))
 		}
 	}
-	return p50, p95, nil
+	return p50, p95, cpu, nil
 }
 
 // get reads the whole body of a 200.
