@@ -31,7 +31,7 @@ func TestTriggerTypesOfOlderStores(t *testing.T) {
 		t.Fatal(err)
 	}
 	for id, document := range map[string]string{
-		"cron": `{"id":"cron","trigger":{"type":"cron","user":"x"}}`, "old": `{"id":"old"}`,
+		"cron": `{"id":"cron","trigger":{"type":"cron","user":"x"}}`, "old": `{"id":"old","status":"SUCCEEDED"}`,
 	} {
 		if _, err := s.writes.ExecContext(ctx, `INSERT INTO executions (id, type, application, name, pipeline_config_id, status, build_ms, version, document)
 			VALUES (?, 'PIPELINE', 'a', 'p', '', 'SUCCEEDED', 1, 1, ?)`, id, document); err != nil {
