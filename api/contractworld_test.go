@@ -3,6 +3,7 @@ package api_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
@@ -16,7 +17,9 @@ import (
 type contractWorld struct {
 	*harness
 	pipeline string
-	things   map[string]func() string
+	// made counts what needs a name of its own.
+	made   int
+	things map[string]func() string
 }
 
 const unknownID = "01JD3Z8Q6V5T0H3W4M8N7K2RXA"
@@ -49,6 +52,14 @@ func newContractWorld(t *testing.T) *contractWorld {
 		"failedTask": func() string {
 			return w.task(`{"application":"storefront","description":"d","job":[{"type":"noSuchJob"}]}`)
 		},
+		"strategy":     func() string { w.strategy(); return "kept" },
+		"strategyId":   w.strategy,
+		"strategies":   func() string { w.strategy(); return "" },
+		"project":      func() string { w.project(); return "web" },
+		"projects":     func() string { w.project(); return "" },
+		"notified":     w.notified,
+		"canaryConfig": w.canaryConfig, "canaryConfigs": func() string { w.canaryConfig(); return "" },
+		"template": w.template, "templates": func() string { w.template(); return "" },
 		"runningTask": w.runningTask,
 		"taskDetail":  w.taskDetail,
 	}
@@ -66,7 +77,7 @@ func (w *contractWorld) fill(text string) string {
 		if w.things[name] == nil {
 			w.t.Fatalf("there is no %s", name)
 		}
-		if made[name] == "" {
+		if _, known := made[name]; !known {
 			made[name] = w.things[name]()
 		}
 		return made[name]
@@ -157,4 +168,38 @@ func (w *contractWorld) taskDetail() string {
 	defer w.store.mu.Unlock()
 	w.store.addEvent(d.Execution, delivery.EventChange, `{"deployment":"`+string(d.ID)+`","change":"resize server group storefront-prod-v001 to 3"}`)
 	return id + "/details/" + url.PathEscape(string(d.ID))
+}
+
+// strategy is the id of the strategy kept.
+func (w *contractWorld) strategy() string {
+	w.do("DELETE", "/strategies/storefront/kept", "").want(200)
+	w.do("POST", "/strategies", `{"application":"storefront","name":"kept","strategy":true,"stages":`+waitStages+`}`).want(200)
+	id, _ := w.do("GET", "/applications/storefront/strategyConfigs/kept", "").want(200).get("id").(string)
+	return id
+}
+
+func (w *contractWorld) project() {
+	w.runTask(`{"application":"spinnaker","project":"web","description":"Create Project: web","job":[{"type":"upsertProject","user":"e@x","project":{"name":"web",
+		"email":"e@x","config":{"applications":["storefront"],"pipelineConfigs":[{"application":"storefront","pipelineConfigId":"` + w.pipeline + `"}],
+		"clusters":[{"account":"aws-sim","stack":"prod","detail":"*","applications":["storefront"]}]}}}]}`)
+}
+
+func (w *contractWorld) notified() string {
+	w.do("POST", "/notifications/application/storefront", `{"slack":[{"type":"slack","level":"application","address":"#x","when":["pipeline.failed"]}]}`).want(200)
+	return ""
+}
+
+func (w *contractWorld) canaryConfig() string {
+	w.made++
+	return w.field("/v2/canaryConfig", fmt.Sprintf(`{"id":"config-%[1]d","name":"config-%[1]d","applications":["storefront"],"judge":{"name":"NetflixACAJudge-v1.0"},
+		"metrics":[{"name":"errors","query":{"type":"prometheus"},"groups":["G"],"scopeName":"default"}],"classifier":{"groupWeights":{"G":100}}}`, w.made), 200, "canaryConfigId")
+}
+
+// template is the id of a new template with one variable.
+func (w *contractWorld) template() string {
+	w.made++
+	id := fmt.Sprintf("template-%d", w.made)
+	w.do("POST", "/v2/pipelineTemplates/create", `{"schema":"v2","id":"`+id+`","metadata":{"name":"T","description":"d","owner":"o@x","scopes":["global"]},"protect":false,
+		"variables":[{"name":"seconds","type":"int","defaultValue":3}],"pipeline":{"stages":[{"refId":"1","type":"wait","name":"Wait","waitTime":"${ templateVariables.seconds }"}]}}`).want(200)
+	return id
 }
