@@ -27,7 +27,6 @@ const (
 // call makes a gin handler of a row: access rule, body, Idempotency-Key, handler.
 func (s *Server) call(row route) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		rename(c, row)
 		if err := s.serve(row, c); err != nil {
 			s.fail(c, err)
 		}

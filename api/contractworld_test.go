@@ -43,6 +43,8 @@ func newContractWorld(t *testing.T) *contractWorld {
 		"done":          func() string { return w.ended(delivery.StatusSucceeded) },
 		"failed":        func() string { return w.ended(delivery.StatusTerminal) },
 		"failedParent":  w.failedParent,
+		"doneStage":     func() string { return w.firstStage(w.ended(delivery.StatusSucceeded), "/") },
+		"failedStage":   func() string { return w.firstStage(w.ended(delivery.StatusTerminal), "/stages/") },
 		"paused":        w.paused,
 		"asking":        w.asking,
 		"event":         func() string { return w.field("/pipelines/v2/storefront/wait", `{"type":"webhook"}`, 202, "eventId") },
@@ -128,11 +130,17 @@ func (w *contractWorld) paused() string {
 func (w *contractWorld) asking() string {
 	id := w.running("wait", "")
 	w.store.deploy(asks(delivery.ExecutionID(id)))
+	return w.firstStage(id, "/stages/")
+}
+
+// firstStage is an execution and its first stage.
+func (w *contractWorld) firstStage(id, between string) string {
+	w.t.Helper()
 	e, err := w.store.Execution(w.t.Context(), delivery.ExecutionID(id))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return id + "/stages/" + e.Stages[0].ID
+	return id + between + e.Stages[0].ID
 }
 
 // webhook is the event of a webhook that started a pipeline.

@@ -125,38 +125,45 @@ func (s *Server) newRouter() *gin.Engine {
 	r.NoMethod(s.noMethod)
 	names := parameterNames{}
 	for _, row := range routes {
-		r.Handle(row.method, names.path(row), s.call(row))
+		r.Handle(row.method, names.shared(row), renamed(row, s.call(row)))
 	}
 	return r
 }
 
-// parameterNames are the names under which gin knows the parameters of paths, by
-// method and what comes before the parameter: it takes only one for each place.
+// parameterNames are the names of path parameters by method and what comes before
+// them. gin wants one name for each place: /pipelines/:id/evaluateVariables and
+// /pipelines/:app/:pipeline cannot stand side by side.
 type parameterNames map[string]string
 
-// path returns the path of a row with the names that gin knows.
-func (n parameterNames) path(row route) string {
+// shared is the row's path with the name that each parameter has in the first row
+// that has one in its place.
+func (p parameterNames) shared(row route) string {
 	segments := strings.Split(row.path, "/")
 	for i, segment := range segments {
 		if !strings.HasPrefix(segment, ":") {
 			continue
 		}
-		place := row.method + " " + strings.Join(segments[:i], "/")
-		if _, known := n[place]; !known {
-			n[place] = segment
+		at := row.method + " " + strings.Join(segments[:i], "/")
+		if _, ok := p[at]; !ok {
+			p[at] = segment
 		}
-		segments[i] = n[place]
+		segments[i] = p[at]
 	}
 	return strings.Join(segments, "/")
 }
 
-// rename gives the parameters of a request the names that its row has.
-func rename(c *gin.Context, row route) {
-	at := 0
+// renamed gives the parameters the names that the row has for them.
+func renamed(row route, handle gin.HandlerFunc) gin.HandlerFunc {
+	var names []string
 	for segment := range strings.SplitSeq(row.path, "/") {
 		if name, ok := strings.CutPrefix(segment, ":"); ok {
-			c.Params[at].Key = name
-			at++
+			names = append(names, name)
 		}
+	}
+	return func(c *gin.Context) {
+		for i := range c.Params {
+			c.Params[i].Key = names[i]
+		}
+		handle(c)
 	}
 }

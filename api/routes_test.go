@@ -44,16 +44,16 @@ func TestARouteWithoutARuleIsRefused(t *testing.T) {
 // TestTableIsAllThatGinServes finds routes that were added past the table.
 func TestTableIsAllThatGinServes(t *testing.T) {
 	var want, got []string
-	name := regexp.MustCompile(`:[a-zA-Z]+`) // gin may know a parameter by another name
+	parameter := regexp.MustCompile(`:[a-zA-Z]+`) // gin has another name for some
 	for _, r := range routes {
-		want = append(want, r.method+" "+name.ReplaceAllString(r.path, ":"))
+		want = append(want, r.method+" "+parameter.ReplaceAllString(r.path, ":"))
 	}
 	engine, ok := New(Dependencies{}).Handler().(*gin.Engine)
 	if !ok {
 		t.Fatal("the handler is no gin engine")
 	}
 	for _, r := range engine.Routes() {
-		got = append(got, r.Method+" "+name.ReplaceAllString(r.Path, ":"))
+		got = append(got, r.Method+" "+parameter.ReplaceAllString(r.Path, ":"))
 	}
 	slices.Sort(want)
 	slices.Sort(got)
