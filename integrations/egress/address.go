@@ -8,9 +8,6 @@ import (
 	"github.com/slipway-cd/slipway/delivery"
 )
 
-// maxURL is in bytes. Many servers take no more than 8 KiB.
-const maxURL = 8 << 10
-
 // destination is where a URL leads.
 type destination struct {
 	url *url.URL
@@ -21,23 +18,11 @@ type destination struct {
 
 // locate reads a URL and refuses what no request is sent to: Invalid with a reason.
 func locate(text string) (destination, error) {
-	var d destination
-	if len(text) > maxURL {
-		return d, delivery.Errorf(delivery.Invalid, "the URL has %d bytes; it may have %d", len(text), maxURL)
-	}
-	u, err := url.Parse(text)
+	u, err := delivery.ParseHTTPURL(text)
 	if err != nil {
-		return d, delivery.Errorf(delivery.Invalid, "the URL cannot be read")
+		return destination{}, err
 	}
-	d.url = u
-	switch {
-	case u.Scheme != "http" && u.Scheme != "https":
-		return d, delivery.Errorf(delivery.Invalid, "the URL's scheme is %q; must be http or https", u.Scheme)
-	case u.User != nil:
-		return d, delivery.Errorf(delivery.Invalid, "the URL has a user name or password; put credentials into a header")
-	case u.Host == "":
-		return d, delivery.Errorf(delivery.Invalid, "the URL has no host")
-	}
+	d := destination{url: u}
 	d.port = map[string]uint16{"http": 80, "https": 443}[u.Scheme]
 	if port := u.Port(); port != "" {
 		if d.port, err = parsePort(port); err != nil {

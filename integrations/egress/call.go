@@ -20,7 +20,7 @@ import (
 // Call sends a request and returns the answer, whatever its status.
 func (c *Client) Call(ctx context.Context, r delivery.HTTPRequest) (delivery.HTTPAnswer, error) {
 	method := cmp.Or(r.Method, http.MethodGet)
-	if !token(method) || method == http.MethodConnect {
+	if !delivery.IsToken(method) || method == http.MethodConnect {
 		return delivery.HTTPAnswer{}, delivery.Errorf(delivery.Invalid, "method %q cannot be called", method)
 	}
 	header, err := readHeader(r.Header)
