@@ -40,10 +40,9 @@ type Progress struct {
 	CancellationReason string               `json:"cancellationReason,omitempty"`
 	Paused             *delivery.Pause      `json:"paused,omitempty"`
 	Stages             []delivery.Stage     `json:"stages"`
-	// Deployed are the outputs of the deploy stages that are over.
-	Deployed []DeployOutputs `json:"-"`
-	// Found are the outputs of the stages that found images.
-	Found   []FoundOutputs `json:"-"`
+	// Outputs are those of the stages that are over. They become JSON where they are
+	// recorded.
+	Outputs []StageOutputs `json:"-"`
 	Version int64          `json:"version"`
 }
 

@@ -69,6 +69,13 @@ var prepareOptions = workflow.ActivityOptions{
 	RetryPolicy:            cloudRetry,
 }
 
+// doOptions are for a stage that is one activity; its kind may set another budget.
+var doOptions = workflow.ActivityOptions{
+	StartToCloseTimeout:    time.Minute, // one call of at most 30 s, and a few commits
+	ScheduleToCloseTimeout: time.Hour,
+	RetryPolicy:            cloudRetry,
+}
+
 // advanceOptions are for looking and deciding. Nothing can be decided while the
 // cloud cannot be read, a rollback neither, so the budget is long: an outage of
 // a region's API or expired credentials are to be sat out.
