@@ -129,7 +129,9 @@ type BegunStage struct {
 	Clusters []ClusterToDeploy `json:"clusters,omitempty"`
 	// Between is the pause between the deployments of a rollback: with it they come
 	// one after the other, and a failure ends the row.
-	Between time.Duration     `json:"between,omitempty"`
+	Between time.Duration `json:"between,omitempty"`
+	// Webhook is set for a stage that calls another system.
+	Webhook *BegunWebhook     `json:"webhook,omitempty"`
 	Failure *delivery.Failure `json:"failure,omitempty"`
 }
 

@@ -27,6 +27,8 @@ type Webhook struct {
 	Monitor *WebhookMonitor
 	// Cancel is what a canceled stage calls; nil for nothing.
 	Cancel *WebhookRequest
+	// Within is how long the other system may take until it is done, from the answer on.
+	Within time.Duration
 }
 
 // WebhookRequest is one call that a stage makes.
@@ -66,6 +68,9 @@ const (
 	StatusURLFromAnswer StatusURLResolution = "webhookResponse"
 )
 
+// defaultWithin is how long a stage waits for the other system unless it says so.
+const defaultWithin = 24 * time.Hour
+
 // webhookMethods are the methods that a webhook may have.
 var webhookMethods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
@@ -85,6 +90,7 @@ func ParseWebhook(context json.RawMessage) (Webhook, error) {
 
 func readWebhook(o object) Webhook {
 	w := Webhook{FailFast: o.statusCodes("failFastStatusCodes"), Retry: o.statusCodes("retryStatusCodes")}
+	w.Within = o.webhookTimeout()
 	header := o.httpHeader("customHeaders")
 	w.Request = o.webhookRequest("url", "method", "payload", header)
 	for _, code := range w.Retry {
@@ -100,6 +106,19 @@ func readWebhook(o object) Webhook {
 		w.Cancel = &cancel
 	}
 	return w
+}
+
+// webhookTimeout reads how long the stage waits for the other system.
+func (o object) webhookTimeout() time.Duration {
+	ms, ok := o.whole("stageTimeoutMs")
+	if !ok {
+		return defaultWithin
+	}
+	within := time.Duration(ms) * time.Millisecond
+	if within < time.Second {
+		o.refuse("stageTimeoutMs", "is %d; must be at least 1000, a second", ms)
+	}
+	return within
 }
 
 // webhookRequest reads one call from the three fields that have it.

@@ -29,9 +29,14 @@ const (
 	WebhookMonitored WebhookNext = "monitored"
 )
 
+// FailureWebhook is the kind of the failure of a stage whose call was answered.
+const FailureWebhook = "webhook"
+
 // WebhookVerdict is what an answer, or its absence, means.
 type WebhookVerdict struct {
 	Next WebhookNext `json:"next"`
+	// Kind is the kind of the failure when the stage failed.
+	Kind string `json:"kind,omitempty"`
 	// Reason says in words for people why the stage failed, was canceled or goes on.
 	Reason string `json:"reason,omitempty"`
 	// StatusURL is set when the stage is to be monitored.
@@ -77,11 +82,13 @@ func (w Webhook) Uncalled(err error) WebhookVerdict {
 	var e *delivery.Error
 	switch kind := delivery.KindOf(err); {
 	case !kind.Retryable():
-		return failed("%v", err)
+		return refused(err)
 	case errors.As(err, &e) && e.Code == delivery.CodeNotSent, w.Request.idempotent():
 		return WebhookVerdict{Next: WebhookAgain, Reason: err.Error()}
 	default:
-		return failed("%v; whether the call had an effect is not known", err)
+		verdict := refused(err)
+		verdict.Reason += "; whether the call had an effect is not known"
+		return verdict
 	}
 }
 
@@ -122,7 +129,7 @@ func (w Webhook) Looked(a delivery.HTTPAnswer) WebhookVerdict {
 	case a.StatusCode >= 500, a.StatusCode == http.StatusTooManyRequests, slices.Contains(w.Retry, a.StatusCode):
 		return again(a)
 	case !succeeds(a.StatusCode):
-		return failed("the look at the status was answered %s", status(a))
+		return failed("the look at the status failed: %s", status(a))
 	case m.StatusPath == nil:
 		return WebhookVerdict{Next: WebhookSucceeded}
 	}
@@ -162,7 +169,7 @@ func (m *WebhookMonitor) meaning(value any) WebhookVerdict {
 	case slices.Contains(m.Canceled, upper):
 		verdict.Next = WebhookCanceled
 	case slices.Contains(m.Terminal, upper):
-		verdict.Next = WebhookFailed
+		verdict.Next, verdict.Kind = WebhookFailed, FailureWebhook
 	}
 	return verdict
 }
@@ -170,13 +177,18 @@ func (m *WebhookMonitor) meaning(value any) WebhookVerdict {
 // Unlooked says what it means that a look has no answer: the next one may have one.
 func (w Webhook) Unlooked(err error) WebhookVerdict {
 	if !delivery.KindOf(err).Retryable() {
-		return failed("%v", err)
+		return refused(err)
 	}
 	return WebhookVerdict{Next: WebhookAgain, Reason: err.Error()}
 }
 
+// refused is a failure without an answer.
+func refused(err error) WebhookVerdict {
+	return WebhookVerdict{Next: WebhookFailed, Kind: delivery.KindOf(err).String(), Reason: err.Error()}
+}
+
 func failed(format string, args ...any) WebhookVerdict {
-	return WebhookVerdict{Next: WebhookFailed, Reason: fmt.Sprintf(format, args...)}
+	return WebhookVerdict{Next: WebhookFailed, Kind: FailureWebhook, Reason: fmt.Sprintf(format, args...)}
 }
 
 func again(a delivery.HTTPAnswer) WebhookVerdict {
@@ -213,4 +225,17 @@ func clipped(text string) string {
 		return text
 	}
 	return strings.ToValidUTF8(text[:maxWord], "") + "..."
+}
+
+// Standing is how far the other system has come, for telling whether that changed;
+// empty when it does not say.
+func (v WebhookVerdict) Standing() string {
+	if v.Percent == nil && v.Progress == "" {
+		return ""
+	}
+	percent := ""
+	if v.Percent != nil {
+		percent = strconv.FormatFloat(*v.Percent, 'g', -1, 64)
+	}
+	return percent + " " + clipped(v.Progress)
 }

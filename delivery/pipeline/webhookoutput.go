@@ -12,29 +12,39 @@ import (
 	"github.com/slipway-cd/slipway/delivery"
 )
 
-// maxWebhookBody is how much of an answer's body is kept, in bytes.
-const maxWebhookBody = 64 << 10
+// What is kept of the bodies of answers, in bytes: the stage's outputs stand in every
+// projection of its execution.
+const (
+	maxWebhookBody = 64 << 10
+	// maxMonitoredBody is for each of the two bodies of a stage that waits.
+	maxMonitoredBody = 32 << 10
+	// maxBuildInfo is for the copy in buildInfo.
+	maxBuildInfo = 16 << 10
+)
 
 // WebhookAnswer is an answer as a stage puts it out, with Spinnaker's names.
 type WebhookAnswer struct {
-	// StatusCode is the code's name, such as "NOT_FOUND".
-	StatusCode      string `json:"statusCode"`
-	StatusCodeValue int    `json:"statusCodeValue"`
+	// StatusCode is the code's name, such as "NOT_FOUND"; empty, as the value is zero,
+	// without an answer.
+	StatusCode      string `json:"statusCode,omitempty"`
+	StatusCodeValue int    `json:"statusCodeValue,omitempty"`
 	// Body is a JSON value; a text when the answer was no JSON or was cut.
 	Body json.RawMessage `json:"body,omitempty"`
 	// BodyTruncated is true when the body was larger than what is kept.
 	BodyTruncated bool `json:"bodyTruncated,omitempty"`
-	// Error says why this answer ended the stage; empty for success.
+	// Error says why the stage is over without success; empty otherwise.
 	Error string `json:"error,omitempty"`
 }
 
 // WebhookOutput is the output "webhook" of a stage.
 type WebhookOutput struct {
 	WebhookAnswer
-	// StatusEndpoint is where the stage looked for the status; empty for nowhere.
+	// StatusEndpoint is where the stage looks for the status; empty for nowhere.
 	StatusEndpoint string `json:"statusEndpoint,omitempty"`
-	// Monitor is the last look.
+	// Monitor is the last look that is known.
 	Monitor *WebhookLook `json:"monitor,omitempty"`
+	// Cancellation is the answer to the call of cancelEndpoint.
+	Cancellation *WebhookAnswer `json:"cancellation,omitempty"`
 }
 
 // WebhookLook is a look at the status.
@@ -47,25 +57,66 @@ type WebhookLook struct {
 // WebhookOutputs are all outputs of a webhook stage.
 type WebhookOutputs struct {
 	Webhook WebhookOutput `json:"webhook"`
-	// BuildInfo is the body of the last answer, where pipelines of Spinnaker find it.
+	// BuildInfo is the body of the last answer, where pipelines of Spinnaker find it;
+	// left out when it is large.
 	BuildInfo json.RawMessage `json:"buildInfo,omitempty"`
 }
 
-// NewWebhookAnswer returns an answer in the form in which it is put out.
-func NewWebhookAnswer(a delivery.HTTPAnswer, v WebhookVerdict) WebhookAnswer {
+// NewWebhookOutputs returns the outputs of a stage whose call had this answer.
+func (w Webhook) NewWebhookOutputs(a delivery.HTTPAnswer, v WebhookVerdict) WebhookOutputs {
+	out := WebhookOutputs{Webhook: WebhookOutput{WebhookAnswer: w.answer(a, v), StatusEndpoint: v.StatusURL}}
+	out.BuildInfo = buildInfo(out.Webhook.WebhookAnswer)
+	return out
+}
+
+// NewWebhookLook returns what is put out of a look with this answer.
+func (w Webhook) NewWebhookLook(a delivery.HTTPAnswer, v WebhookVerdict) WebhookLook {
+	return WebhookLook{WebhookAnswer: w.answer(a, v), PercentComplete: v.Percent, ProgressMessage: clipped(v.Progress)}
+}
+
+// WithLook returns the outputs with another last look.
+func (o WebhookOutputs) WithLook(look WebhookLook) WebhookOutputs {
+	o.Webhook.Monitor, o.BuildInfo = &look, buildInfo(look.WebhookAnswer)
+	return o
+}
+
+// NewCancellation returns what is put out of the answer to the call of cancelEndpoint.
+func (w Webhook) NewCancellation(a delivery.HTTPAnswer) WebhookAnswer {
+	var v WebhookVerdict
+	if !succeeds(a.StatusCode) {
+		v = failed("%s", status(a))
+	}
+	if len(a.Body) > maxBuildInfo {
+		a.Body = nil
+	}
+	return w.answer(a, v)
+}
+
+func buildInfo(a WebhookAnswer) json.RawMessage {
+	if len(a.Body) > maxBuildInfo {
+		return nil
+	}
+	return a.Body
+}
+
+func (w Webhook) answer(a delivery.HTTPAnswer, v WebhookVerdict) WebhookAnswer {
 	out := WebhookAnswer{StatusCodeValue: a.StatusCode, StatusCode: statusName(a.StatusCode)}
 	if v.Next == WebhookFailed || v.Next == WebhookCanceled {
 		out.Error = v.Reason
+	}
+	limit := maxWebhookBody
+	if w.Monitor != nil {
+		limit = maxMonitoredBody
 	}
 	if len(a.Body) == 0 {
 		return out
 	}
 	var whole bytes.Buffer
 	_, isJSON := decoded(a.Body)
-	if out.BodyTruncated = len(a.Body) > maxWebhookBody; isJSON && !out.BodyTruncated && json.Compact(&whole, a.Body) == nil {
+	if out.BodyTruncated = len(a.Body) > limit; isJSON && !out.BodyTruncated && json.Compact(&whole, a.Body) == nil {
 		out.Body = whole.Bytes()
 	} else {
-		out.Body = jsonText(a.Body[:min(len(a.Body), maxWebhookBody)])
+		out.Body = jsonText(a.Body[:min(len(a.Body), limit)])
 	}
 	return out
 }
@@ -89,10 +140,10 @@ func jsonText(raw []byte) json.RawMessage {
 }
 
 // statusName is the name of a status code in Spinnaker's form; the code itself when
-// it has none.
+// it has none, and empty for no answer.
 func statusName(code int) string {
 	text := http.StatusText(code)
-	if text == "" {
+	if text == "" && code != 0 {
 		return strconv.Itoa(code)
 	}
 	return strings.ToUpper(strings.NewReplacer(" ", "_", "-", "_", "'", "").Replace(text))
