@@ -90,6 +90,7 @@ var webhookOptions = workflow.ActivityOptions{
 	StartToCloseTimeout:    webhookTime + 5*time.Second, // the call, and two reads of our own store
 	ScheduleToCloseTimeout: 10 * time.Minute,
 	RetryPolicy:            cloudRetry,
+	WaitForCancellation:    true, // the other system is to be told of a cancel after it was called
 }
 
 // webhookLookOptions are for waiting until the other system is done. Each attempt is
@@ -99,12 +100,12 @@ var webhookLookOptions = workflow.ActivityOptions{
 	RetryPolicy:         &temporal.RetryPolicy{InitialInterval: webhookPause, BackoffCoefficient: 1.5, MaximumInterval: 30 * time.Second, MaximumAttempts: unbounded},
 }
 
-// webhookCancelOptions are for telling the other system that the stage was canceled.
-// The execution does not wait for longer than cancelGrace.
-var webhookCancelOptions = workflow.ActivityOptions{
-	StartToCloseTimeout:    webhookTime + 5*time.Second,
-	ScheduleToCloseTimeout: time.Minute,
-	RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 15 * time.Second, MaximumAttempts: 5},
+// stopOptions are for ending what a stage has begun elsewhere. The execution is
+// recorded as over meanwhile, so the budget may be long: it sits out an outage.
+var stopOptions = workflow.ActivityOptions{
+	StartToCloseTimeout:    time.Minute,
+	ScheduleToCloseTimeout: 24 * time.Hour,
+	RetryPolicy:            cloudRetry,
 }
 
 // advanceOptions are for looking and deciding. Nothing can be decided while the

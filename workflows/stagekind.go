@@ -24,6 +24,11 @@ type stageKind struct {
 	do func(a *Activities, ctx context.Context, s StageToDo) (outputs any, err error)
 	// within is how long do may take, with all repetitions; an hour when zero.
 	within time.Duration
+	// stop ends what do has begun elsewhere, such as another execution; nil when there is
+	// nothing. It is called after a do that was canceled or ran out of time, and that may
+	// have had its effect or not, until it returns no retryable error. It may be called
+	// again after it had its effect.
+	stop func(a *Activities, ctx context.Context, s StageToDo) error
 }
 
 // StageToDo is a stage for an activity, with the execution that it belongs to.
@@ -41,7 +46,7 @@ func stageKindOf(stageType string) stageKind {
 	switch {
 	case stageType == pipeline.WaitType:
 		return waitKind()
-	case stageType == pipeline.WebhookType:
+	case stageType == pipeline.WebhookStageType:
 		return webhookKind()
 	case pipeline.Deploys(stageType):
 		return deployKind()

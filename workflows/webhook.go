@@ -37,11 +37,28 @@ func webhookKind() stageKind {
 	}
 }
 
-// webhook runs the stage. Whatever ends it early, the other system is told.
+// webhook makes the call, and waits until the other system is done. Whatever cancels
+// the stage, the other system is told.
 func (x *execution) webhook(ctx workflow.Context, refID string, begun BegunStage) stageResult {
-	result, outputs := x.callWebhook(ctx, refID, *begun.Webhook)
+	const step = "call the other system"
+	var called CalledWebhook
+	var a *Activities
+	actx, stop := workflow.WithCancel(workflow.WithActivityOptions(ctx, webhookOptions))
+	defer stop()
+	call := workflow.ExecuteActivity(actx, a.CallWebhook, StageRequest{Execution: x.ID, Stage: refID})
+	failure, canceled := x.outcome(ctx, step, call, &called)
+	result, outputs := stageResult{failure: failure, canceled: canceled}, called.Outputs
+	switch {
+	case canceled:
+		stop()
+	case failure != nil:
+	case called.Verdict.Next == pipeline.WebhookMonitored:
+		result, outputs = x.monitorWebhook(ctx, refID, called, *begun.Webhook)
+	default:
+		result = webhookResult(step, called.Verdict)
+	}
 	if result.canceled && result.failure == nil && begun.Webhook.Cancels {
-		outputs = x.cancelWebhook(ctx, refID, outputs)
+		outputs = x.cancelWebhook(ctx, refID, call, outputs)
 	}
 	if outputs != nil {
 		result.outputs = *outputs
@@ -49,23 +66,12 @@ func (x *execution) webhook(ctx workflow.Context, refID string, begun BegunStage
 	return result
 }
 
-// callWebhook makes the call and waits until the other system is done. The outputs are
-// nil without an answer.
-func (x *execution) callWebhook(ctx workflow.Context, refID string, begun BegunWebhook) (stageResult, *pipeline.WebhookOutputs) {
-	var called CalledWebhook
-	var a *Activities
-	failure, canceled := x.await(ctx, "call the other system", webhookOptions, &called, a.CallWebhook, StageRequest{Execution: x.ID, Stage: refID})
-	if failure != nil || canceled {
-		return stageResult{failure: failure, canceled: canceled}, nil
-	}
-	outputs := called.Outputs
-	if called.Verdict.Next != pipeline.WebhookMonitored {
-		return webhookResult("call the other system", called.Verdict), outputs
-	}
+// monitorWebhook waits until the other system is done.
+func (x *execution) monitorWebhook(ctx workflow.Context, refID string, called CalledWebhook, begun BegunWebhook) (stageResult, *pipeline.WebhookOutputs) {
 	deadline := workflow.Now(ctx).Add(begun.Within)
-	x.show(ctx, refID, *outputs)
+	x.show(ctx, refID, *called.Outputs)
 	if x.sleep(ctx, min(begun.Before, begun.Within)).canceled {
-		return stageResult{canceled: true}, outputs
+		return stageResult{canceled: true}, called.Outputs
 	}
 	return x.lookAtWebhook(ctx, refID, called, deadline)
 }
@@ -115,23 +121,32 @@ func webhookResult(step string, v pipeline.WebhookVerdict) stageResult {
 	}
 }
 
-// cancelWebhook tells the other system, and waits for its answer for as long as a
-// canceled execution waits for anything.
-func (x *execution) cancelWebhook(ctx workflow.Context, refID string, outputs *pipeline.WebhookOutputs) *pipeline.WebhookOutputs {
-	var a *Activities
-	var answer pipeline.WebhookAnswer
-	future := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, webhookCancelOptions), a.CancelWebhook, StageRequest{Execution: x.ID, Stage: refID})
-	if ok, err := workflow.AwaitWithTimeout(ctx, cancelGrace, future.IsReady); err != nil || !ok {
-		answer.Error = "no answer came before the execution ended"
-	} else if err := future.Get(ctx, &answer); err != nil {
-		failure := failureOf("cancel", err)
-		answer.Error = failure.Message
-	}
+// cancelWebhook tells the other system, once the call is over. The stage waits for the
+// answer for as long as a canceled execution waits for anything; the workflow until it
+// is there.
+func (x *execution) cancelWebhook(ctx workflow.Context, refID string, call workflow.Future, outputs *pipeline.WebhookOutputs) *pipeline.WebhookOutputs {
+	answer := pipeline.WebhookAnswer{Error: "no answer came before the stage was over"}
+	told := false
+	x.cleanups++
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		var a *Activities
+		var got pipeline.WebhookAnswer
+		_ = call.Get(ctx, nil)
+		err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stopOptions), a.CancelWebhook, StageRequest{Execution: x.ID, Stage: refID}).Get(ctx, &got)
+		if err != nil {
+			workflow.GetLogger(ctx).Error("The other system was not told of the cancel", "execution", x.ID, "stage", refID, "error", err)
+			got.Error = failureOf("cancel", err).Message
+		}
+		answer, told = got, true
+		x.cleanups--
+	})
+	_, _ = workflow.AwaitWithTimeout(ctx, cancelGrace, func() bool { return told })
 	var with pipeline.WebhookOutputs
 	if outputs != nil {
 		with = *outputs
 	}
-	with.Webhook.Cancellation = &answer
+	last := answer
+	with.Webhook.Cancellation = &last
 	return &with
 }
 

@@ -70,7 +70,8 @@ func (a *Activities) LookAtWebhook(ctx context.Context, in WebhookLookRequest) (
 	return looked, againError(ctx, verdict)
 }
 
-// CancelWebhook tells the other system that the stage was canceled.
+// CancelWebhook tells the other system that the stage was canceled. An answer that says
+// "later" is an error that Temporal retries; any other is final.
 func (a *Activities) CancelWebhook(ctx context.Context, in StageRequest) (pipeline.WebhookAnswer, error) {
 	w, err := a.storedWebhook(ctx, in)
 	if err != nil {
@@ -83,19 +84,18 @@ func (a *Activities) CancelWebhook(ctx context.Context, in StageRequest) (pipeli
 	if err != nil {
 		return pipeline.WebhookAnswer{}, applicationError(err)
 	}
+	if answer.StatusCode >= 500 || answer.StatusCode == 429 {
+		return pipeline.WebhookAnswer{}, applicationError(notYet(answer.RetryAfter, "the answer is %d", answer.StatusCode))
+	}
 	return w.NewCancellation(answer), nil
 }
 
 func (a *Activities) storedWebhook(ctx context.Context, in StageRequest) (pipeline.Webhook, error) {
-	e, err := a.deps.Store.Execution(ctx, in.Execution)
+	todo, err := a.stageToDo(ctx, in)
 	if err != nil {
 		return pipeline.Webhook{}, err
 	}
-	stage := e.Stage(in.Stage)
-	if stage == nil {
-		return pipeline.Webhook{}, delivery.Errorf(delivery.NotFound, "stage %s of execution %s", in.Stage, in.Execution)
-	}
-	return pipeline.ParseWebhook(stage.Context)
+	return pipeline.ParseWebhook(todo.Stage.Context)
 }
 
 // callOut makes one call of another system, bounded in time.

@@ -13,9 +13,9 @@ import (
 	"github.com/slipway-cd/slipway/delivery/jsonpath"
 )
 
-// WebhookType is the stage type that calls another system and, where that is wanted,
+// WebhookStageType is the stage type that calls another system and, where that is wanted,
 // waits until the system is done.
-const WebhookType = "webhook"
+const WebhookStageType = "webhook"
 
 // Webhook is the input of a webhook stage.
 type Webhook struct {

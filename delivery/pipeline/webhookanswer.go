@@ -145,14 +145,14 @@ func (w Webhook) Looked(a delivery.HTTPAnswer) WebhookVerdict {
 	verdict.After = a.RetryAfter
 	if m.ProgressPath != nil {
 		progress, _ := m.ProgressPath.Find(document)
-		verdict.Progress, _ = scalar(progress)
+		verdict.Progress, _ = wordOf(progress)
 	}
 	return verdict
 }
 
 // meaning says what a status means. A number is a percentage, of which 100 is the end.
 func (m *WebhookMonitor) meaning(value any) WebhookVerdict {
-	word, ok := scalar(value)
+	word, ok := wordOf(value)
 	if !ok {
 		return failed("the status is not known: the value at %s is neither a text nor a number", m.StatusPath)
 	}
@@ -203,8 +203,8 @@ func status(a delivery.HTTPAnswer) string {
 	return strings.TrimSpace("the answer is " + strconv.Itoa(a.StatusCode) + " " + http.StatusText(a.StatusCode))
 }
 
-// scalar is the text of a text, a number or a boolean.
-func scalar(value any) (string, bool) {
+// wordOf is the text of a text, a number or a boolean.
+func wordOf(value any) (string, bool) {
 	switch v := value.(type) {
 	case string:
 		return v, true
