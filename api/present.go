@@ -6,6 +6,7 @@ import (
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 // presentExecution renders an execution in Spinnaker's shape. Without expand the
@@ -58,7 +59,7 @@ func presentStage(s delivery.Stage, expand bool) v1.Stage {
 // presentContext is the stage's input together with its outputs, as later stages
 // see them in Spinnaker, and with the reason when it failed.
 func presentContext(s delivery.Stage) json.RawMessage {
-	context := objectOf(s.Context)
+	context := objectOf(pipeline.WithoutCredentials(s.Type, s.Context))
 	for key, value := range objectOf(s.Outputs) {
 		context[key] = value
 	}

@@ -235,3 +235,20 @@ func TestWebhookCalls(t *testing.T) {
 		}
 	}
 }
+
+func TestWithoutCredentials(t *testing.T) {
+	const stage = `{"url":"https://x.example","customHeaders":{"authorization":"Bearer s","X-Api-Key":["s","s"],"X-Hub-Signature":"s","Cookie":"s","Accept":"text/plain"},"payload":{"a":1}}`
+	got := string(WithoutCredentials("webhook", json.RawMessage(stage)))
+	want := `{"customHeaders":{"Accept":"text/plain","Cookie":"***","X-Api-Key":"***","X-Hub-Signature":"***","authorization":"***"},"payload":{"a":1},"url":"https://x.example"}`
+	if got != want {
+		t.Errorf("%s; want %s", got, want)
+	}
+	for _, context := range []string{`{"customHeaders":"${x}"}`, `{}`, `7`, ``} {
+		if got := string(WithoutCredentials("webhook", json.RawMessage(context))); got != context {
+			t.Errorf("%s became %s", context, got)
+		}
+	}
+	if got := string(WithoutCredentials("wait", json.RawMessage(stage))); got != stage {
+		t.Errorf("%s", got)
+	}
+}
