@@ -40,10 +40,10 @@ const CodeNotSent = "not_sent"
 
 // HTTPCaller calls systems that are no clouds. One call is one request, redirects
 // apart: it is never repeated by the caller itself. It returns an error only when
-// there is no whole answer: Invalid for a request that cannot be sent, Denied where
-// policy forbids the address, Transient when the answer did not come, is not whole or
-// is too large. Whether a Transient call had an effect is unknown, unless its error
-// has the code CodeNotSent.
+// there is no whole answer: Invalid for a request that cannot be sent or an answer that
+// is too large, Denied where policy forbids the address, Transient when the answer did
+// not come or is not whole. Whether a Transient call had an effect is unknown, unless
+// its error has the code CodeNotSent.
 type HTTPCaller interface {
 	Call(ctx context.Context, r HTTPRequest) (HTTPAnswer, error)
 }

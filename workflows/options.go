@@ -84,6 +84,13 @@ var doOptions = workflow.ActivityOptions{
 	RetryPolicy:            cloudRetry,
 }
 
+// readOptions are for reading the URLs of a stage's expressions, up to ten.
+var readOptions = workflow.ActivityOptions{
+	StartToCloseTimeout:    time.Minute,
+	ScheduleToCloseTimeout: 5 * time.Minute,
+	RetryPolicy:            cloudRetry,
+}
+
 // webhookOptions are for the call of a webhook stage. One that may be repeated is for
 // as long as a restart of the other system takes.
 var webhookOptions = workflow.ActivityOptions{

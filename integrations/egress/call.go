@@ -108,7 +108,7 @@ func (c *Client) once(ctx context.Context, method string, to destination, header
 	case err != nil:
 		return delivery.HTTPAnswer{}, unanswered(ctx, to, true, err)
 	case len(out.Body) > limit:
-		return delivery.HTTPAnswer{}, delivery.Errorf(delivery.Transient, "the answer of %s has more than %d bytes", to.host, limit)
+		return delivery.HTTPAnswer{}, delivery.Errorf(delivery.Invalid, "the answer of %s has more than %d bytes", to.host, limit)
 	default:
 		return out, nil
 	}
