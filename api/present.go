@@ -7,6 +7,7 @@ import (
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 // presentExecution renders an execution in Spinnaker's shape. Without expand the
@@ -69,7 +70,7 @@ func groupAlone(context json.RawMessage) json.RawMessage {
 // presentContext is the stage's input together with its outputs, as later stages
 // see them in Spinnaker, and with the reason when it failed.
 func presentContext(s delivery.Stage) json.RawMessage {
-	context := objectOf(s.Context)
+	context := objectOf(pipeline.WithoutCredentials(s.Type, s.Context))
 	for key, value := range objectOf(s.Outputs) {
 		context[key] = value
 	}
