@@ -103,6 +103,8 @@ func TestOpenAPIHasTheSameFields(t *testing.T) {
 		"StageTask": v1.StageTask{}, "Deployment": v1.Deployment{}, "Event": v1.Event{}, "Task": v1.Task{}, "Ref": v1.Ref{},
 		"Plan": v1.Plan{}, "Moniker": v1.Moniker{}, "Cluster": v1.Cluster{}, "ServerGroup": v1.ServerGroup{}, "LoadBalancer": v1.LoadBalancer{},
 		"InstanceDetail": v1.InstanceDetail{}, "Image": v1.Image{}, "Judgment": v1.Judgment{},
+		"PipelineCheck": v1.PipelineCheck{}, "BulkSave": v1.BulkSave{}, "CanaryConfigSummary": v1.CanaryConfigSummary{}, "CanaryConfigID": v1.CanaryConfigID{},
+		"ProjectCluster": v1.ProjectCluster{}, "NotificationType": v1.NotificationType{},
 	} {
 		schema := schemas[name]
 		if schema == nil {

@@ -204,6 +204,20 @@ func (s *Store) PipelineHistory(ctx context.Context, id string, limit int) ([]de
 	return found, nil
 }
 
+// PipelineRevision returns one save of a pipeline; NotFound when there is none of
+// that number.
+func (s *Store) PipelineRevision(ctx context.Context, id string, revision int) (delivery.Pipeline, error) {
+	found, err := collect(ctx, s.reads, scanPipeline, `SELECT pipeline_id, `+pipelineColumns+` FROM pipeline_revisions
+		WHERE pipeline_id = ? AND revision = ?`, id, revision)
+	if err != nil {
+		return delivery.Pipeline{}, fmt.Errorf("read revision %d of pipeline %s: %w", revision, id, s.classify(err))
+	}
+	if len(found) == 0 {
+		return delivery.Pipeline{}, delivery.Errorf(delivery.NotFound, "revision %d of pipeline %s", revision, id)
+	}
+	return found[0], nil
+}
+
 func scanPipeline(row scanner) (delivery.Pipeline, error) {
 	var p delivery.Pipeline
 	var doc string

@@ -127,7 +127,8 @@ func CheckTemplate(template json.RawMessage) error {
 	return delivery.InvalidError("template is not valid", r.findings)
 }
 
-// Planned is the pipeline that a document of TemplatedType stands for.
+// Planned is the pipeline that a document of TemplatedType stands for. With nothing
+// but Document it is a pipeline that is made from no template.
 type Planned struct {
 	// Document is a pipeline of its own, with the values of the variables under
 	// "templateVariables".
@@ -236,6 +237,9 @@ func identityOf(raw json.RawMessage, name string) string {
 // that it was made from: what came from the template is the template's.
 func (p Planned) Findings(findings []delivery.Finding) []delivery.Finding {
 	out := slices.Clone(findings)
+	if p.template == "" {
+		return out
+	}
 	for i, f := range out {
 		if !p.isOwn(f.Pointer) {
 			out[i].Pointer, out[i].Message = "/template", fmt.Sprintf("template %s: %s: %s", p.template, f.Pointer, f.Message)

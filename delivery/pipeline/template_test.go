@@ -185,3 +185,22 @@ func FuzzPlanTemplate(f *testing.F) {
 		}
 	})
 }
+
+func TestToTemplate(t *testing.T) {
+	p := delivery.Pipeline{Application: "storefront", Name: "Deploy prod!", LastModifiedBy: "joe",
+		Document: json.RawMessage(`{"id":"p1","application":"storefront","name":"Deploy prod!","index":3,"keep":[1],"stages":[{"type":"wait","waitTime":1}]}`)}
+	template, err := ToTemplate(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckTemplate(template); err != nil {
+		t.Error(err)
+	}
+	planned, err := PlanTemplate(json.RawMessage(`{"application":"storefront","name":"copy","template":{"reference":"spinnaker://storefront-deploy-prod"}}`), template)
+	if want := `{"application":"storefront","keep":[1],"name":"copy","stages":[{"type":"wait","waitTime":1}],"templateVariables":{}}`; err != nil || string(planned.Document) != want {
+		t.Errorf("planned %s, %v, want %s", planned.Document, err, want)
+	}
+	if _, err := ToTemplate(delivery.Pipeline{Document: templated(``)}); delivery.KindOf(err) != delivery.Invalid {
+		t.Errorf("a templated pipeline: %v, want Invalid", err)
+	}
+}

@@ -100,6 +100,11 @@ func pipelineLife(t *testing.T, open Opener) {
 	history, err := s.PipelineHistory(ctx, one.ID, 0)
 	noError(t, err)
 	same(t, history, []delivery.Pipeline{changed, one})
+	earlier, err := s.PipelineRevision(ctx, one.ID, 1)
+	noError(t, err)
+	same(t, earlier, one)
+	_, err = s.PipelineRevision(ctx, one.ID, 3)
+	kind(t, delivery.NotFound, err)
 
 	// A pipeline that comes back goes on counting.
 	back := save(t, s, one)
