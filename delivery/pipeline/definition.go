@@ -14,6 +14,9 @@ type Definition struct {
 	Stages     []StageSpec
 	Parameters []Parameter
 	Triggers   []Trigger
+	Artifacts  []ExpectedArtifact
+	// prior are earlier artifacts by the ids of the expected ones.
+	prior map[string]Artifact
 	// TemplateVariables are the values of a template's variables as a JSON object;
 	// nil in a pipeline that was not made from one.
 	TemplateVariables json.RawMessage
@@ -112,6 +115,8 @@ func Parse(document json.RawMessage) (Definition, error) {
 		d.Parameters = parseParameters(doc)
 		d.Stages = parseStages(doc)
 		d.refuseMissing(r, doc)
+		r.pipeline = doc.text("id")
+		d.Artifacts = parseExpected(doc)
 		d.Triggers = parseTriggers(doc)
 		if len(r.findings) == 0 {
 			r.findings = d.checkTriggers()
