@@ -148,6 +148,7 @@ func (s *Server) checkPipeline(ctx context.Context, doc object) (delivery.Pipeli
 			wrong = delivery.FindingsOf(s.checkSuited(planned.Document))
 		}
 		wrong = planned.Findings(wrong)
+		p.Document = planned.WithTriggers(p.Document)
 	}
 	return p, inOrder(append(findings, wrong...)), nil
 }
@@ -226,18 +227,18 @@ func absentOrText(raw json.RawMessage) bool {
 	return kind == "nothing" || kind == "null" || kind == "a string"
 }
 
-// checkDefinition returns what is wrong with a pipeline's stages, parameters and
-// expressions.
+// checkDefinition returns everything that is wrong with a pipeline's stages,
+// parameters, triggers and expressions.
 func checkDefinition(document json.RawMessage) error {
-	definition, err := pipeline.Parse(document)
-	if err != nil {
-		return err
+	_, err := pipeline.Parse(document)
+	findings := delivery.FindingsOf(err)
+	var stages []json.RawMessage
+	if json.Unmarshal(objectOf(document)["stages"], &stages) == nil {
+		for i, stage := range stages {
+			findings = append(findings, under(stagePointer(i), expression.Check(stage))...)
+		}
 	}
-	var findings []delivery.Finding
-	for i, stage := range definition.Stages {
-		findings = append(findings, under(stagePointer(i), expression.Check(stage.Raw))...)
-	}
-	return delivery.InvalidError("pipeline is not valid", findings)
+	return delivery.InvalidError("pipeline is not valid", inOrder(findings))
 }
 
 func stagePointer(index int) string { return "/stages/" + strconv.Itoa(index) }

@@ -71,6 +71,7 @@ var routes = []route{
 	{http.MethodPost, "/pipelineConfigs/:id/restore", access{write, ofObject}, (*Server).restorePipeline},
 	{http.MethodGet, "/pipelineConfigs/:id/convertToTemplate", access{read, ofObject}, (*Server).convertToTemplate},
 	{http.MethodPost, "/pipelines/validate", access{read, ofObject}, (*Server).validatePipeline},
+	{http.MethodPost, "/pipelines/start", access{read, ofObject}, (*Server).startOrPlan},
 	{http.MethodPost, "/pipelines/bulksave", access{write, ofObject}, (*Server).bulkSavePipelines},
 	{http.MethodPost, "/actions/pipelines/reorder", access{write, ofObject}, (*Server).reorderApplicationPipelines},
 	{http.MethodPost, "/actions/strategies/reorder", access{write, ofObject}, (*Server).reorderApplicationStrategies},

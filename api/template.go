@@ -168,6 +168,24 @@ func (s *Server) planTemplate(c *gin.Context) error {
 	return s.renderPlanned(c, doc)
 }
 
+// startOrPlan plans a templated pipeline, Deck's way of asking. Pipelines that are not
+// saved cannot be started.
+func (s *Server) startOrPlan(c *gin.Context) error {
+	doc, err := bindObject(c, false)
+	if err != nil {
+		return err
+	}
+	plan, err := doc.flag("plan")
+	if err != nil {
+		return err
+	}
+	if !plan || !pipeline.IsTemplated(doc.raw()) {
+		return invalid("/plan", "must be true, for a pipeline of type templatedPipeline: a pipeline that is not saved cannot be started")
+	}
+	delete(doc, "plan")
+	return s.renderPlanned(c, doc)
+}
+
 func (s *Server) renderPlanned(c *gin.Context, doc object) error {
 	doc.set("type", pipeline.TemplatedType)
 	planned, findings, err := s.plan(c.Request.Context(), doc.raw())

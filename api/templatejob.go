@@ -112,7 +112,43 @@ func (s *Server) saveTemplate(ctx context.Context, by delivery.Principal, j job)
 			return err
 		}
 	}
-	return s.storeTemplate(ctx, by, key, content, first)
+	if err := s.storeTemplate(ctx, by, key, content, first); err != nil {
+		return err
+	}
+	return s.renewTriggers(ctx, by, key, content.raw())
+}
+
+// renewTriggers gives the pipelines that are made from a version the triggers that it
+// has now. A repeated save of the version does what is left.
+func (s *Server) renewTriggers(ctx context.Context, by delivery.Principal, key pipeline.TemplateKey, template json.RawMessage) error {
+	found, err := s.dependents(ctx, affected(key))
+	if err != nil {
+		return err
+	}
+	for _, p := range found {
+		planned, err := pipeline.PlanTemplate(p.Document, template)
+		if err != nil {
+			continue // a start says what is wrong
+		}
+		document := planned.WithTriggers(p.Document)
+		if string(objectOf(document)["triggers"]) == string(objectOf(p.Document)["triggers"]) {
+			continue
+		}
+		expect := delivery.PipelineExpectation{Revision: p.Revision}
+		p.Document, p.UpdatedAt, p.LastModifiedBy = document, s.now(), by.Name
+		if _, err := s.store.SavePipeline(ctx, p, expect); err != nil {
+			return fmt.Errorf("renew the triggers of pipeline %s of %s: %w", p.Name, p.Application, err)
+		}
+	}
+	return nil
+}
+
+// affected tells the references that lead to what is saved under a key, which is the
+// latest version as well.
+func affected(key pipeline.TemplateKey) func(pipeline.TemplateKey) bool {
+	return func(k pipeline.TemplateKey) bool {
+		return k == key || k.ID == key.ID && k.Tag == pipeline.LatestTag
+	}
 }
 
 func (s *Server) storeTemplate(ctx context.Context, by delivery.Principal, key pipeline.TemplateKey, content object, first delivery.DocumentExpectation) error {
@@ -139,9 +175,7 @@ func (s *Server) storeTemplate(ctx context.Context, by delivery.Principal, key p
 // planDependents refuses a version with which a pipeline that is made from it, or from
 // the latest one, would not be right any more.
 func (s *Server) planDependents(ctx context.Context, key pipeline.TemplateKey, template json.RawMessage) error {
-	found, err := s.dependents(ctx, func(k pipeline.TemplateKey) bool {
-		return k == key || k.ID == key.ID && k.Tag == pipeline.LatestTag
-	})
+	found, err := s.dependents(ctx, affected(key))
 	if err != nil {
 		return err
 	}

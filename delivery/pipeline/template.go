@@ -139,9 +139,11 @@ type Planned struct {
 	own map[string]int
 }
 
-// merged are the lists that a templated pipeline has together with its template, by
-// the word that excludes the template's.
-var merged = [...]struct{ list, excludedBy, identity string }{
+// sharedList is a list that a templated pipeline has together with its template.
+// Elements with the same identity are the same.
+type sharedList struct{ list, excludedBy, identity string }
+
+var sharedLists = [...]sharedList{
 	{"triggers", "triggers", ""}, {"parameterConfig", "parameters", "name"},
 	{"notifications", "notifications", ""}, {"expectedArtifacts", "expectedArtifacts", "id"},
 }
@@ -194,15 +196,15 @@ func PlanTemplate(document, template json.RawMessage) (Planned, error) {
 func (p Planned) lists(doc, base object) map[string]json.RawMessage {
 	excluded := doc.texts("exclude")
 	for i, word := range excluded {
-		if !slices.ContainsFunc(merged[:], func(m struct{ list, excludedBy, identity string }) bool { return m.excludedBy == word }) {
+		if !slices.ContainsFunc(sharedLists[:], func(m sharedList) bool { return m.excludedBy == word }) {
 			doc.r.refuse(fmt.Sprintf("/exclude/%d", i), "is %q; must be triggers, parameters, notifications or expectedArtifacts", word)
 		}
 	}
 	out := map[string]json.RawMessage{}
-	for _, m := range merged {
-		elements := append([]json.RawMessage{}, doc.list(m.list)...)
+	for _, m := range sharedLists {
+		elements := ownOf(doc, m.list)
 		if m.list == "parameterConfig" && len(elements) == 0 {
-			elements = append(elements, doc.list("parameters")...)
+			elements = ownOf(doc, "parameters")
 		}
 		p.own[m.list] = len(elements)
 		taken := map[string]bool{}
@@ -225,12 +227,37 @@ func (p Planned) lists(doc, base object) map[string]json.RawMessage {
 	return out
 }
 
+// ownOf are the elements of a list that were not inherited when it was saved.
+func ownOf(doc object, list string) []json.RawMessage {
+	out := []json.RawMessage{}
+	for _, raw := range doc.list(list) {
+		var element struct {
+			Inherited bool `json:"inherited"`
+		}
+		if json.Unmarshal(raw, &element) != nil || !element.Inherited {
+			out = append(out, raw)
+		}
+	}
+	return out
+}
+
 func identityOf(raw json.RawMessage, name string) string {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(raw, &fields) != nil {
 		return ""
 	}
 	return unquote(fields[name])
+}
+
+// WithTriggers returns the document that the plan was made from with the triggers that
+// the plan has: those that it inherits are marked, and replaced by the next plan.
+func (p Planned) WithTriggers(document json.RawMessage) json.RawMessage {
+	var planned, fields map[string]json.RawMessage
+	if json.Unmarshal(p.Document, &planned) != nil || json.Unmarshal(document, &fields) != nil || planned["triggers"] == nil {
+		return document
+	}
+	fields["triggers"] = planned["triggers"]
+	return encoded(fields)
 }
 
 // Findings translates what is wrong with the outcome into findings about the document

@@ -16,7 +16,7 @@ const rolloutTemplate = `{"schema":"v2","id":"rollout","metadata":{"name":"Rollo
 	{"name":"seconds","type":"int","defaultValue":3},{"name":"image","type":"string"},{"name":"ratio","type":"float","defaultValue":0.5},
 	{"name":"quick","type":"boolean","defaultValue":false},{"name":"zones","type":"list","defaultValue":[]},{"name":"tags","type":"object","nullable":true}],
 	"pipeline":{"limitConcurrent":true,"description":"of the template","stages":[{"type":"wait","waitTime":"${templateVariables.seconds}"}],
-		"triggers":[{"type":"webhook","id":"t1","enabled":true}],"parameterConfig":[{"name":"size","default":"1"},{"name":"color","default":"red"}],
+		"triggers":[{"type":"webhook","source":"ci","id":"t1","enabled":true}],"parameterConfig":[{"name":"size","default":"1"},{"name":"color","default":"red"}],
 		"notifications":[{"type":"email","address":"a@example.com"}]}}`
 
 func templated(more string) json.RawMessage {
@@ -54,14 +54,14 @@ func TestTemplateKeys(t *testing.T) {
 
 func TestPlanTemplate(t *testing.T) {
 	planned, err := PlanTemplate(templated(`,"id":"p1","description":"own","owner":{"kept":true},"variables":{"image":"storefront-1.1","seconds":"7","quick":"true"},
-		"triggers":[{"type":"webhook","id":"mine"}],"parameterConfig":[{"name":"size","default":"2"}],"exclude":["notifications"],"stages":[]`), json.RawMessage(rolloutTemplate))
+		"triggers":[{"type":"webhook","source":"mine","id":"mine"}],"parameterConfig":[{"name":"size","default":"2"}],"exclude":["notifications"],"stages":[]`), json.RawMessage(rolloutTemplate))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got, want any
 	for text, into := range map[string]*any{string(planned.Document): &got, `{"id":"p1","application":"storefront","name":"deploy","description":"own","owner":{"kept":true},
 		"limitConcurrent":true,"stages":[{"type":"wait","waitTime":"${templateVariables.seconds}"}],
-		"triggers":[{"type":"webhook","id":"mine"},{"type":"webhook","id":"t1","enabled":true,"inherited":true}],
+		"triggers":[{"type":"webhook","source":"mine","id":"mine"},{"type":"webhook","source":"ci","id":"t1","enabled":true,"inherited":true}],
 		"parameterConfig":[{"name":"size","default":"2"},{"name":"color","default":"red","inherited":true}],"notifications":[],
 		"templateVariables":{"seconds":7,"image":"storefront-1.1","ratio":0.5,"quick":true,"zones":[],"tags":null}}`: &want} {
 		if err := json.Unmarshal([]byte(text), into); err != nil {
@@ -74,6 +74,26 @@ func TestPlanTemplate(t *testing.T) {
 	d, err := Parse(planned.Document)
 	if err != nil || len(d.Stages) != 1 || len(d.Triggers) != 2 || len(d.TemplateVariables) == 0 {
 		t.Errorf("parsed %d stages, %d triggers, variables %s: %v", len(d.Stages), len(d.Triggers), d.TemplateVariables, err)
+	}
+}
+
+// TestInheritedTriggersAreReplaced: a document that was saved with the triggers of its
+// template does not keep those of an earlier version.
+func TestInheritedTriggersAreReplaced(t *testing.T) {
+	document := templated(`,"variables":{"image":"x"},"triggers":[{"type":"webhook","source":"mine"}]`)
+	for _, source := range []string{"ci", "other"} {
+		planned, err := PlanTemplate(document, json.RawMessage(strings.Replace(rolloutTemplate, `"source":"ci"`, `"source":"`+source+`"`, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		document = planned.WithTriggers(document)
+		var got struct{ Triggers []struct{ Source string } }
+		if err := json.Unmarshal(document, &got); err != nil || len(got.Triggers) != 2 || got.Triggers[0].Source != "mine" || got.Triggers[1].Source != source {
+			t.Errorf("triggers %+v, %v, want mine and %s", got.Triggers, err, source)
+		}
+		if !IsTemplated(document) {
+			t.Errorf("document %s", document)
+		}
 	}
 }
 
