@@ -55,6 +55,12 @@ func (s *Server) checkChild(ctx context.Context, by delivery.Principal, applicat
 	if p.Disabled {
 		return []delivery.Finding{{Pointer: "/pipeline", Message: fmt.Sprintf("pipeline %s of application %s is disabled", p.Name, p.Application)}}, nil
 	}
+	document, err := s.planned(ctx, p.Document)
+	if err == nil {
+		p.Document = document
+	} else if delivery.KindOf(err) != delivery.Invalid {
+		return nil, err
+	}
 	definition, err := pipeline.Parse(p.Document)
 	if err != nil {
 		return []delivery.Finding{{Pointer: "/pipeline", Message: fmt.Sprintf("pipeline %s of application %s is not valid: %s", p.Name, p.Application, messageOf(err))}}, nil

@@ -64,6 +64,8 @@ func stageKindOf(stageType string) stageKind {
 		return preconditionsKind()
 	case stageType == pipeline.EvaluateVariablesType:
 		return evaluateVariablesKind()
+	case stageType == pipeline.WebhookStageType:
+		return webhookKind()
 	case pipeline.Deploys(stageType):
 		return deployKind()
 	case pipeline.Finds(stageType):

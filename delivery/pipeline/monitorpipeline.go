@@ -46,7 +46,7 @@ type ExecutionException struct {
 	} `json:"details"`
 }
 
-func readMonitor(o object) MonitorStage {
+func readMonitored(o object) MonitorStage {
 	ids := o.texts("executionIds")
 	one := o.text("executionId")
 	switch {
@@ -81,7 +81,7 @@ func ParseMonitor(context json.RawMessage) (MonitorStage, error) {
 	r := &reader{}
 	var out MonitorStage
 	if o, ok := r.document(context); ok {
-		out = readMonitor(o)
+		out = readMonitored(o)
 	}
 	return out, delivery.InvalidError("monitorPipeline stage is not valid", r.findings)
 }

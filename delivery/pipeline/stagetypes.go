@@ -28,10 +28,11 @@ func stageTypes() []stageType {
 		{name: EvaluateArtifactsType, check: func(o object) { readContents(o) }},
 		{name: FindArtifactType, check: func(o object) { readFindArtifact(o) }},
 		{name: ChildType, check: func(o object) { readChild(o) }},
-		{name: MonitorType, check: func(o object) { readMonitor(o) }},
+		{name: MonitorType, check: func(o object) { readMonitored(o) }},
 		{name: NoopType, check: func(object) {}},
 		{name: PreconditionsType, check: func(o object) { readPreconditions(o) }},
 		{name: WaitType, check: func(o object) { readWait(o) }},
+		{name: WebhookStageType, check: func(o object) { readWebhook(o) }},
 	}
 	for name, read := range findTypes() {
 		types = append(types, stageType{name: name, check: func(o object) { read(o) }})
