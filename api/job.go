@@ -20,6 +20,9 @@ const (
 	upsertProject     = "upsertProject"
 	deleteProject     = "deleteProject"
 	reorderPipelines  = "reorderPipelines"
+	savePipelineJob   = "savePipeline"
+	updatePipelineJob = "updatePipeline"
+	deletePipelineJob = "deletePipeline"
 	createTemplate    = "createV2PipelineTemplate"
 	updateTemplate    = "updateV2PipelineTemplate"
 	deleteTemplate    = "deleteV2PipelineTemplate"
@@ -40,6 +43,9 @@ var requestJobs = map[string]requestJob{
 	upsertProject:     {bindProjectJob, (*Server).upsertProject},
 	deleteProject:     {bindProjectJob, (*Server).deleteProject},
 	reorderPipelines:  {bindReorder, (*Server).reorder},
+	savePipelineJob:   {bindPipelineJob, (*Server).runPipelineSave},
+	updatePipelineJob: {bindPipelineJob, (*Server).runPipelineSave},
+	deletePipelineJob: {bindPipelineJob, (*Server).runPipelineDeletion},
 	createTemplate:    {bindTemplateJob, (*Server).saveTemplate},
 	updateTemplate:    {bindTemplateJob, (*Server).saveTemplate},
 	deleteTemplate:    {bindTemplateDeletion, (*Server).deleteTemplate},

@@ -1,0 +1,59 @@
+package api_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestPipelineJobs save, replace and delete a pipeline, in the forms that Spinnaker's
+// clients send.
+func TestPipelineJobs(t *testing.T) {
+	h := newHarness(t)
+	job := func(kind, document, more string) answer {
+		return h.runTask(fmt.Sprintf(`{"application":"storefront","description":"a job","job":[{"type":%q,"pipeline":%s%s}]}`, kind, document, more))
+	}
+	encoded := func(document string) string {
+		return `"` + base64.StdEncoding.EncodeToString([]byte(document)) + `"`
+	}
+	const wait = `,"stages":[{"refId":"1","type":"wait","waitTime":`
+	if a := job("savePipeline", encoded(`{"application":"storefront","name":"nightly"`+wait+`1}]}`), ""); a.get("status") != "SUCCEEDED" {
+		t.Fatalf("save: %s", a.body)
+	}
+	stored := h.do("GET", "/applications/storefront/pipelineConfigs/nightly", "").want(200)
+	id, seen := stored.get("id").(string), fmt.Sprint(stored.get("updateTs"))
+	if by := stored.get("lastModifiedBy"); by != "joe" {
+		t.Errorf("saved by %v", by)
+	}
+	document := func(more string) string {
+		return `{"application":"storefront","name":"nightly","id":"` + id + `","updateTs":"` + seen + `"` + wait + more + `}]}`
+	}
+	if a := job("updatePipeline", document("2"), `,"staleCheck":true`); a.get("status") != "SUCCEEDED" {
+		t.Errorf("update: %s", a.body)
+	}
+	for _, test := range []struct{ name, kind, document, more, message string }{
+		{"a stale one", "savePipeline", document("3"), `,"staleCheck":true`, "The submitted pipeline is stale"},
+		{"a new one", "updatePipeline", encoded(`{"application":"storefront","name":"other"` + wait + `1}]}`), "", "no pipeline has the id"},
+		{"a wrong stage", "savePipeline", document("-1"), "", "/pipeline/stages/0/waitTime"},
+		{"a name that is taken", "savePipeline", encoded(`{"application":"storefront","name":"Nightly"` + wait + `1}]}`), "", "already exists"},
+		{"no name", "deletePipeline", `{"application":"storefront"}`, "", "/pipeline/name"},
+	} {
+		a := job(test.kind, test.document, test.more)
+		if a.get("status") != "TERMINAL" || !strings.Contains(string(a.body), test.message) {
+			t.Errorf("%s: %s", test.name, a.body)
+		}
+	}
+	for name, wrong := range map[string]string{"no JSON": encoded("hello"), "no base64": `"{}"`, "a number": `3`, "nothing": `null`, "a name in a list": `{"name":[]}`} {
+		a := h.do("POST", "/tasks", `{"application":"storefront","job":[{"type":"savePipeline","pipeline":`+wrong+`}]}`).want(400)
+		if !strings.Contains(string(a.body), `"/job/0/pipeline`) {
+			t.Errorf("%s: %s", name, a.body)
+		}
+	}
+	for range 2 {
+		if a := job("deletePipeline", `{"application":"storefront","name":"nightly"}`, ""); a.get("status") != "SUCCEEDED" {
+			t.Errorf("delete: %s", a.body)
+		}
+	}
+	h.do("GET", "/applications/storefront/pipelineConfigs/nightly", "").want(404)
+}
