@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,12 +21,13 @@ const examplesDir = "../../docs/examples"
 var waiting = map[string]string{
 	"gate-to-production": "manualJudgment",
 	"office-hours":       "restrictExecutionDuringTimeWindow",
-	"webhook-tests":      "webhook",
 }
 
 // example is how a run of an example has to end.
 type example struct {
 	status string
+	// parameters are given to the start, beside the defaults.
+	parameters map[string]any
 	// stages are the statuses in the document's order.
 	stages []string
 	// groups are the server groups of a cluster by account/region/cluster, in the words of stateOf.
@@ -38,7 +40,8 @@ const (
 	succeeded = "SUCCEEDED"
 )
 
-func examples() map[string]example {
+// examples has the URL of the test system that one of them calls.
+func examples(tests string) map[string]example {
 	return map[string]example{
 		"rolling-redblack-aws": {status: succeeded, stages: []string{succeeded}, groups: map[string]string{
 			"aws-sim/us-east-1/storefront-prod": "v000 off 0, v001 on 3 storefront-1.1"}},
@@ -62,6 +65,8 @@ func examples() map[string]example {
 			"gcp-sim/us-central1/storefront-run": "v001 on"}},
 		"rollback-drill": {status: succeeded, stages: []string{succeeded, succeeded, succeeded}, groups: map[string]string{
 			"gcp-sim/us-central1/storefront-drill": "v000 on, v001 off"}},
+		"webhook-tests": {status: succeeded, stages: []string{succeeded, succeeded, succeeded}, parameters: map[string]any{"tests": tests + "/runs"}, groups: map[string]string{
+			"gcp-sim/us-central1/storefront-hookstaging": "v000 on", "gcp-sim/us-central1/storefront-hookprod": "v000 on"}},
 		"optional-stage": {status: succeeded, stages: []string{"FAILED_CONTINUE", succeeded, "STOPPED", "NOT_STARTED"}, groups: map[string]string{
 			"gcp-sim/us-central1/storefront-stable": "v000 on"}},
 	}
@@ -71,8 +76,9 @@ func examples() map[string]example {
 // demo, and looks at what became of them.
 func TestExamples(t *testing.T) {
 	t.Parallel()
-	d := simulated(t)
-	wanted := examples()
+	tests := testSystem(t)
+	d := simulated(t, "SLIPWAY_CONFIG="+configFile(t, fmt.Sprintf("egress: {allow: [%q]}\n", strings.TrimPrefix(tests, "http://"))))
+	wanted := examples(tests)
 	saved := d.saveExamples()
 	for _, name := range saved {
 		if _, known := wanted[name]; !known && name != "deploy-service" {
@@ -81,7 +87,7 @@ func TestExamples(t *testing.T) {
 	}
 	started := map[string]string{}
 	for name := range wanted {
-		started[name] = d.startExample(name)
+		started[name] = d.startExample(name, wanted[name].parameters)
 	}
 	for _, name := range slices.Sorted(maps.Keys(started)) {
 		want, e := wanted[name], d.await(started[name], 8*time.Minute)
@@ -139,13 +145,32 @@ func (d *daemon) saveExamples() (names []string) {
 	return names
 }
 
+// testSystem is a system whose test runs pass at the third look, and returns its URL.
+func testSystem(t *testing.T) string {
+	looks := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			fmt.Fprintf(w, `{"status":"http://%s/runs/1"}`, r.Host)
+			return
+		}
+		looks++ // the webhook stage looks once at a time
+		result := "RUNNING"
+		if looks > 2 {
+			result = "PASSED"
+		}
+		fmt.Fprintf(w, `{"result":%q}`, result)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
 // startExample starts an example with its defaults, again when the cloud's limit on
 // requests is in the way.
-func (d *daemon) startExample(name string) string {
+func (d *daemon) startExample(name string, parameters map[string]any) string {
 	d.t.Helper()
 	var ref struct{ Ref string }
 	d.untilEvery(time.Second, time.Minute, "the start of "+name, func() bool {
-		status, raw := d.call(http.MethodPost, d.url+"/pipelines/storefront/"+name, map[string]any{"type": "manual"}, &ref)
+		status, raw := d.call(http.MethodPost, d.url+"/pipelines/storefront/"+name, map[string]any{"type": "manual", "parameters": parameters}, &ref)
 		if status != http.StatusAccepted && status != http.StatusTooManyRequests {
 			d.t.Fatalf("start %s: %d %s", name, status, raw)
 		}
