@@ -110,10 +110,3 @@ type Ref struct {
 	// Ref is "/pipelines/<id>" or "/tasks/<id>".
 	Ref string `json:"ref"`
 }
-
-// EventRef is the answer to an accepted start that can be searched for by its event.
-type EventRef struct {
-	EventID string `json:"eventId"`
-	// Ref is "/pipelines/<id>".
-	Ref string `json:"ref"`
-}
