@@ -7,6 +7,7 @@ import (
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 // presentExecution renders an execution in Spinnaker's shape. Without expand the
@@ -19,10 +20,11 @@ func presentExecution(e delivery.Execution, expand bool) v1.Execution {
 		Canceled:   e.Status == delivery.StatusCanceled || e.CanceledBy != "",
 		CanceledBy: orNull(e.CanceledBy), CancellationReason: orNull(e.CancellationReason),
 		SpelEvaluator: "v4", Origin: "api",
-		Authentication: v1.Authentication{User: e.Trigger.User, AllowedAccounts: []string{}},
-		Trigger:        presentTrigger(e.Trigger),
-		Stages:         make([]v1.Stage, len(e.Stages)),
-		Notifications:  []json.RawMessage{}, SystemNotifications: []json.RawMessage{},
+		Authentication:    v1.Authentication{User: e.Trigger.User, AllowedAccounts: []string{}},
+		Trigger:           presentTrigger(e.Trigger),
+		TemplateVariables: e.TemplateVariables,
+		Stages:            make([]v1.Stage, len(e.Stages)),
+		Notifications:     []json.RawMessage{}, SystemNotifications: []json.RawMessage{},
 	}
 	if e.Paused != nil {
 		out.Paused = &v1.Paused{
@@ -69,7 +71,7 @@ func groupAlone(context json.RawMessage) json.RawMessage {
 // presentContext is the stage's input together with its outputs, as later stages
 // see them in Spinnaker, and with the reason when it failed.
 func presentContext(s delivery.Stage) json.RawMessage {
-	context := objectOf(s.Context)
+	context := objectOf(pipeline.WithoutCredentials(s.Type, s.Context))
 	for key, value := range objectOf(s.Outputs) {
 		context[key] = value
 	}

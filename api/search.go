@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -31,6 +32,7 @@ var finders = map[string]func(s *Server, c *gin.Context, text string) ([]object,
 	"loadBalancers": (*Server).findLoadBalancers,
 	"serverGroups":  (*Server).findServerGroups,
 	"instances":     (*Server).findInstances,
+	"projects":      (*Server).findProjects,
 }
 
 // search looks in what is recorded, and for server groups and instances into the
@@ -120,6 +122,23 @@ func (s *Server) findApplications(c *gin.Context, text string) ([]object, error)
 		attributes.set("application", app.Name)
 		attributes.set("url", "/applications/"+app.Name)
 		out = append(out, attributes)
+	}
+	return out, nil
+}
+
+func (s *Server) findProjects(c *gin.Context, text string) ([]object, error) {
+	all, err := s.store.Documents(c.Request.Context(), delivery.ProjectDocument, "")
+	if err != nil {
+		return nil, err
+	}
+	var out []object
+	for _, d := range all {
+		if strings.Contains(strings.ToLower(d.Name), text) {
+			one := presentProject(d)
+			one.set("project", d.Name)
+			one.set("url", "/projects/"+url.PathEscape(d.Name))
+			out = append(out, one)
+		}
 	}
 	return out, nil
 }

@@ -112,18 +112,6 @@ type Trigger struct {
 	Depth int `json:"depth,omitempty"`
 }
 
-// EventID returns the id of the event that started the execution, as the trigger
-// says it; empty when there was none.
-func (t Trigger) EventID() string {
-	var named struct {
-		EventID string `json:"eventId"`
-	}
-	if json.Unmarshal(t.Document, &named) != nil {
-		return ""
-	}
-	return named.EventID
-}
-
 // Parent is the execution that started this one: ParentExecution, or what the document
 // says; empty for none.
 func (t Trigger) Parent() ExecutionID {
@@ -134,6 +122,18 @@ func (t Trigger) Parent() ExecutionID {
 		return ""
 	}
 	return cmp.Or(t.ParentExecution, named.ParentExecution)
+}
+
+// EventID returns the id of the event that started the execution, as the trigger
+// says it; empty when there was none.
+func (t Trigger) EventID() string {
+	var named struct {
+		EventID string `json:"eventId"`
+	}
+	if json.Unmarshal(t.Document, &named) != nil {
+		return ""
+	}
+	return named.EventID
 }
 
 // Pause tells who paused an execution and when.
@@ -165,7 +165,10 @@ type Execution struct {
 	CancellationReason string    `json:"cancellationReason,omitempty"`
 	Paused             *Pause    `json:"paused,omitempty"`
 	Trigger            Trigger   `json:"trigger"`
-	Stages             []Stage   `json:"stages"`
+	// TemplateVariables are the values of the variables of the template that the
+	// pipeline was made from, a JSON object; nil for a pipeline of its own.
+	TemplateVariables json.RawMessage `json:"templateVariables,omitempty"`
+	Stages            []Stage         `json:"stages"`
 	// Version grows with every projection; a write with a version that is not
 	// newer than the stored one changes nothing.
 	Version int64 `json:"version"`
