@@ -75,24 +75,37 @@ func (d *driver) prepare(ctx context.Context) error {
 	if err := delivery.InvalidError("spec", findings); err != nil {
 		return err
 	}
+	state, err := d.begun(ctx)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	d.state = state
+	return d.recorded(ctx, "prepared")
+}
+
+// begun is the state of a deployment that has not looked yet.
+func (d *driver) begun(ctx context.Context) (rollout.State, error) {
 	group, fence := d.want.Cluster.Moniker.ServerGroup(1), int64(1)
 	if d.begin != nil {
 		var err error
 		if group, fence, err = d.begin(ctx); err != nil {
-			return fmt.Errorf("begin: %w", err)
+			return rollout.State{}, err
 		}
+	}
+	if d.want.Strategy.InPlace {
+		group = "" // decided on the first looks
 	}
 	spec := d.want.Spec
 	spec.Settings = nil // as in a history
-	d.state = rollout.Start(rollout.Input{
+	state := rollout.Start(rollout.Input{
 		Deployment: d.deployment(),
 		Cluster:    d.want.Cluster, Spec: spec, Strategy: d.want.Strategy, Fence: fence,
 		Capabilities: d.target.Describe().Capabilities, Group: group,
 	})
 	if d.want.Strategy.Baseline {
-		d.state.Input.Baseline = d.want.Cluster.Moniker.ServerGroup(2)
+		state.Input.Baseline = d.want.Cluster.Moniker.ServerGroup(2)
 	}
-	return d.recorded(ctx, "prepared")
+	return state, nil
 }
 
 func (d *driver) deployment() delivery.DeploymentID {

@@ -99,6 +99,10 @@ func enumerations(t *testing.T) []*enumeration {
 // enumeratedSize is that of the old server group and of the new one.
 const enumeratedSize = 2
 
+// inPlaceSize is that of a server group that is updated in place: a managed instance
+// group of two zones must have more than two instances.
+const inPlaceSize = 4
+
 // enumeratedStrategy is a strategy with its bounds for groups of enumeratedSize.
 type enumeratedStrategy struct {
 	name, fields string
@@ -114,6 +118,9 @@ type enumeratedStrategy struct {
 	judgment judgment
 	// dark is true for a dark release: its fields are the kind's.
 	dark bool
+	// inPlace is true for an update in place of a group of inPlaceSize, which an earlier
+	// deployment made: seeded managed instance groups are not healed.
+	inPlace bool
 }
 
 func enumeratedStrategies() []enumeratedStrategy {
@@ -133,6 +140,8 @@ func enumeratedStrategies() []enumeratedStrategy {
 		{name: "bluegreen-scaled", fields: `"strategy":"redblack","scaleDown":true`, needsSize: true, floor: 2, ceiling: 4, empties: true},
 		{name: "highlander", fields: `"strategy":"highlander"`, floor: 2, ceiling: 4},
 		{name: "none", fields: `"strategy":"none"`, floor: 2, ceiling: 4},
+		{name: "inplace", fields: `"strategy":"rolling","inPlace":true,"maxSurge":1`, needsSize: true, inPlace: true, floor: 4, ceiling: 4},
+		{name: "inplace-unavailability", fields: `"strategy":"rolling","inPlace":true,"maxSurge":0,"maxUnavailable":2`, needsSize: true, inPlace: true, floor: 2, ceiling: 4},
 	}
 }
 
@@ -188,9 +197,14 @@ func newEnumeration(kept *keeper, k kind, s enumeratedStrategy, image string) *e
 	if s.dark {
 		s.fields = k.dark
 	}
-	return &enumeration{name: fmt.Sprintf("%s/%s/%s", k.name, s.name, version), kept: kept,
+	c := &enumeration{name: fmt.Sprintf("%s/%s/%s", k.name, s.name, version), kept: kept,
 		schedule: schedule{kind: k, old: enumeratedSize, wanted: enumeratedSize, strategy: s.fields, empties: s.empties,
 			floor: s.floor, ceiling: s.ceiling, groups: max(1, s.groups), judgment: s.judgment, image: image, pageSize: 5}}
+	if s.inPlace {
+		c.old, c.wanted, c.groups, c.floor = inPlaceSize, inPlaceSize, 0, min(s.floor, inPlaceSize-k.ahead)
+		c.earlier = []string{`"strategy":"highlander"`}
+	}
+	return c
 }
 
 // dryRun numbers everything, and chooses what is tried. n is the number of the case.
@@ -250,6 +264,9 @@ func (c *enumeration) carryOut(t *testing.T, w trouble) enumeratedRun {
 	x := newMortalTrial(t, c, w)
 	if err := x.time.warmUp(ctx); err != nil {
 		x.Fatal(err)
+	}
+	if err := x.deployEarlier(ctx); err != nil {
+		x.Fatalf("earlier: %v", err)
 	}
 	before := x.truth(ctx)
 	outcome, err := x.run(ctx)

@@ -71,7 +71,7 @@ func newMortalTrial(t *testing.T, c *enumeration, w trouble) *mortalTrial {
 		t.Fatal(err)
 	}
 	t.Cleanup(sim.Close)
-	x := &mortalTrial{trial: trial{T: t, schedule: s, sim: sim}, trouble: w, kept: c.kept,
+	x := &mortalTrial{trial: trial{T: t, schedule: s, sim: sim, since: sim.Seeded()}, trouble: w, kept: c.kept,
 		wire: &mortal{cloud: s.kind.cloud, api: s.kind.cloud.api(sim), dieAt: w.dieAt, after: w.after},
 		time: newStepper(sim.World, s.kind.cloud.entrance(sim, s.kind.loadBalancer, s.kind.region))}
 	t.Cleanup(x.time.close)
@@ -150,6 +150,9 @@ func (x *mortalTrial) begin(ctx context.Context) (group string, fence int64, err
 		return err
 	}); err != nil {
 		return "", 0, err
+	}
+	if d.want.Strategy.InPlace {
+		return "", fence, nil
 	}
 	seen, err := d.target.Observe(ctx, d.want.Cluster, d.want.Spec.LoadBalancer)
 	if err != nil {

@@ -23,6 +23,9 @@ type schedule struct {
 	// groups is how many server groups it makes.
 	groups int
 	image  string
+	// earlier are the strategies' fields of what deploys the seeded version before, one
+	// after the other, while nothing goes wrong.
+	earlier []string
 	// judgment is that of the first step of a canary.
 	judgment judgment
 	// cancelAt is the look at which the deployment is canceled; 0 for never.

@@ -102,6 +102,8 @@ type trial struct {
 	schedule
 	driver *driver
 	sim    *simulator.Simulator
+	// since is the last event before the deployment.
+	since  int64
 	wire   *lossy
 	random *rand.Rand
 	// rollbackAfter is the last event before the rollback began; 0 without one.
@@ -166,7 +168,7 @@ func newTrial(t *testing.T, s schedule) *trial {
 		t.Fatal(err)
 	}
 	t.Cleanup(sim.Close)
-	x := &trial{T: t, schedule: s, sim: sim, wire: newLossy(s.kind.cloud.api(sim), s), random: rand.New(rand.NewPCG(uint64(s.seed), 0xdead))}
+	x := &trial{T: t, schedule: s, sim: sim, since: sim.Seeded(), wire: newLossy(s.kind.cloud.api(sim), s), random: rand.New(rand.NewPCG(uint64(s.seed), 0xdead))}
 	endpoint := httptest.NewServer(x.wire)
 	t.Cleanup(endpoint.Close)
 	endpoint.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
