@@ -99,10 +99,6 @@ func enumerations(t *testing.T) []*enumeration {
 // enumeratedSize is that of the old server group and of the new one.
 const enumeratedSize = 2
 
-// inPlaceSize is that of a server group that is updated in place: a managed instance
-// group of two zones must have more than two instances.
-const inPlaceSize = 4
-
 // enumeratedStrategy is a strategy with its bounds for groups of enumeratedSize.
 type enumeratedStrategy struct {
 	name, fields string
@@ -118,8 +114,9 @@ type enumeratedStrategy struct {
 	judgment judgment
 	// dark is true for a dark release: its fields are the kind's.
 	dark bool
-	// inPlace is true for an update in place of a group of inPlaceSize, which an earlier
-	// deployment made: seeded managed instance groups are not healed.
+	// inPlace is true for an update in place of a group that an earlier deployment made:
+	// seeded managed instance groups are not healed. It is larger than what the cloud
+	// replaces at once, and the floor is what that leaves.
 	inPlace bool
 }
 
@@ -140,8 +137,8 @@ func enumeratedStrategies() []enumeratedStrategy {
 		{name: "bluegreen-scaled", fields: `"strategy":"redblack","scaleDown":true`, needsSize: true, floor: 2, ceiling: 4, empties: true},
 		{name: "highlander", fields: `"strategy":"highlander"`, floor: 2, ceiling: 4},
 		{name: "none", fields: `"strategy":"none"`, floor: 2, ceiling: 4},
-		{name: "inplace", fields: `"strategy":"rolling","inPlace":true,"maxSurge":1`, needsSize: true, inPlace: true, floor: 4, ceiling: 4},
-		{name: "inplace-unavailability", fields: `"strategy":"rolling","inPlace":true,"maxSurge":0,"maxUnavailable":2`, needsSize: true, inPlace: true, floor: 2, ceiling: 4},
+		{name: "inplace", fields: `"strategy":"rolling","inPlace":true,"maxSurge":1`, needsSize: true, inPlace: true},
+		{name: "inplace-unavailability", fields: `"strategy":"rolling","inPlace":true,"maxSurge":0,"maxUnavailable":2`, needsSize: true, inPlace: true, floor: 1},
 	}
 }
 
@@ -201,7 +198,8 @@ func newEnumeration(kept *keeper, k kind, s enumeratedStrategy, image string) *e
 		schedule: schedule{kind: k, old: enumeratedSize, wanted: enumeratedSize, strategy: s.fields, empties: s.empties,
 			floor: s.floor, ceiling: s.ceiling, groups: max(1, s.groups), judgment: s.judgment, image: image, pageSize: 5}}
 	if s.inPlace {
-		c.old, c.wanted, c.groups, c.floor = inPlaceSize, inPlaceSize, 0, min(s.floor, inPlaceSize-k.ahead)
+		size := max(enumeratedSize, k.ahead+1)
+		c.old, c.wanted, c.groups, c.ceiling, c.floor = size, size, 0, size, cmp.Or(s.floor, size-k.ahead)
 		c.earlier = []string{`"strategy":"highlander"`}
 	}
 	return c
