@@ -83,7 +83,7 @@ func enumerations(t *testing.T) []*enumeration {
 		for _, s := range enumeratedStrategies() {
 			for _, image := range []string{k.good, k.crashing, k.broken} {
 				c := newEnumeration(kept, k, s, image)
-				if (image != k.broken || s.checked) && (k.sized || !s.needsSize) && (k.dark != "" || !s.dark) && strings.Contains(c.name, os.Getenv("SLIPWAY_CASE")) {
+				if s.tried(k, image) && strings.Contains(c.name, os.Getenv("SLIPWAY_CASE")) {
 					out = append(out, c)
 				}
 			}
@@ -94,52 +94,6 @@ func enumerations(t *testing.T) []*enumeration {
 		out = slices.DeleteFunc(out, func(*enumeration) bool { n++; return n%7 != 1 })
 	}
 	return out
-}
-
-// enumeratedSize is that of the old server group and of the new one.
-const enumeratedSize = 2
-
-// enumeratedStrategy is a strategy with its bounds for groups of enumeratedSize.
-type enumeratedStrategy struct {
-	name, fields string
-	// needsSize is true when groups without a size cannot be deployed so.
-	needsSize bool
-	// checked strategies meet a version that fails its requests, too.
-	checked        bool
-	floor, ceiling int
-	// empties is true when the old server group ends without instances.
-	empties bool
-	// groups is how many server groups it makes; zero is one.
-	groups   int
-	judgment judgment
-	// dark is true for a dark release: its fields are the kind's.
-	dark bool
-	// inPlace is true for an update in place of a group that an earlier deployment made:
-	// seeded managed instance groups are not healed. It is larger than what the cloud
-	// replaces at once, and the floor is what that leaves.
-	inPlace bool
-}
-
-func enumeratedStrategies() []enumeratedStrategy {
-	return []enumeratedStrategy{
-		{name: "rolling", fields: `"strategy":"rolling","maxSurge":1`, floor: 2, ceiling: 3, empties: true},
-		{name: "unavailability", fields: `"strategy":"rolling","maxSurge":0,"maxUnavailable":1`, needsSize: true, floor: 1, ceiling: 2, empties: true},
-		{name: "rollingredblack", fields: `"strategy":"rollingredblack","targetPercentages":[50]`, floor: 2, ceiling: 4},
-		{name: "canary", fields: `"strategy":"canary","steps":[{"weight":5,"bake":30},{"weight":50}]`, floor: 2, ceiling: 4},
-		{name: "canary-kept", fields: `"strategy":"canary","steps":[{"weight":10,"size":1,"bake":20}],"keepOldFor":20`, needsSize: true, floor: 2, ceiling: 4, empties: true},
-		{name: "canary-checked", fields: `"strategy":"canary","steps":[{"weight":50,"bake":300}],"checks":[{"name":"errors","query":"errorRate","max":1}]`,
-			checked: true, floor: 2, ceiling: 4},
-		{name: "canary-baseline", fields: `"strategy":"canary","baseline":true,"steps":[{"weight":20,"bake":20}]`, floor: 2, ceiling: 5, groups: 2},
-		{name: "canary-gated", fields: `"strategy":"canary","steps":[{"weight":50,"bake":20` + judgment{onTimeout: "rollback"}.gate() + `}]`, floor: 2, ceiling: 4,
-			judgment: judgment{answer: delivery.JudgmentContinue, onTimeout: "rollback"}},
-		{name: "dark", dark: true, floor: 2, ceiling: 4},
-		{name: "bluegreen", fields: `"strategy":"bluegreen","delayBeforeDisableSec":20`, floor: 2, ceiling: 4},
-		{name: "bluegreen-scaled", fields: `"strategy":"redblack","scaleDown":true`, needsSize: true, floor: 2, ceiling: 4, empties: true},
-		{name: "highlander", fields: `"strategy":"highlander"`, floor: 2, ceiling: 4},
-		{name: "none", fields: `"strategy":"none"`, floor: 2, ceiling: 4},
-		{name: "inplace", fields: `"strategy":"rolling","inPlace":true,"maxSurge":1`, needsSize: true, inPlace: true},
-		{name: "inplace-unavailability", fields: `"strategy":"rolling","inPlace":true,"maxSurge":0,"maxUnavailable":2`, needsSize: true, inPlace: true, floor: 1},
-	}
 }
 
 // trouble is what befalls a deployment: a death at a call or commit, or a cancel at
@@ -187,22 +141,6 @@ type enumeratedRun struct {
 	effects []bool
 	events  int
 	took    time.Duration
-}
-
-func newEnumeration(kept *keeper, k kind, s enumeratedStrategy, image string) *enumeration {
-	version := map[string]string{k.good: "good", k.crashing: "crashing", k.broken: "broken"}[image]
-	if s.dark {
-		s.fields = k.dark
-	}
-	c := &enumeration{name: fmt.Sprintf("%s/%s/%s", k.name, s.name, version), kept: kept,
-		schedule: schedule{kind: k, old: enumeratedSize, wanted: enumeratedSize, strategy: s.fields, empties: s.empties,
-			floor: s.floor, ceiling: s.ceiling, groups: max(1, s.groups), judgment: s.judgment, image: image, pageSize: 5}}
-	if s.inPlace {
-		size := max(enumeratedSize, k.ahead+1)
-		c.old, c.wanted, c.groups, c.ceiling, c.floor = size, size, 0, size, cmp.Or(s.floor, size-k.ahead)
-		c.earlier = []string{`"strategy":"highlander"`}
-	}
-	return c
 }
 
 // dryRun numbers everything, and chooses what is tried. n is the number of the case.

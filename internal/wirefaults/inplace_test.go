@@ -46,7 +46,7 @@ func updateInPlace(t *testing.T, s schedule) {
 	before := x.truth(ctx)
 	s.strategy, s.seed = `"strategy":"rolling","inPlace":true,"maxSurge":1`, s.seed+1_000_000
 	x.schedule = s
-	x.driver = &driver{schedule: s, clock: x.sim.World.Clock, target: x.driver.target, want: parse(t, s),
+	x.driver = &driver{schedule: s, clock: x.sim.World.Clock, target: x.driver.target, wanted: parse(t, s),
 		random: rand.New(rand.NewPCG(uint64(s.seed), 0x2)), beforeLook: x.happen, onPhase: x.entered}
 	load, err := loadgen.Start(ctx, loadgen.Config{URL: s.kind.cloud.entrance(x.sim, s.kind.loadBalancer, s.kind.region), Rate: loadRate})
 	if err != nil {

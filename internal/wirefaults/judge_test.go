@@ -67,6 +67,9 @@ func (x *trial) after(outcome rollout.Outcome, before delivery.Snapshot) map[str
 	if x.driver.want.Strategy.InPlace {
 		return updated(before, x.image)
 	}
+	if x.shares != nil {
+		return x.operated(before)
+	}
 	after := delivery.Snapshot{Routing: &delivery.Routing{}}
 	fresh := delivery.ServerGroup{Name: x.driver.state.Input.Group, Image: x.image, Capacity: x.driver.want.Spec.Capacity}
 	shares := map[string]int{x.kind.group: 0, fresh.Name: 100}
@@ -93,6 +96,26 @@ func (x *trial) after(outcome rollout.Outcome, before delivery.Snapshot) map[str
 	out[fresh.Name] = line(fresh, shares[fresh.Name], x.kind.healthy(fresh.Capacity.Desired))
 	if m := x.driver.want.Spec.Match; m != nil && m.Kind() != delivery.MatchTagURL {
 		out[fresh.Name] += " by " + m.String()
+	}
+	return out
+}
+
+// operated is the cluster as it must be after an operation.
+func (x *trial) operated(before delivery.Snapshot) map[string]string {
+	out := map[string]string{}
+	for n, share := range x.shares {
+		name := x.driver.want.Cluster.Moniker.ServerGroup(n)
+		g := delivery.ServerGroup{Name: name, Image: x.image, Capacity: before.NewestServing().Capacity}
+		if there := before.Group(name); there != nil {
+			g = *there
+		}
+		switch {
+		case share == 0 && x.empties:
+			g.Capacity = delivery.Pinned(0)
+		case share > 0 && g.Capacity.Desired == 0:
+			g.Capacity = delivery.Pinned(x.old) // as seeded
+		}
+		out[name] = line(g, share, x.kind.healthy(g.Capacity.Desired))
 	}
 	return out
 }
