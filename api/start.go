@@ -7,7 +7,6 @@ import (
 	"net/http"
 
 	"github.com/gin-gonic/gin"
-	"github.com/oklog/ulid/v2"
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
@@ -102,20 +101,11 @@ func (s *Server) prepareStart(c *gin.Context, p delivery.Pipeline, trigger deliv
 	if len(definition.Stages) == 0 {
 		return none, invalid("/stages", "the pipeline has no stages; there is nothing to run")
 	}
-	trigger.Parameters, err = definition.ResolveParameters(trigger.Parameters)
+	start, err := s.resolveStart(c.Request.Context(), p, definition, trigger)
 	if err != nil {
-		return none, delivery.InvalidError("parameters are not valid", under("/parameters", delivery.FindingsOf(err)))
-	}
-	id := delivery.ExecutionID(ulid.Make().String())
-	e := delivery.Execution{
-		ID: id, Type: delivery.PipelineExecution, Application: p.Application, Name: p.Name, PipelineConfigID: p.ID,
-		Status: delivery.StatusNotStarted, BuildTime: s.now(), Trigger: trigger,
-		Stages: pipeline.NewStages(definition, func() string { return ulid.Make().String() }),
-	}
-	if err := s.checkStart(c.Request.Context(), principalOf(c), definition, environmentOf(e)); err != nil {
 		return none, err
 	}
-	return delivery.NewExecution{Execution: e, Definition: p.Document, CorrelationID: trigger.CorrelationID}, nil
+	return start, s.checkStart(c.Request.Context(), principalOf(c), definition, environmentOf(start.Execution))
 }
 
 // environmentOf returns what expressions can read before any stage has run.

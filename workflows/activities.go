@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/oklog/ulid/v2"
+
 	"github.com/slipway-cd/slipway/delivery"
 )
 
@@ -101,6 +103,9 @@ func newActivities(d Dependencies, e engine) *Activities {
 	d.Poll = d.Poll.withDefaults()
 	return &Activities{deps: d, engine: e}
 }
+
+// newID makes the ids of executions and stages, which sort by time.
+func newID() string { return ulid.Make().String() }
 
 // call makes one call of a target, bounded in time and counted.
 func (a *Activities) call(ctx context.Context, operation string, cluster delivery.Cluster, do func(context.Context, delivery.Target) error) error {

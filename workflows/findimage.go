@@ -10,45 +10,35 @@ import (
 	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
-// FoundOutputs are the outputs of a stage that found images. They become JSON where
-// they are recorded.
-type FoundOutputs struct {
-	RefID string
-	pipeline.FoundImages
+// findKind is a stage that finds images: one activity that reads.
+func findKind() stageKind {
+	return stageKind{
+		read: func(kind string, evaluated json.RawMessage) (BegunStage, error) {
+			_, err := pipeline.ParseFind(kind, evaluated)
+			return BegunStage{}, err
+		},
+		run: (*execution).find,
+	}
 }
 
-// find is a stage that finds images: one activity that reads.
-func (x *execution) find(ctx workflow.Context, refID string) stageResult {
+func (x *execution) find(ctx workflow.Context, refID string, _ BegunStage) stageResult {
 	var found []pipeline.FoundImage
 	var a *Activities
-	actx, stop := workflow.WithCancel(workflow.WithActivityOptions(ctx, prepareOptions))
-	defer stop()
-	future := workflow.ExecuteActivity(actx, a.FindImages, FindRequest{Execution: x.ID, Stage: refID})
-	if err := workflow.Await(ctx, func() bool { return future.IsReady() || x.stopping() }); err != nil || !future.IsReady() {
-		return stageResult{canceled: true}
+	failure, canceled := x.await(ctx, "find the image", prepareOptions, &found, a.FindImages, StageRequest{Execution: x.ID, Stage: refID})
+	if canceled || failure != nil {
+		return stageResult{canceled: canceled, failure: failure}
 	}
-	if err := future.Get(ctx, &found); err != nil {
-		failure := failureOf("find the image", err)
-		return stageResult{failure: &failure}
-	}
-	x.Found = append(x.Found, FoundOutputs{RefID: refID, FoundImages: pipeline.NewFoundImages(refID, found)})
-	return stageResult{}
-}
-
-// FindRequest asks for the images that a stored stage looks for.
-type FindRequest struct {
-	Execution delivery.ExecutionID `json:"execution"`
-	Stage     string               `json:"stage"`
+	return stageResult{outputs: pipeline.NewFoundImages(refID, found)}
 }
 
 // FindImages returns one image for each region of the stage, in its order. NotFound
 // when a region has none. It only reads.
-func (a *Activities) FindImages(ctx context.Context, in FindRequest) ([]pipeline.FoundImage, error) {
+func (a *Activities) FindImages(ctx context.Context, in StageRequest) ([]pipeline.FoundImage, error) {
 	found, err := a.findImages(ctx, in)
 	return found, applicationError(err)
 }
 
-func (a *Activities) findImages(ctx context.Context, in FindRequest) ([]pipeline.FoundImage, error) {
+func (a *Activities) findImages(ctx context.Context, in StageRequest) ([]pipeline.FoundImage, error) {
 	e, err := a.deps.Store.Execution(ctx, in.Execution)
 	if err != nil {
 		return nil, err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/slipway-cd/slipway/delivery"
@@ -47,25 +46,12 @@ func (a *Activities) gateExecution(ctx context.Context, in GateRequest) (deliver
 	if err != nil {
 		return delivery.NewExecution{}, err
 	}
-	parameters, err := definition.ResolveParameters(in.Gate.Pipeline.Parameters)
-	if err != nil {
-		return delivery.NewExecution{}, err
-	}
 	parent, err := json.Marshal(parentTrigger{ParentExecution: in.Execution, ParentDeployment: in.Deployment})
 	if err != nil {
 		return delivery.NewExecution{}, fmt.Errorf("encode trigger: %w", err)
 	}
-	correlation := fmt.Sprintf("%s#%s", in.Deployment, in.Gate.ID)
-	newID := func() string { return ulid.Make().String() }
-	return delivery.NewExecution{
-		Definition:    p.Document,
-		CorrelationID: correlation,
-		Execution: delivery.Execution{
-			ID: delivery.ExecutionID(newID()), Type: delivery.PipelineExecution, Application: p.Application, Name: p.Name,
-			PipelineConfigID: p.ID, Status: delivery.StatusNotStarted, BuildTime: a.deps.Now(), Stages: pipeline.NewStages(definition, newID),
-			Trigger: delivery.Trigger{Type: "pipeline", User: delivery.System.Name, Parameters: parameters, CorrelationID: correlation, Document: parent},
-		},
-	}, nil
+	return pipeline.Start(p, definition, delivery.Trigger{Type: "pipeline", User: delivery.System.Name, Parameters: in.Gate.Pipeline.Parameters,
+		CorrelationID: fmt.Sprintf("%s#%s", in.Deployment, in.Gate.ID), Document: parent}, newID, a.deps.Now())
 }
 
 // parentTrigger is the trigger document of a gate's pipeline.

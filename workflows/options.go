@@ -69,6 +69,21 @@ var prepareOptions = workflow.ActivityOptions{
 	RetryPolicy:            cloudRetry,
 }
 
+// doOptions are for a stage that is one activity; its kind may set another budget.
+var doOptions = workflow.ActivityOptions{
+	StartToCloseTimeout:    time.Minute, // one call of at most 30 s, and a few commits
+	ScheduleToCloseTimeout: time.Hour,
+	RetryPolicy:            cloudRetry,
+}
+
+// stopOptions are for ending what a stage has begun elsewhere. The execution is
+// recorded as over meanwhile, so the budget may be long: it sits out an outage.
+var stopOptions = workflow.ActivityOptions{
+	StartToCloseTimeout:    time.Minute,
+	ScheduleToCloseTimeout: 24 * time.Hour,
+	RetryPolicy:            cloudRetry,
+}
+
 // advanceOptions are for looking and deciding. Nothing can be decided while the
 // cloud cannot be read, a rollback neither, so the budget is long: an outage of
 // a region's API or expired credentials are to be sat out.

@@ -113,15 +113,8 @@ func (p Progress) onto(e delivery.Execution) (delivery.Execution, error) {
 		}
 	}
 	e.Stages = stages
-	for _, o := range p.Deployed {
-		outputs, err := json.Marshal(o)
-		if err != nil {
-			return e, fmt.Errorf("encode outputs of stage %s: %w", o.RefID, err)
-		}
-		e.Stage(o.RefID).Outputs = outputs
-	}
-	for _, o := range p.Found {
-		outputs, err := json.Marshal(o.FoundImages)
+	for _, o := range p.Outputs {
+		outputs, err := json.Marshal(o.Value)
 		if err != nil {
 			return e, fmt.Errorf("encode outputs of stage %s: %w", o.RefID, err)
 		}
@@ -134,12 +127,8 @@ func (p Progress) onto(e delivery.Execution) (delivery.Execution, error) {
 type BegunStage struct {
 	Wait     time.Duration     `json:"wait,omitempty"`
 	Clusters []ClusterToDeploy `json:"clusters,omitempty"`
-	// Finds is true for a stage that finds images.
-	Finds bool `json:"finds,omitempty"`
-	// Apart is true when the deployments are none of each other's business: the
-	// failure of one does not cancel the others. With Between they come one after
-	// the other, and a failure ends the row.
-	Apart   bool              `json:"apart,omitempty"`
+	// Between is the pause between the deployments of a rollback: with it they come
+	// one after the other, and a failure ends the row.
 	Between time.Duration     `json:"between,omitempty"`
 	Failure *delivery.Failure `json:"failure,omitempty"`
 }
@@ -171,7 +160,7 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 	}
 	if err == nil {
 		stage.Context = evaluated
-		begun, err = readStage(spec.Type, evaluated)
+		begun, err = stageKindOf(spec.Type).read(spec.Type, evaluated)
 	}
 	if err != nil {
 		begun = BegunStage{Failure: delivery.FailureOf("read the stage", err)}
@@ -180,35 +169,6 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 		return BegunStage{}, applicationError(err)
 	}
 	return begun, nil
-}
-
-func readStage(kind string, evaluated json.RawMessage) (BegunStage, error) {
-	switch {
-	case kind == pipeline.WaitType:
-		wait, err := pipeline.ParseWait(evaluated)
-		return BegunStage{Wait: wait}, err
-	case pipeline.Deploys(kind):
-		deploy, err := pipeline.ParseDeploy(kind, evaluated)
-		var begun BegunStage
-		for _, c := range deploy.Clusters {
-			begun.Clusters = append(begun.Clusters, ClusterToDeploy{c.Cluster, c.Strategy.Concurrency})
-		}
-		return begun, err
-	case pipeline.Finds(kind):
-		_, err := pipeline.ParseFind(kind, evaluated)
-		return BegunStage{Finds: true}, err
-	case pipeline.Operates(kind):
-		operate, err := pipeline.ParseOperate(kind, evaluated)
-		var begun BegunStage
-		for _, c := range operate.Clusters {
-			begun.Clusters = append(begun.Clusters, ClusterToDeploy{c.Cluster, c.Strategy.Concurrency})
-		}
-		return begun, err
-	case pipeline.RollsBack(kind):
-		return readRollback(kind, evaluated)
-	default:
-		return BegunStage{}, delivery.Errorf(delivery.Invalid, "stage type %q cannot be carried out", kind)
-	}
 }
 
 // environment is what the expressions of a stage see. The time is the stage's

@@ -14,9 +14,13 @@ import (
 	"github.com/slipway-cd/slipway/delivery/rollout"
 )
 
+func rollbackKind() stageKind {
+	return stageKind{read: readRollback, run: (*execution).rollBack}
+}
+
 func readRollback(kind string, evaluated json.RawMessage) (BegunStage, error) {
 	stage, err := pipeline.ParseRollback(kind, evaluated)
-	begun := BegunStage{Apart: true, Between: stage.Between}
+	begun := BegunStage{Between: stage.Between}
 	for _, c := range stage.Clusters {
 		begun.Clusters = append(begun.Clusters, ClusterToDeploy{c.Cluster, c.Strategy.Concurrency})
 	}
@@ -33,7 +37,7 @@ func (x *execution) rollBack(ctx workflow.Context, refID string, begun BegunStag
 	}
 	var all []*childDeployment
 	for i, row := range rows {
-		if i > 0 && x.wait(ctx, begun.Between).canceled {
+		if i > 0 && x.sleep(ctx, begun.Between).canceled {
 			return x.deployed(refID, all, true)
 		}
 		for _, cluster := range row {

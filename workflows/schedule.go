@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/slipway-cd/slipway/delivery"
@@ -134,25 +133,16 @@ func (a *Activities) scheduled(ctx context.Context, state ScheduleState) (delive
 
 // fire starts the pipeline for one nominal time.
 func (a *Activities) fire(ctx context.Context, p delivery.Pipeline, definition pipeline.Definition, t pipeline.Trigger, f calendar.Fire) (delivery.ExecutionID, error) {
-	parameters, err := definition.ResolveParameters(t.Parameters)
-	if err != nil {
-		return "", err
-	}
 	document, err := cronDocument(t, f)
 	if err != nil {
 		return "", err
 	}
-	correlation := scheduleID(p.ID, t.ID) + "/" + f.Nominal
-	newID := func() string { return ulid.Make().String() }
-	e, created, err := a.deps.Store.CreateExecution(ctx, delivery.NewExecution{
-		Definition:    p.Document,
-		CorrelationID: correlation,
-		Execution: delivery.Execution{
-			ID: delivery.ExecutionID(newID()), Type: delivery.PipelineExecution, Application: p.Application, Name: p.Name,
-			PipelineConfigID: p.ID, Status: delivery.StatusNotStarted, BuildTime: a.deps.Now(), Stages: pipeline.NewStages(definition, newID),
-			Trigger: delivery.Trigger{Type: pipeline.CronType, User: delivery.System.Name, Parameters: parameters, CorrelationID: correlation, Document: document},
-		},
-	})
+	start, err := pipeline.Start(p, definition, delivery.Trigger{Type: pipeline.CronType, User: delivery.System.Name, Parameters: t.Parameters,
+		CorrelationID: scheduleID(p.ID, t.ID) + "/" + f.Nominal, Document: document}, newID, a.deps.Now())
+	if err != nil {
+		return "", err
+	}
+	e, created, err := a.deps.Store.CreateExecution(ctx, start)
 	if err != nil {
 		return "", err
 	}

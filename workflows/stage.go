@@ -1,9 +1,9 @@
 package workflows
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
-	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/workflow"
@@ -18,6 +18,9 @@ type stageResult struct {
 	// execution's own cancel.
 	canceled bool
 	failure  *delivery.Failure
+	// outputs are what later stages may read, whichever way the stage ended; nil for
+	// none. They become JSON where they are recorded.
+	outputs any
 }
 
 // runStage carries one stage from RUNNING to its end and records both.
@@ -25,6 +28,9 @@ func (x *execution) runStage(ctx workflow.Context, refID string) {
 	result := x.carryOut(ctx, refID)
 	stage := x.stage(refID)
 	stage.EndTime, stage.Failure = workflow.Now(ctx), result.failure
+	if result.outputs != nil {
+		x.Outputs = append(x.Outputs, StageOutputs{RefID: refID, Value: result.outputs})
+	}
 	switch {
 	case result.canceled:
 		stage.Status = delivery.StatusCanceled
@@ -53,15 +59,12 @@ func (x *execution) carryOut(ctx workflow.Context, refID string) stageResult {
 		return stageResult{failure: begun.Failure}
 	case x.stopping():
 		return stageResult{canceled: true}
-	case begun.Apart:
-		return x.rollBack(ctx, refID, begun)
-	case begun.Clusters != nil:
-		return x.deploy(ctx, refID, begun.Clusters)
-	case begun.Finds:
-		return x.find(ctx, refID)
-	default:
-		return x.wait(ctx, begun.Wait)
 	}
+	kind := stageKindOf(x.stage(refID).Type)
+	if kind.run != nil {
+		return kind.run(x, ctx, refID, begun)
+	}
+	return x.do(ctx, refID)
 }
 
 // begin evaluates the stage's context, once, and records that the stage runs.
@@ -75,12 +78,6 @@ func (x *execution) begin(ctx workflow.Context, refID string) (BegunStage, error
 	ctx = workflow.WithLocalActivityOptions(ctx, recordOptions)
 	err := workflow.ExecuteLocalActivity(ctx, a.BeginStage, x.nextVersion(), refID, workflow.Now(ctx)).Get(ctx, &begun)
 	return begun, err
-}
-
-// wait is the wait stage: one durable timer.
-func (x *execution) wait(ctx workflow.Context, d time.Duration) stageResult {
-	stopped, err := workflow.AwaitWithTimeout(ctx, d, x.stopping)
-	return stageResult{canceled: stopped || err != nil}
 }
 
 // childDeployment is a deployment that a stage waits for.
@@ -100,10 +97,38 @@ func (x *execution) controlAll(to Control) {
 	}
 }
 
+func deployKind() stageKind {
+	return stageKind{
+		read: func(stageType string, evaluated json.RawMessage) (BegunStage, error) {
+			deploy, err := pipeline.ParseDeploy(stageType, evaluated)
+			var begun BegunStage
+			for _, c := range deploy.Clusters {
+				begun.Clusters = append(begun.Clusters, ClusterToDeploy{c.Cluster, c.Strategy.Concurrency})
+			}
+			return begun, err
+		},
+		run: (*execution).deploy,
+	}
+}
+
+func operateKind() stageKind {
+	return stageKind{
+		read: func(stageType string, evaluated json.RawMessage) (BegunStage, error) {
+			operate, err := pipeline.ParseOperate(stageType, evaluated)
+			var begun BegunStage
+			for _, c := range operate.Clusters {
+				begun.Clusters = append(begun.Clusters, ClusterToDeploy{c.Cluster, c.Strategy.Concurrency})
+			}
+			return begun, err
+		},
+		run: (*execution).deploy,
+	}
+}
+
 // deploy is the deploy stage: one child per cluster, side by side.
-func (x *execution) deploy(ctx workflow.Context, refID string, clusters []ClusterToDeploy) stageResult {
-	children := make([]*childDeployment, len(clusters))
-	for i, cluster := range clusters {
+func (x *execution) deploy(ctx workflow.Context, refID string, begun BegunStage) stageResult {
+	children := make([]*childDeployment, len(begun.Clusters))
+	for i, cluster := range begun.Clusters {
 		children[i] = x.startDeployment(ctx, refID, cluster)
 	}
 	if err := x.project(ctx, stageEvent(x.stage(refID))); err != nil {
@@ -180,7 +205,7 @@ func (c *childDeployment) send(ctx workflow.Context, future workflow.ChildWorkfl
 // deployed sums the deployments of a stage up. canceled stages have no failure:
 // what becomes of their deployments stands in the deployments' records.
 func (x *execution) deployed(refID string, children []*childDeployment, canceled bool) stageResult {
-	outputs := DeployOutputs{RefID: refID}
+	var outputs DeployOutputs
 	var failure *delivery.Failure
 	for _, c := range children {
 		o := DeployOutput{Deployment: c.id, Status: delivery.DeploymentRollingBack}
@@ -190,14 +215,13 @@ func (x *execution) deployed(refID string, children []*childDeployment, canceled
 		}
 		outputs.Deployments = append(outputs.Deployments, o)
 	}
-	x.Deployed = append(x.Deployed, outputs)
 	if canceled {
-		return stageResult{canceled: true}
+		return stageResult{canceled: true, outputs: outputs}
 	}
 	// A deployment that another one superseded did not fail: it was canceled, and
 	// that is why the stage ends where a failure would end the pipeline.
 	superseded := failure != nil && failure.Kind == kindCanceled && x.definition.Stage(refID).OnFailure == pipeline.HaltPipeline
-	return stageResult{canceled: superseded, failure: failure}
+	return stageResult{canceled: superseded, failure: failure, outputs: outputs}
 }
 
 // becauseOfAnother is why the deployments beside one that failed are canceled.
@@ -218,10 +242,8 @@ func weightier(known *delivery.Failure, r *DeploymentResult) *delivery.Failure {
 // kindCanceled is the kind of the failure of a canceled deployment.
 const kindCanceled = "canceled"
 
-// DeployOutputs are the outputs of a deploy stage. They become JSON where they
-// are recorded.
+// DeployOutputs are the outputs of a stage that deploys.
 type DeployOutputs struct {
-	RefID       string         `json:"-"`
 	Deployments []DeployOutput `json:"deployments"`
 }
 
