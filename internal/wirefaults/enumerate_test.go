@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"os"
@@ -17,8 +18,9 @@ import (
 )
 
 // TestEnumerated lets the process die at every call of the cloud over the wire and
-// at every commit to the store, and cancels at every event: of each strategy, on
-// each target kind, of a good version and of one that is never healthy. A dry run
+// at every commit to the store, and cancels at every event: of each strategy, update
+// in place, promotion, abandonment, clone and rollback, on each target kind that has
+// it, of a good version and of one that is never healthy. A dry run
 // numbers them. Dying before a read or after it is the same; at a write and at a
 // commit both are tried. Another process goes on from what is in the store, with
 // nothing of the one that died. Time stands still but where somebody waits.
@@ -115,12 +117,17 @@ func (w trouble) String() string {
 	}
 }
 
+// enumeratedTime bounds a run. Its time is virtual: on a busy machine it only takes
+// longer.
+const enumeratedTime = 20 * time.Minute
+
 // enumeration is one case with the troubles that are to be tried.
 type enumeration struct {
 	schedule
-	name string
-	kept *keeper
-	dry  enumeratedRun
+	name    string
+	inPlace bool
+	kept    *keeper
+	dry     enumeratedRun
 	// possible is how many troubles there are, troubles are those that are tried.
 	possible int
 	troubles []trouble
@@ -141,6 +148,8 @@ type enumeratedRun struct {
 	effects []bool
 	events  int
 	took    time.Duration
+	// wrote is how often each action had an effect.
+	wrote map[string]int
 }
 
 // dryRun numbers everything, and chooses what is tried. n is the number of the case.
@@ -185,17 +194,26 @@ func sample(all []trouble, many, n int) []trouble {
 	return out
 }
 
-// meet carries the deployment out with a trouble. A death must not show in how it ends.
+// meet carries the deployment out with a trouble. A death must not show in how it ends,
+// nor in what an update in place writes: it neither makes a version twice nor starts
+// anew what the cloud is at.
 func (c *enumeration) meet(t *testing.T, w trouble) {
-	if got := c.carryOut(t, w); w.cancelAt == 0 && got.status != c.dry.status {
+	got := c.carryOut(t, w)
+	if w.cancelAt > 0 {
+		return
+	}
+	if got.status != c.dry.status {
 		t.Errorf("ended %s, and %s without the death", got.status, c.dry.status)
+	}
+	if c.inPlace && !maps.Equal(got.wrote, c.dry.wrote) {
+		t.Errorf("had the effects %v, and %v without the death", got.wrote, c.dry.wrote)
 	}
 }
 
 // carryOut carries the deployment out and judges it.
 func (c *enumeration) carryOut(t *testing.T, w trouble) enumeratedRun {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(t.Context(), realTime)
+	ctx, cancel := context.WithTimeout(t.Context(), enumeratedTime)
 	defer cancel()
 	x := newMortalTrial(t, c, w)
 	if err := x.time.warmUp(ctx); err != nil {
@@ -220,7 +238,7 @@ func (c *enumeration) carryOut(t *testing.T, w trouble) enumeratedRun {
 	}
 	c.add(x, w)
 	counts, effects := x.wire.numbered()
-	return enumeratedRun{status: outcome.Status, counts: counts, effects: effects, events: x.events, took: time.Since(began)}
+	return enumeratedRun{status: outcome.Status, counts: counts, effects: effects, events: x.events, took: time.Since(began), wrote: x.wrote()}
 }
 
 func (c *enumeration) add(x *mortalTrial, w trouble) {

@@ -98,7 +98,7 @@ func newEnumeration(kept *keeper, k kind, s enumeratedStrategy, image string) *e
 	if s.operation == "" {
 		s.groups = max(1, s.groups)
 	}
-	c := &enumeration{name: fmt.Sprintf("%s/%s/%s", k.name, s.name, version), kept: kept,
+	c := &enumeration{name: fmt.Sprintf("%s/%s/%s", k.name, s.name, version), inPlace: s.inPlace, kept: kept,
 		schedule: schedule{kind: k, old: enumeratedSize, wanted: enumeratedSize, strategy: s.fields, empties: s.empties,
 			floor: s.floor, ceiling: s.ceiling, groups: s.groups, judgment: s.judgment, image: image, pageSize: 5,
 			earlier: s.earlier, operation: s.operation, shares: s.shares}}

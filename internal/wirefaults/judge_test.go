@@ -195,6 +195,17 @@ func (x *trial) audit(outcome rollout.Outcome) {
 	}
 }
 
+// wrote is how often each action of the deployment had an effect.
+func (x *trial) wrote() map[string]int {
+	out := map[string]int{}
+	for _, e := range x.sim.World.Log.Events() {
+		if e.Kind == simcloud.APICall && e.Write && e.Effect && e.Seq > x.since {
+			out[e.Action]++
+		}
+	}
+	return out
+}
+
 // around shows what led to a violation: the newest events but reads.
 func around(events []simcloud.Event, v simcloud.Violation) string {
 	var lines []string
