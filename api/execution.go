@@ -21,7 +21,7 @@ func (s *Server) getExecution(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	if out.Trigger, err = s.withParents(c.Request.Context(), out.Trigger, e.Trigger, true); err != nil {
+	if out.Trigger, err = s.withParents(c.Request.Context(), principalOf(c), out.Trigger, e.Trigger, true); err != nil {
 		return err
 	}
 	return render(c, http.StatusOK, out)

@@ -70,6 +70,7 @@ var routes = []route{
 	{http.MethodPut, "/pipelines/:id", access{write, ofObject}, (*Server).replacePipeline},
 	{http.MethodDelete, "/pipelines/:app/:pipeline", access{write, ofPath}, (*Server).deletePipeline},
 	{http.MethodPost, "/pipelines/:app/:pipeline", access{execute, ofPath}, (*Server).startPipeline},
+	{http.MethodPost, "/pipelines/v2/:app/:pipeline", access{execute, ofPath}, (*Server).startPipelineEvent},
 	{http.MethodPost, "/pipelines/:app/:pipeline/plan", access{read, ofPath}, (*Server).planPipeline},
 
 	{http.MethodGet, "/pipelines/:id", access{read, ofObject}, (*Server).getExecution},

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -109,6 +110,18 @@ type Trigger struct {
 	ParentExecution ExecutionID `json:"parentExecution,omitempty"`
 	// Depth is how many executions started one another before this one.
 	Depth int `json:"depth,omitempty"`
+}
+
+// Parent is the execution that started this one: ParentExecution, or what the document
+// says; empty for none.
+func (t Trigger) Parent() ExecutionID {
+	var named struct {
+		ParentExecution ExecutionID `json:"parentExecution"`
+	}
+	if t.ParentExecution == "" && len(t.Document) > 0 && json.Unmarshal(t.Document, &named) != nil {
+		return ""
+	}
+	return cmp.Or(t.ParentExecution, named.ParentExecution)
 }
 
 // Pause tells who paused an execution and when.

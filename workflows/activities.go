@@ -15,7 +15,7 @@ import (
 type recorder interface {
 	Execution(ctx context.Context, id delivery.ExecutionID) (delivery.Execution, error)
 	ExecutionDefinition(ctx context.Context, id delivery.ExecutionID) (json.RawMessage, error)
-	CreateExecution(ctx context.Context, n delivery.NewExecution) (e delivery.Execution, created bool, err error)
+	startRecords
 	ProjectExecution(ctx context.Context, e delivery.Execution, events []delivery.Event) (stored bool, err error)
 	RecordDeployment(ctx context.Context, d delivery.Deployment, events []delivery.Event) (stored bool, err error)
 	Deployment(ctx context.Context, id delivery.DeploymentID) (delivery.Deployment, error)

@@ -154,6 +154,9 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 	var begun BegunStage
 	stage, spec := e.Stage(refID), definition.Stage(refID)
 	env := environment(e, definition, refID, at)
+	if env.Trigger, err = a.trigger(ctx, e); err != nil {
+		return BegunStage{}, applicationError(err)
+	}
 	evaluated, err := expression.Evaluate(spec.Context(), env)
 	if err == nil {
 		evaluated, err = pipeline.WithImages(spec.Type, evaluated, foundBefore(env.Outputs))
@@ -171,10 +174,10 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 	return begun, nil
 }
 
-// environment is what the expressions of a stage see. The time is the stage's
+// environment is what the expressions of a stage see, without the trigger. The time is the stage's
 // beginning, so that repeating the activity evaluates the same.
 func environment(e delivery.Execution, d pipeline.Definition, refID string, at time.Time) expression.Env {
-	env := expression.Env{Parameters: e.Trigger.Parameters, Trigger: triggerOf(e), Stage: d.Stage(refID).Context(), RefID: refID, Now: at,
+	env := expression.Env{Parameters: e.Trigger.Parameters, Stage: d.Stage(refID).Context(), RefID: refID, Now: at,
 		Random: uuids(string(e.ID) + "/" + refID)}
 	if whole, err := json.Marshal(e); err == nil {
 		env.Execution = whole

@@ -193,7 +193,7 @@ func dialEngine(ctx context.Context, s settings, records *store.Store, logger *s
 // schedulesLook is how often pipelines that were saved get their schedules.
 const schedulesLook = time.Second
 
-// startWorker lets the worker and the outbox work.
+// startWorker lets the worker and what starts executions work.
 func startWorker(ctx context.Context, client *workflows.Client, records *store.Store, deps workflows.Dependencies, open *closers) error {
 	worker := workflows.NewWorker(client, deps)
 	if err := worker.Start(ctx); err != nil {
@@ -202,6 +202,8 @@ func startWorker(ctx context.Context, client *workflows.Client, records *store.S
 	open.add(func() error { worker.Stop(); return nil })
 	starter := workflows.NewStarter(client, records, workflows.StarterOptions{Logger: deps.Logger})
 	background(open, starter.Run)
+	follower := workflows.NewFollower(records, 0, deps.Logger)
+	background(open, follower.Run)
 	background(open, workflows.NewScheduler(client, records, schedulesLook, deps.Logger).Run)
 	background(open, func(ctx context.Context) {
 		changes, cancel := records.Subscribe()
@@ -210,6 +212,7 @@ func startWorker(ctx context.Context, client *workflows.Client, records *store.S
 			select {
 			case <-changes:
 				starter.Notify()
+				follower.Notify()
 			case <-ctx.Done():
 				return
 			}
