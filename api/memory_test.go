@@ -21,14 +21,17 @@ type memory struct {
 	applications map[string]delivery.Application
 	pipelines    map[string]delivery.Pipeline
 	history      []delivery.Pipeline
-	executions   map[delivery.ExecutionID]delivery.Execution
-	order        []delivery.ExecutionID
-	definitions  map[delivery.ExecutionID]json.RawMessage
-	keys         map[string]delivery.NewExecution
-	deployments  []delivery.Deployment
-	events       []delivery.Event
-	responses    map[string]delivery.StoredResponse
-	listeners    map[chan struct{}]bool
+	// documents and documentHistory are those of documents_test.go.
+	documents       map[documentKey]delivery.Document
+	documentHistory []delivery.Document
+	executions      map[delivery.ExecutionID]delivery.Execution
+	order           []delivery.ExecutionID
+	definitions     map[delivery.ExecutionID]json.RawMessage
+	keys            map[string]delivery.NewExecution
+	deployments     []delivery.Deployment
+	events          []delivery.Event
+	responses       map[string]delivery.StoredResponse
+	listeners       map[chan struct{}]bool
 	// failure is what every call returns when it is set.
 	failure error
 }
@@ -36,6 +39,7 @@ type memory struct {
 func newMemory() *memory {
 	return &memory{
 		applications: map[string]delivery.Application{}, pipelines: map[string]delivery.Pipeline{},
+		documents:  map[documentKey]delivery.Document{},
 		executions: map[delivery.ExecutionID]delivery.Execution{}, definitions: map[delivery.ExecutionID]json.RawMessage{}, keys: map[string]delivery.NewExecution{},
 		responses: map[string]delivery.StoredResponse{}, listeners: map[chan struct{}]bool{},
 	}
@@ -94,6 +98,9 @@ func (m *memory) SavePipeline(_ context.Context, p delivery.Pipeline, expect del
 		p.ID = fmt.Sprintf("00000000-0000-4000-8000-%012d", len(m.history)+1)
 	}
 	stored, exists := m.pipelines[p.ID]
+	if expect.Absent && exists || expect.Revision != 0 && expect.Revision != stored.Revision {
+		return p, delivery.Errorf(delivery.Conflict, "the pipeline was changed by somebody else; read it again")
+	}
 	if !expect.UpdatedAt.IsZero() && (!exists || stored.UpdatedAt.UnixMilli() != expect.UpdatedAt.UnixMilli()) {
 		return p, delivery.Errorf(delivery.Conflict, "the pipeline was changed by somebody else; read it again")
 	}
@@ -102,7 +109,12 @@ func (m *memory) SavePipeline(_ context.Context, p delivery.Pipeline, expect del
 			return p, delivery.Errorf(delivery.Invalid, "A pipeline with name %s already exists in application %s", p.Name, p.Application)
 		}
 	}
-	p.Revision = stored.Revision + 1
+	p.Revision = 1
+	for _, was := range m.history {
+		if was.ID == p.ID {
+			p.Revision = was.Revision + 1
+		}
+	}
 	m.pipelines[p.ID] = p
 	m.history = append(m.history, p)
 	return p, m.failure
@@ -271,7 +283,12 @@ func (m *memory) Executions(_ context.Context, f delivery.ExecutionFilter) ([]de
 			len(f.PipelineConfigIDs) > 0 && !slices.Contains(f.PipelineConfigIDs, e.PipelineConfigID) ||
 			len(f.Statuses) > 0 && !slices.Contains(f.Statuses, e.Status) ||
 			f.Application != "" && e.Application != strings.ToLower(f.Application) ||
-			f.Type != "" && e.Type != f.Type {
+			f.Type != "" && e.Type != f.Type ||
+			f.Name != "" && e.Name != f.Name ||
+			len(f.TriggerTypes) > 0 && !slices.Contains(f.TriggerTypes, e.Trigger.Type) ||
+			f.EventID != "" && e.Trigger.EventID() != f.EventID ||
+			!f.From.IsZero() && e.BuildTime.Before(f.From) || !f.To.IsZero() && e.BuildTime.After(f.To) ||
+			f.Trigger != nil && !f.Trigger(e.Trigger) || e.Deleted {
 			continue
 		}
 		if perPipeline[e.PipelineConfigID]++; f.LimitPerPipeline > 0 && perPipeline[e.PipelineConfigID] > f.LimitPerPipeline {
@@ -279,11 +296,46 @@ func (m *memory) Executions(_ context.Context, f delivery.ExecutionFilter) ([]de
 		}
 		out = append(out, e)
 	}
+	if f.OldestFirst {
+		slices.Reverse(out)
+	}
 	out = out[min(f.Offset, len(out)):]
 	if f.Limit > 0 && len(out) > f.Limit {
 		out = out[:f.Limit]
 	}
 	return out, m.failure
+}
+
+func (m *memory) DeleteExecution(_ context.Context, id delivery.ExecutionID) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, ok := m.executions[id]
+	switch {
+	case !ok || e.Deleted:
+		return delivery.Errorf(delivery.NotFound, "execution %s", id)
+	case !e.Status.Complete():
+		return delivery.Errorf(delivery.Conflict, "execution %s is not complete: %s", id, e.Status)
+	}
+	e.Deleted = true
+	m.executions[id] = e
+	return m.failure
+}
+
+func (m *memory) ProjectExecution(_ context.Context, e delivery.Execution, events []delivery.Event) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	stored, ok := m.executions[e.ID]
+	if !ok {
+		return false, delivery.Errorf(delivery.NotFound, "execution %s", e.ID)
+	}
+	for _, event := range events {
+		m.addEvent(e.ID, event.Type, string(event.Data))
+	}
+	if e.Version <= stored.Version || stored.Status.Complete() {
+		return false, m.failure
+	}
+	m.executions[e.ID] = e
+	return true, m.failure
 }
 
 func (m *memory) Deployments(_ context.Context, execution delivery.ExecutionID) ([]delivery.Deployment, error) {

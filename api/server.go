@@ -18,6 +18,7 @@ import (
 type records interface {
 	applicationRecords
 	pipelineRecords
+	documentRecords
 	executionRecords
 	// Response returns NotFound when no answer is kept for the key, Invalid when
 	// it belongs to another request.
@@ -34,6 +35,8 @@ type applicationRecords interface {
 
 type pipelineRecords interface {
 	SavePipeline(ctx context.Context, p delivery.Pipeline, expect delivery.PipelineExpectation) (delivery.Pipeline, error)
+	// SavePipelines makes all of the saves or none.
+	SavePipelines(ctx context.Context, saves []delivery.PipelineSave) ([]delivery.Pipeline, error)
 	Pipeline(ctx context.Context, application, nameOrID string) (delivery.Pipeline, error)
 	PipelineByID(ctx context.Context, id string) (delivery.Pipeline, error)
 	// Pipelines lists those of all applications for an empty name.
@@ -43,6 +46,17 @@ type pipelineRecords interface {
 	// the order of their ids, after one id.
 	TriggeredPipelines(ctx context.Context, kind, source, after string, limit int) ([]delivery.Pipeline, error)
 	PipelineHistory(ctx context.Context, id string, limit int) ([]delivery.Pipeline, error)
+	// PipelineRevision is one entry of that history.
+	PipelineRevision(ctx context.Context, id string, revision int) (delivery.Pipeline, error)
+}
+
+type documentRecords interface {
+	// ChangeDocuments makes all of the changes or none.
+	ChangeDocuments(ctx context.Context, changes ...delivery.DocumentChange) ([]delivery.Document, error)
+	Document(ctx context.Context, kind delivery.DocumentKind, id string) (delivery.Document, error)
+	// Documents lists those of all applications for an empty name.
+	Documents(ctx context.Context, kind delivery.DocumentKind, application string) ([]delivery.Document, error)
+	DocumentHistory(ctx context.Context, kind delivery.DocumentKind, id string, limit int) ([]delivery.Document, error)
 }
 
 type executionRecords interface {
@@ -54,6 +68,10 @@ type executionRecords interface {
 	EarlierStart(ctx context.Context, n delivery.NewExecution) (delivery.Execution, error)
 	Execution(ctx context.Context, id delivery.ExecutionID) (delivery.Execution, error)
 	Executions(ctx context.Context, f delivery.ExecutionFilter) ([]delivery.Execution, error)
+	// DeleteExecution is Conflict while the execution is not complete.
+	DeleteExecution(ctx context.Context, id delivery.ExecutionID) error
+	// ProjectExecution changes nothing unless e.Version is newer than what is stored.
+	ProjectExecution(ctx context.Context, e delivery.Execution, events []delivery.Event) (stored bool, err error)
 	Deployments(ctx context.Context, execution delivery.ExecutionID) ([]delivery.Deployment, error)
 	Deployment(ctx context.Context, id delivery.DeploymentID) (delivery.Deployment, error)
 	// ClusterDeployments are those that have had the cluster's lock, the last one first.
@@ -76,6 +94,8 @@ type engine interface {
 	// Judge is answered when the answer to the deployment's judgment is recorded.
 	Judge(ctx context.Context, id delivery.DeploymentID, a delivery.JudgmentAnswer) error
 	Resume(ctx context.Context, id delivery.ExecutionID, by delivery.Principal) error
+	// Runs reports whether the execution's workflow is there and not over.
+	Runs(ctx context.Context, id delivery.ExecutionID) (bool, error)
 }
 
 // targets are the configured accounts and what runs in them.

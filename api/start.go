@@ -40,8 +40,12 @@ func (s *Server) startPipelineEvent(c *gin.Context) error {
 		return err
 	}
 	document := objectOf(trigger.Document)
-	document.set("eventId", delivery.ChangeKey("event/"+newID()).Token())
-	trigger.Document = document.raw()
+	if event, err := document.text("eventId"); err != nil {
+		return err
+	} else if event == "" {
+		document.set("eventId", delivery.ChangeKey("event/"+newID()).Token())
+		trigger.Document = document.raw()
+	}
 	e, err := s.accept(c, startKeys(c, p, trigger), planHashOf(trigger), func() (delivery.NewExecution, error) { return s.prepareStart(c, p, trigger) })
 	if err != nil {
 		return err
@@ -130,6 +134,10 @@ func (s *Server) prepareStart(c *gin.Context, p delivery.Pipeline, trigger deliv
 		return none, &failure{status: http.StatusBadRequest, code: "pipeline_disabled", title: "The pipeline is disabled",
 			message: "Pipeline is disabled and cannot be started."}
 	}
+	var err error
+	if p.Document, err = s.planned(c.Request.Context(), p.Document); err != nil {
+		return none, err
+	}
 	definition, err := pipeline.Parse(p.Document)
 	if err != nil {
 		return none, err
@@ -151,6 +159,9 @@ func environmentOf(e delivery.Execution) expression.Env {
 	about.set("application", e.Application)
 	about.set("name", e.Name)
 	about.set("pipelineConfigId", e.PipelineConfigID)
+	if len(e.TemplateVariables) > 0 {
+		about.set("templateVariables", e.TemplateVariables)
+	}
 	return expression.Env{Parameters: e.Trigger.Parameters, Trigger: presentTrigger(e.Trigger), Execution: about.raw()}
 }
 

@@ -31,11 +31,21 @@ type ExecutionFilter struct {
 	// Name is the pipeline's name.
 	Name     string
 	Statuses []Status
+	// TriggerTypes are types of triggers, such as "manual" or "cron".
+	TriggerTypes []string
+	// EventID is the id of the event that triggered the execution.
+	EventID string
+	// Trigger narrows by what the other fields cannot say; nil does not. It is asked
+	// only about what the other fields leave, and does not go with LimitPerPipeline.
+	Trigger func(Trigger) bool
 	// From and To bound the build time, both inclusive.
 	From, To time.Time
 	// LimitPerPipeline keeps the newest n of each pipeline configuration; zero
 	// keeps all.
 	LimitPerPipeline int
+	// OldestFirst turns the list around before it is cut. It does not go with
+	// LimitPerPipeline.
+	OldestFirst bool
 	// Offset and Limit cut the list, which is newest first; a zero Limit is no limit.
 	Offset, Limit int
 }
@@ -43,10 +53,18 @@ type ExecutionFilter struct {
 // PipelineExpectation is what the saver of a pipeline believes is stored. The
 // zero value expects nothing.
 type PipelineExpectation struct {
+	// Absent expects that there is no pipeline of that id.
+	Absent bool
 	// Revision is the stored revision; zero is not compared.
 	Revision int
 	// UpdatedAt is the stored time of change to the millisecond; zero is not compared.
 	UpdatedAt time.Time
+}
+
+// PipelineSave is one save of several that are made together.
+type PipelineSave struct {
+	Pipeline Pipeline
+	Expect   PipelineExpectation
 }
 
 // StoredResponse is the answer given to a request with an Idempotency-Key.

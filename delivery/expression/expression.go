@@ -49,10 +49,14 @@ type run struct {
 	steps    int
 	produced int
 	scanned  int
+	// urls counts the reads of URLs.
+	urls     int
 	patterns map[string]compiled
 	// elements are those that the selections and projections being evaluated are at,
 	// the innermost last: bare names read its fields.
 	elements []value
+	// inVariable is true while the value of a template's variable is evaluated.
+	inVariable bool
 }
 
 // template evaluates a string that contains at least one "${".
