@@ -18,8 +18,8 @@ func TestTemplates(t *testing.T) {
 			"variables": []any{map[string]any{"name": "seconds", "type": "int", "defaultValue": seconds}, map[string]any{"name": "label", "type": "string"}},
 			"pipeline": map[string]any{
 				"parameterConfig": []any{map[string]any{"name": "color", "default": "red"}},
-				"triggers": []any{map[string]any{"type": "cron", "cronExpression": "0/2 * * * * ?", "timezone": "UTC"}, map[string]any{"type": "webhook", "source": "ci"}},
-				"stages":   []any{map[string]any{"type": "wait", "refId": "1", "name": "${templateVariables.label}", "waitTime": "${templateVariables.seconds}"}}}}
+				"triggers":        []any{map[string]any{"type": "cron", "cronExpression": "0/2 * * * * ?", "timezone": "UTC"}, map[string]any{"type": "webhook", "source": "ci"}},
+				"stages":          []any{map[string]any{"type": "wait", "refId": "1", "name": "${templateVariables.label}", "waitTime": "${templateVariables.seconds}"}}}}
 		var task struct{ Status string }
 		if status, raw := d.call(http.MethodPost, d.url+"/v2/pipelineTemplates/"+path, document, &task); status != http.StatusOK || task.Status != "SUCCEEDED" {
 			t.Fatalf("save template: %d %s", status, raw)
