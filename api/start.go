@@ -40,8 +40,12 @@ func (s *Server) startPipelineEvent(c *gin.Context) error {
 		return err
 	}
 	document := objectOf(trigger.Document)
-	document.set("eventId", delivery.ChangeKey("event/"+newID()).Token())
-	trigger.Document = document.raw()
+	if event, err := document.text("eventId"); err != nil {
+		return err
+	} else if event == "" {
+		document.set("eventId", delivery.ChangeKey("event/"+newID()).Token())
+		trigger.Document = document.raw()
+	}
 	e, err := s.accept(c, startKeys(c, p, trigger), planHashOf(trigger), func() (delivery.NewExecution, error) { return s.prepareStart(c, p, trigger) })
 	if err != nil {
 		return err

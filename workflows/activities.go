@@ -40,6 +40,8 @@ type Dependencies struct {
 	// Metrics is nil where nothing is measured; a check then meets an error.
 	Metrics delivery.Metrics
 	Store   recorder
+	// HTTP calls systems that are no clouds; with nil nothing may be called.
+	HTTP delivery.HTTPCaller
 	// Logger is nil for the default logger.
 	Logger *slog.Logger
 	Poll   Poll
@@ -93,6 +95,9 @@ type Activities struct {
 func newActivities(d Dependencies, e engine) *Activities {
 	if d.Logger == nil {
 		d.Logger = slog.Default()
+	}
+	if d.HTTP == nil {
+		d.HTTP = noHTTP{}
 	}
 	if d.OnCall == nil {
 		d.OnCall = func(Call) {}

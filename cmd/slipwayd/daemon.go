@@ -18,6 +18,7 @@ import (
 
 	"github.com/slipway-cd/slipway/api"
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/integrations/egress"
 	"github.com/slipway-cd/slipway/providers"
 	"github.com/slipway-cd/slipway/store"
 	"github.com/slipway-cd/slipway/workflows"
@@ -80,6 +81,10 @@ func serve(ctx context.Context, s settings, logger *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	outside, err := egress.New(s.Egress)
+	if err != nil {
+		return err
+	}
 	records, err := store.Open(ctx, store.Config{Path: filepath.Join(s.Data, storeFile)})
 	if err != nil {
 		return err
@@ -97,7 +102,7 @@ func serve(ctx context.Context, s settings, logger *slog.Logger) (err error) {
 	}
 	ready := func(ctx context.Context) error { _, err := records.Applications(ctx); return err }
 	server := api.New(api.Dependencies{Store: records, Engine: client, Targets: targets, Version: version, Logger: logger, Ready: ready})
-	deps := workflows.Dependencies{Targets: targets, Metrics: targets, Store: measuredStore{plannedStore{records, logger}, server}, Logger: logger,
+	deps := workflows.Dependencies{Targets: targets, Metrics: targets, Store: measuredStore{plannedStore{records, logger}, server}, HTTP: outside, Logger: logger,
 		Poll: workflows.Poll{Min: min(s.Poll, time.Second), Max: s.Poll}, OnCall: func(c workflows.Call) { server.TargetCalled(c.Operation, c.Cluster, c.Err, c.Took) }}
 	if err := startWorker(ctx, client, records, deps, &open); err != nil {
 		return err
