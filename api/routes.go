@@ -37,6 +37,7 @@ var routes = append(emptyRoutes(), []route{
 
 	{http.MethodGet, "/applications", access{read, platform}, (*Server).listApplications},
 	{http.MethodGet, "/applications/:app", access{read, ofPath}, (*Server).getApplication},
+	{http.MethodGet, "/applications/:app/history", access{read, ofPath}, (*Server).getApplicationHistory},
 	{http.MethodGet, "/applications/:app/pipelines", access{read, ofPath}, (*Server).listApplicationExecutions},
 	{http.MethodPut, "/applications/:app/pipelines/:id/cancel", access{execute, ofObject}, (*Server).cancelExecution},
 	{http.MethodGet, "/applications/:app/pipelineConfigs", access{read, ofPath}, (*Server).listApplicationPipelines},
