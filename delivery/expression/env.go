@@ -29,6 +29,11 @@ type Env struct {
 	Now time.Time
 	// Random gives texts in the form of a UUID; nil when there are none.
 	Random func() string
+	// Partial means that more may be known when the stage begins: what is unknown now
+	// then is an error everywhere, never taken for nothing.
+	Partial bool
+	// Lookups find what is not part of the execution.
+	Lookups Lookups
 }
 
 // scope resolves variables. Each is decoded when it is first read.
@@ -40,6 +45,8 @@ type scope struct {
 	refID   string
 	now     time.Time
 	random  func() string
+	partial bool
+	lookups Lookups
 }
 
 func newScope(env Env) *scope {
@@ -50,6 +57,7 @@ func newScope(env Env) *scope {
 		outputs: env.Outputs,
 		known:   make(map[string]value),
 		stage:   env.Stage, refID: env.RefID, now: env.Now, random: env.Random,
+		partial: env.Partial, lookups: env.Lookups,
 	}
 }
 

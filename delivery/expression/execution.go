@@ -62,7 +62,10 @@ func (s *scope) scmInfo() (value, error) {
 // stages are those of the execution.
 func (s *scope) stages() (list, error) {
 	v, err := s.read("execution", "stages")
-	stages, _ := v.(list)
+	stages, ok := v.(list)
+	if err == nil && !ok && s.partial {
+		err = fmt.Errorf("the stages of the execution are known only when the stage begins")
+	}
 	return stages, err
 }
 
@@ -195,6 +198,25 @@ func capacity(stage value) value {
 		return field(clusters[0], "capacity")
 	}
 	return field(stage, "context", "capacity")
+}
+
+// resolvedArtifacts lists the artifacts that the trigger's expected artifacts
+// resolved to: all, or those of a name.
+func (r *run) resolvedArtifacts(_ value, args []value) (value, error) {
+	v, err := r.scope.read("trigger", "resolvedExpectedArtifacts")
+	if err != nil {
+		return nil, err
+	}
+	out := list{}
+	expected, _ := v.(list)
+	for _, e := range expected {
+		bound := field(e, "boundArtifact")
+		if bound == nil || len(args) == 1 && !(isText(args[0]) && field(bound, "name") == args[0]) {
+			continue
+		}
+		out = append(out, bound)
+	}
+	return out, nil
 }
 
 func (r *run) artifactByName(_ value, args []value) (value, error) {

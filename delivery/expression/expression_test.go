@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -62,6 +63,7 @@ func TestEvaluate(t *testing.T) {
 		{`${#alphanumerical('feature/x-1')}`, `"featurex1"`},
 		{`${#fromBase64(#toBase64('hi'))}`, `"hi"`},
 		{`${#readJson('{"a":[1,2]}')['a'][1]}`, `2`},
+		{`${#toJson(#doNotEval(parameters.evil))}`, `"\"${execution.id}\""`},
 		{`${#toJson(parameters.list)}`, `"[1,\"b\",[2]]"`},
 		{`${parameters.n == 3 ? 'a' : 'b'}`, `"a"`},
 		{`${parameters.flag ? 'a' : 'b'}`, `"a"`},
@@ -118,6 +120,7 @@ func TestEvaluateRefuses(t *testing.T) {
 		{`${parameters.image - 1}`, `${parameters.image - 1}: a string - a number: not two numbers`},
 		{`${parameters.n ? 1 : 2}`, `${parameters.n ? 1 : 2}: a number is no condition`},
 		{`${#toInt('x')}`, `${#toInt('x')}: #toInt: "x" is no whole number`},
+		{`${#toJson(parameters.evil)}`, `${#toJson(parameters.evil)}: #toJson: the value contains ${, which could be taken for an expression; #toJson(#doNotEval(...)) allows it`},
 		{`${#readJson('{')}`, `${#readJson('{')}: #readJson: the text is not JSON`},
 	}
 	for _, tt := range tests {
@@ -143,6 +146,9 @@ func TestEvaluateRefuses(t *testing.T) {
 const knownClasses = "java.lang.Boolean, java.time.temporal.ChronoUnit, java.util.Date, java.time.format.DateTimeFormatter, java.lang.Double, java.time.Instant, java.lang.Integer, java.util.List, java.time.LocalDate, " +
 	"java.time.LocalDateTime, java.lang.Long, java.util.Map, java.lang.Math, java.lang.Number, java.text.SimpleDateFormat, java.lang.String, java.net.URLEncoder, java.util.UUID"
 
+const knownFunctions = "#alphanumerical, #applicationMetadata, #currentStage, #currentUser, #deployedServerGroups, #doNotEval, #fromBase64, #judgement, #judgment, #pipelineId, #pipelineIdInApplication, #pipelineIdOrNull, " +
+	"#readJson, #resolvedArtifacts, #stage, #stageByRefId, #stageExists, #toBase64, #toBoolean, #toFloat, #toInt, #toJson, #triggerResolvedArtifact, #triggerResolvedArtifactByType"
+
 func TestCheck(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{`${`, `${}: the closing } is missing`},
@@ -150,15 +156,15 @@ func TestCheck(t *testing.T) {
 		{`${ }`, `${ }: the expression is empty`},
 		{`${1 +}`, `${1 +}: at character 3: unexpected token EOF`},
 		{`${'é' + 'a}`, `${'é' + 'a}}: the closing } is missing`},
-		{`${#nope(1)}`, `${#nope(1)}: at character 2: there is no function #nope; known are #alphanumerical, #currentStage, #currentUser, #deployedServerGroups, #doNotEval, #fromBase64, #judgement, #judgment, #readJson, #stage, #stageByRefId, #stageExists, #toBase64, #toBoolean, #toFloat, #toInt, #toJson, #triggerResolvedArtifact, #triggerResolvedArtifactByType`},
+		{`${#nope(1)}`, `${#nope(1)}: at character 2: there is no function #nope; known are ` + knownFunctions},
+		{`${#toInnt(1)}`, `${#toInnt(1)}: at character 2: there is no function #toInnt; did you mean #toInt?`},
 		{`${#toInt(1, 2)}`, `${#toInt(1, 2)}: at character 2: #toInt takes one argument, not 2`},
-		{`${len('a')}`, `${len('a')}: at character 1: there is no function #len; known are #alphanumerical, #currentStage, #currentUser, #deployedServerGroups, #doNotEval, #fromBase64, #judgement, #judgment, #readJson, #stage, #stageByRefId, #stageExists, #toBase64, #toBoolean, #toFloat, #toInt, #toJson, #triggerResolvedArtifact, #triggerResolvedArtifactByType`},
+		{`${len('a')}`, `${len('a')}: at character 1: there is no function #len; known are ` + knownFunctions},
 		{`${filter(parameters, true)}`, `${filter(parameters, true)}: at character 1: there is no function #filter`},
-		{`${parameters.x.splitt(',')}`, `${parameters.x.splitt(',')}: at character 14: there is no method splitt`},
+		{`${parameters.x.splitt(',')}`, `${parameters.x.splitt(',')}: at character 14: there is no method splitt; did you mean split?`},
 		{`${parameters.x.tolowercase()}`, `${parameters.x.tolowercase()}: at character 14: there is no method tolowercase; it is written toLowerCase`},
 		{`${parameters.x.getClass()}`, `${parameters.x.getClass()}: at character 14: there is no method getClass`},
 		{`${parameters.x.substring(1, 2, 3)}`, `${parameters.x.substring(1, 2, 3)}: at character 14: the method substring does not take 3 arguments`},
-		{`${T(java.lang.Runtime).getRuntime()}`, `${T(java.lang.Runtime).getRuntime()}: at character 22: there is no method getRuntime`},
 		{`${new java.io.File('/x')}`, `${new java.io.File('/x')}: at character 1: the class java.io.File cannot be used; known are ` + knownClasses},
 		{`${T(java.lang.Runtime)}`, `${T(java.lang.Runtime)}: at character 1: the class java.lang.Runtime cannot be used; known are ` + knownClasses},
 		{`${new java.lang.Math()}`, `${new java.lang.Math()}: at character 1: new java.lang.Math cannot be made; java.lang.Math has static methods`},
@@ -196,11 +202,94 @@ func TestCheck(t *testing.T) {
 }
 
 func TestEvaluateKeepsTheRestOfTheDocument(t *testing.T) {
-	in := `{"z":1.50,"a":[true,null,"x<y",{"${k}":"${parameters.n}"}],"big":12345678901234567890,"e":{},"l":[]}`
-	want := `{"z":1.50,"a":[true,null,"x<y",{"${k}":3}],"big":12345678901234567890,"e":{},"l":[]}`
+	in := `{"z":1.50,"a":[true,null,"x<y",{"k":"${parameters.n}"}],"big":12345678901234567890,"e":{},"l":[]}`
+	want := `{"z":1.50,"a":[true,null,"x<y",{"k":3}],"big":12345678901234567890,"e":{},"l":[]}`
 	got, err := Evaluate(json.RawMessage(in), testEnv())
 	if err != nil || string(got) != want {
 		t.Errorf("got %s, %v\nwant %s", got, err, want)
+	}
+}
+
+func TestKeysAreEvaluated(t *testing.T) {
+	in := `{"a":{"${parameters.image}":1,"v${parameters.n}":{"${parameters.n}":"${parameters.n}"}}}`
+	want := `{"a":{"storefront-1.1":1,"v3":{"3":3}}}`
+	got, err := Evaluate(json.RawMessage(in), testEnv())
+	if err != nil || string(got) != want {
+		t.Errorf("got %s, %v\nwant %s", got, err, want)
+	}
+	in = `{"a":{"3":0,"${parameters.n}":1,"${none}":2,"x${1 / 0}":3}}`
+	got, problems := EvaluateAll(json.RawMessage(in), testEnv())
+	if string(got) != in {
+		t.Errorf("got %s, want it as it was", got)
+	}
+	wrong := []Problem{
+		{Pointer: "/a/${parameters.n}", Expression: "${parameters.n}", Message: `the key ${parameters.n} becomes "3", which the object has already`},
+		{Pointer: "/a/${none}", Expression: "none", Message: "${none}: there is no variable none", Absent: true},
+		{Pointer: "/a/x${1 ~1 0}", Expression: "1 / 0", Message: "${1 / 0}: 1 / 0 is no number"},
+	}
+	if diff := cmp.Diff(wrong, problems); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+}
+
+// What Spinnaker leaves in place: the part without a value, and the whole string
+// around one that fails.
+func TestEvaluateAllLeavesInPlace(t *testing.T) {
+	in := `["${none} of ${parameters.n}","${parameters.n} and ${1 / 0} and ${parameters.absent}","${parameters.absent}","${#stage('Z').status}","${parameters.n}"]`
+	want := `["${none} of 3","${parameters.n} and ${1 / 0} and ${parameters.absent}","${parameters.absent}","${#stage('Z').status}",3]`
+	got, problems := EvaluateAll(json.RawMessage(in), testEnv())
+	if string(got) != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+	at := time.UnixMilli(1_795_000_000_000)
+	exception := evaluationException
+	summary := Summary{
+		"none":               {{Level: "INFO", Description: "${none}: there is no variable none", Timestamp: at.UnixMilli()}},
+		"1 / 0":              {{Level: "ERROR", Description: "${1 / 0}: 1 / 0 is no number", ExceptionType: &exception, Timestamp: at.UnixMilli()}},
+		"#stage('Z').status": {{Level: "ERROR", Description: "${#stage('Z').status}: #stage: the execution has no stage with the name or id Z", ExceptionType: &exception, Timestamp: at.UnixMilli()}},
+		"parameters.absent": {
+			{Level: "INFO", Description: "${parameters.absent}: has no value", Timestamp: at.UnixMilli()},
+			{Level: "INFO", Description: "${parameters.absent}: has no value", Timestamp: at.UnixMilli()},
+		},
+	}
+	if diff := cmp.Diff(summary, SummaryOf(problems, at)); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+}
+
+func TestCheckFindsAllAtOnce(t *testing.T) {
+	document := `{"a":"${#toInnt(1)} ${new java.io.File('x').splitt(1)} ${1 +}","${2 +}":{"b":["${ok}","${x."]}}`
+	want := []delivery.Finding{
+		{Pointer: "/a", Message: "${#toInnt(1)}: at character 2: there is no function #toInnt; did you mean #toInt?"},
+		{Pointer: "/a", Message: "${new java.io.File('x').splitt(1)}: at character 1: the class java.io.File cannot be used; known are " + knownClasses},
+		{Pointer: "/a", Message: "${new java.io.File('x').splitt(1)}: at character 23: there is no method splitt; did you mean split?"},
+		{Pointer: "/a", Message: "${1 +}: at character 3: unexpected token EOF"},
+		{Pointer: "/${2 +}", Message: "${2 +}: at character 3: unexpected token EOF"},
+		{Pointer: "/${2 +}/b/1", Message: "${x.}: the closing } is missing"},
+	}
+	if diff := cmp.Diff(want, Check(json.RawMessage(document))); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+}
+
+func TestConditions(t *testing.T) {
+	for condition, want := range map[string]string{
+		"parameters.n == 3": "true", "${parameters.n == 3}": "true", "parameters.flag": "true", " ${parameters.n > 3} ": "false", "${true} ${true}": "is neither true nor false",
+		"parameters.n > 3": "false", "parameters.n": "3 is neither true nor false", "none": "there is no variable none", "parameters.n >": "unexpected token EOF",
+		"'${none}' == '${none}'": "there is no variable none",
+	} {
+		got, err := Condition(condition, testEnv())
+		switch {
+		case err == nil && fmt.Sprint(got) != want:
+			t.Errorf("%s: %v, want %s", condition, got, want)
+		case err != nil && (delivery.KindOf(err) != delivery.Invalid || !strings.Contains(err.Error(), want)):
+			t.Errorf("%s: %v, want %s", condition, err, want)
+		}
+	}
+	for condition, wrong := range map[string]int{"": 0, " ": 0, "a == 'b'": 0, "${a == 'b'}": 0, "a ==": 1, "${a ==}": 1, "#nope(1) && #neither(2)": 2} {
+		if got := CheckCondition(condition); len(got) != wrong {
+			t.Errorf("%q: %v, want %d findings", condition, got, wrong)
+		}
 	}
 }
 
