@@ -41,6 +41,8 @@ type scope struct {
 	fixed   map[string]json.RawMessage
 	outputs []json.RawMessage
 	known   map[string]value
+	// named are variables beside those of Env.
+	named   map[string]json.RawMessage
 	stage   json.RawMessage
 	refID   string
 	now     time.Time
@@ -56,6 +58,7 @@ func newScope(env Env) *scope {
 		},
 		outputs: env.Outputs,
 		known:   make(map[string]value),
+		named:   make(map[string]json.RawMessage),
 		stage:   env.Stage, refID: env.RefID, now: env.Now, random: env.Random,
 		partial: env.Partial, lookups: env.Lookups,
 	}
@@ -86,6 +89,9 @@ func (s *scope) find(name string) (json.RawMessage, bool, error) {
 		if len(raw) == 0 {
 			raw = json.RawMessage("{}")
 		}
+		return raw, true, nil
+	}
+	if raw, ok := s.named[name]; ok {
 		return raw, true, nil
 	}
 	for i, outputs := range append([]json.RawMessage{s.stage}, s.outputs...) {

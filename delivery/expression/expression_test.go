@@ -246,7 +246,7 @@ func TestEvaluateAllLeavesInPlace(t *testing.T) {
 	summary := Summary{
 		"none":               {{Level: "INFO", Description: "${none}: there is no variable none", Timestamp: at.UnixMilli()}},
 		"1 / 0":              {{Level: "ERROR", Description: "${1 / 0}: 1 / 0 is no number", ExceptionType: &exception, Timestamp: at.UnixMilli()}},
-		"#stage('Z').status": {{Level: "ERROR", Description: "${#stage('Z').status}: #stage: the execution has no stage with the name or id Z", ExceptionType: &exception, Timestamp: at.UnixMilli()}},
+		"#stage('Z').status": {{Level: "ERROR", Description: "${#stage('Z').status}: #stage: the stages of the execution are known only when the stage begins", ExceptionType: &exception, Timestamp: at.UnixMilli()}},
 		"parameters.absent": {
 			{Level: "INFO", Description: "${parameters.absent}: has no value", Timestamp: at.UnixMilli()},
 			{Level: "INFO", Description: "${parameters.absent}: has no value", Timestamp: at.UnixMilli()},
