@@ -31,13 +31,26 @@ const maxOutputs = 64 << 10
 
 // do carries a stage out that is one activity.
 func (x *execution) do(ctx workflow.Context, refID string) stageResult {
+	return x.doAs(ctx, refID, stageKindOf(x.stage(refID).Type))
+}
+
+func (x *execution) doAs(ctx workflow.Context, refID string, kind stageKind) stageResult {
 	var done DoneStage
 	var a *Activities
 	options := doOptions
-	if within := stageKindOf(x.stage(refID).Type).within; within > 0 {
-		options.ScheduleToCloseTimeout = within
+	if kind.within > 0 {
+		options.ScheduleToCloseTimeout = kind.within
 	}
-	failure, canceled := x.await(ctx, "do the stage", options, &done, a.DoStage, StageRequest{Execution: x.ID, Stage: refID})
+	options.WaitForCancellation = kind.stop != nil // what a running attempt still begins is to be stopped, too
+	request := StageRequest{Execution: x.ID, Stage: refID}
+	actx, cancel := workflow.WithCancel(workflow.WithActivityOptions(ctx, options))
+	defer cancel()
+	future := workflow.ExecuteActivity(actx, a.DoStage, request)
+	failure, canceled := x.outcome(ctx, "do the stage", future, &done)
+	if kind.stop != nil && (canceled || failure != nil) {
+		cancel()
+		x.stopStage(ctx, future, request)
+	}
 	if failure == nil {
 		failure = done.Failure
 	}
@@ -48,11 +61,30 @@ func (x *execution) do(ctx workflow.Context, refID string) stageResult {
 	return result
 }
 
+// stopStage ends what a stage has begun elsewhere, once its activity is over. The stage
+// does not wait for it, but the workflow does before it ends.
+func (x *execution) stopStage(ctx workflow.Context, activity workflow.Future, request StageRequest) {
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	x.cleanups++
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		var a *Activities
+		_ = activity.Get(ctx, nil)
+		if err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stopOptions), a.StopStage, request).Get(ctx, nil); err != nil {
+			workflow.GetLogger(ctx).Error("Stage was not stopped", "execution", x.ID, "stage", request.Stage, "error", err)
+		}
+		x.cleanups--
+	})
+}
+
 // await runs an activity until it is over or the execution stops, which cancels it.
 func (x *execution) await(ctx workflow.Context, step string, options workflow.ActivityOptions, out any, activity any, in any) (failure *delivery.Failure, canceled bool) {
 	actx, stop := workflow.WithCancel(workflow.WithActivityOptions(ctx, options))
 	defer stop()
-	future := workflow.ExecuteActivity(actx, activity, in)
+	return x.outcome(ctx, step, workflow.ExecuteActivity(actx, activity, in), out)
+}
+
+// outcome waits until an activity is over or the execution stops.
+func (x *execution) outcome(ctx workflow.Context, step string, future workflow.Future, out any) (failure *delivery.Failure, canceled bool) {
 	if err := workflow.Await(ctx, func() bool { return future.IsReady() || x.stopping() }); err != nil || !future.IsReady() {
 		return nil, true
 	}
@@ -72,31 +104,60 @@ func notYet(pause time.Duration, format string, args ...any) error {
 // DoStage does what the stage's kind does. What cannot be done ever is a failure,
 // with outputs where the kind has some; what may be done later is repeated.
 func (a *Activities) DoStage(ctx context.Context, in StageRequest) (DoneStage, error) {
-	e, definition, err := a.definition(ctx, in.Execution)
+	todo, err := a.stageToDo(ctx, in)
 	if err != nil {
 		return DoneStage{}, applicationError(err)
 	}
-	stage := e.Stage(in.Stage)
-	if stage == nil {
-		return DoneStage{}, applicationError(delivery.Errorf(delivery.NotFound, "stage %s of execution %s", in.Stage, in.Execution))
-	}
-	kind := stageKindOf(stage.Type)
+	kind := stageKindOf(todo.Stage.Type)
 	if kind.do == nil {
-		return DoneStage{}, applicationError(delivery.Errorf(delivery.Invalid, "stage type %q is not done by an activity", stage.Type))
+		return DoneStage{}, applicationError(delivery.Errorf(delivery.Invalid, "stage type %q is not done by an activity", todo.Stage.Type))
 	}
-	outputs, err := kind.do(a, ctx, StageToDo{Execution: e, Definition: definition, Stage: *stage})
+	outputs, err := kind.do(a, ctx, todo)
 	if err != nil && delivery.KindOf(err).Retryable() {
 		return DoneStage{}, applicationError(err)
 	}
-	done := DoneStage{Failure: delivery.FailureOf(stage.Type, err)}
+	return doneStage(todo.Stage.Type, outputs, err), nil
+}
+
+func doneStage(stageType string, outputs any, err error) DoneStage {
+	done := DoneStage{Failure: delivery.FailureOf(stageType, err)}
 	if outputs == nil {
-		return done, nil
+		return done
 	}
 	if done.Outputs, err = json.Marshal(outputs); err == nil && len(done.Outputs) > maxOutputs {
 		err = delivery.Errorf(delivery.Invalid, "the stage puts out %d bytes; at most %d are kept", len(done.Outputs), maxOutputs)
 	}
 	if err != nil {
-		return DoneStage{Failure: delivery.FailureOf(stage.Type, err)}, nil
+		return DoneStage{Failure: delivery.FailureOf(stageType, err)}
 	}
-	return done, nil
+	return done
+}
+
+// StopStage ends what the stage's kind has begun elsewhere.
+func (a *Activities) StopStage(ctx context.Context, in StageRequest) error {
+	todo, err := a.stageToDo(ctx, in)
+	if err == nil {
+		err = stageKindOf(todo.Stage.Type).halt(a, ctx, todo)
+	}
+	return applicationError(err)
+}
+
+// halt calls stop, where the kind has one.
+func (k stageKind) halt(a *Activities, ctx context.Context, s StageToDo) error {
+	if k.stop == nil {
+		return nil
+	}
+	return k.stop(a, ctx, s)
+}
+
+func (a *Activities) stageToDo(ctx context.Context, in StageRequest) (StageToDo, error) {
+	e, definition, err := a.definition(ctx, in.Execution)
+	if err != nil {
+		return StageToDo{}, err
+	}
+	stage := e.Stage(in.Stage)
+	if stage == nil {
+		return StageToDo{}, delivery.Errorf(delivery.NotFound, "stage %s of execution %s", in.Stage, in.Execution)
+	}
+	return StageToDo{Execution: e, Definition: definition, Stage: *stage}, nil
 }

@@ -55,8 +55,9 @@ type execution struct {
 	// command lets one command after the other in, in the order of their arrival:
 	// handlers that wait are not woken in that order.
 	command workflow.Mutex
-	// running counts the stages in progress.
-	running int
+	// running counts the stages in progress, cleanups what still ends behind stages that
+	// were stopped.
+	running, cleanups int
 	// open are the deployments that stages in progress wait for.
 	open []*childDeployment
 	// loaded is set once commands can be carried out, canceled by a cancel,
@@ -193,9 +194,10 @@ func (x *execution) canceledFor() string {
 	return ""
 }
 
-// drain waits for handlers that still run: a caller gets its answer.
+// drain waits for handlers that still run, so that a caller gets its answer, and for
+// what ends behind stopped stages.
 func (x *execution) drain(ctx workflow.Context) error {
-	return workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
+	return workflow.Await(ctx, func() bool { return x.cleanups == 0 && workflow.AllHandlersFinished(ctx) })
 }
 
 // project writes the state as it stands to the store.

@@ -76,6 +76,14 @@ var doOptions = workflow.ActivityOptions{
 	RetryPolicy:            cloudRetry,
 }
 
+// stopOptions are for ending what a stage has begun elsewhere. The execution is
+// recorded as over meanwhile, so the budget may be long: it sits out an outage.
+var stopOptions = workflow.ActivityOptions{
+	StartToCloseTimeout:    time.Minute,
+	ScheduleToCloseTimeout: 24 * time.Hour,
+	RetryPolicy:            cloudRetry,
+}
+
 // advanceOptions are for looking and deciding. Nothing can be decided while the
 // cloud cannot be read, a rollback neither, so the budget is long: an outage of
 // a region's API or expired credentials are to be sat out.

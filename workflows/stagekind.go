@@ -24,6 +24,11 @@ type stageKind struct {
 	do func(a *Activities, ctx context.Context, s StageToDo) (outputs any, err error)
 	// within is how long do may take, with all repetitions; an hour when zero.
 	within time.Duration
+	// stop ends what do has begun elsewhere, such as another execution; nil when there is
+	// nothing. It is called after a do that was canceled or ran out of time, and that may
+	// have had its effect or not, until it returns no retryable error. It may be called
+	// again after it had its effect.
+	stop func(a *Activities, ctx context.Context, s StageToDo) error
 }
 
 // StageToDo is a stage for an activity, with the execution that it belongs to.

@@ -1,0 +1,81 @@
+package workflows
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+// TestStoppedStageIsCleanedUp: what a canceled or overdue stage began is ended before
+// the workflow ends, and what ended by itself is left alone.
+func TestStoppedStageIsCleanedUp(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		cancel   bool
+		err      error
+		canceled bool
+		failed   bool
+		stops    int
+	}{
+		{"canceled", true, notYet(time.Second, "it runs"), true, false, 1},
+		{"out of time", false, notYet(time.Second, "it runs"), false, true, 1},
+		{"done", false, nil, false, false, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var suite testsuite.WorkflowTestSuite
+			suite.SetLogger(quiet())
+			env := suite.NewTestWorkflowEnvironment()
+			stops := 0
+			var a *Activities
+			env.RegisterActivity(&Activities{})
+			env.OnActivity(a.DoStage, mock.Anything, mock.Anything).Return(DoneStage{}, applicationError(test.err))
+			env.OnActivity(a.StopStage, mock.Anything, mock.Anything).Return(func(context.Context, StageRequest) error { stops++; return nil })
+			kind := stageKind{within: time.Minute, stop: func(*Activities, context.Context, StageToDo) error { return nil }}
+			var got stageResult
+			env.ExecuteWorkflow(func(ctx workflow.Context) error {
+				x := &execution{}
+				workflow.Go(ctx, func(ctx workflow.Context) {
+					_ = workflow.Sleep(ctx, 10*time.Second)
+					x.canceled = test.cancel
+				})
+				got = x.doAs(ctx, "1", kind)
+				return x.drain(ctx)
+			})
+			if err := env.GetWorkflowError(); err != nil {
+				t.Fatal(err)
+			}
+			if got.canceled != test.canceled || (got.failure != nil) != test.failed || stops != test.stops {
+				t.Errorf("%+v, stopped %d times", got, stops)
+			}
+		})
+	}
+}
+
+// TestStopIsTheKinds: an activity asks the kind to stop the stage, with the stage's record.
+func TestStopIsTheKinds(t *testing.T) {
+	var asked []string
+	kind := stageKind{stop: func(_ *Activities, _ context.Context, s StageToDo) error {
+		asked = append(asked, s.Stage.RefID)
+		return nil
+	}}
+	w := newWorld(t, `{"stages":[{"refId":"7","type":"wait","waitTime":1}]}`, calm())
+	todo, err := w.activities.stageToDo(t.Context(), StageRequest{Execution: testExecution, Stage: "7"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := kind.halt(w.activities, t.Context(), todo); err != nil || len(asked) != 1 || asked[0] != "7" {
+		t.Errorf("asked for %q, %v", asked, err)
+	}
+	if err := (stageKind{}).halt(w.activities, t.Context(), todo); err != nil {
+		t.Errorf("a kind with nothing to stop: %v", err)
+	}
+	if _, err := w.activities.stageToDo(t.Context(), StageRequest{Execution: testExecution, Stage: "8"}); delivery.KindOf(err) != delivery.NotFound {
+		t.Errorf("an unknown stage: %v", err)
+	}
+}
