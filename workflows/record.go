@@ -153,7 +153,10 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 	}
 	var begun BegunStage
 	stage, spec := e.Stage(refID), definition.Stage(refID)
-	env, unanswered := a.environment(ctx, e, refID, at)
+	env, unanswered, err := a.environment(ctx, e, refID, at)
+	if err != nil {
+		return BegunStage{}, applicationError(err)
+	}
 	evaluated, err := expression.Stage(*spec, env)
 	if *unanswered != nil {
 		return BegunStage{}, applicationError(*unanswered)

@@ -11,13 +11,15 @@ import (
 // EnvBefore is what can be read of an execution that is not begun: no stages, and no
 // status or times, since those change.
 func EnvBefore(e delivery.Execution) Env {
-	return Env{Parameters: e.Trigger.Parameters, Trigger: triggerOf(e.Trigger), Execution: encoded(executionBefore(e)), Partial: true}
+	return Env{Parameters: e.Trigger.Parameters, Trigger: triggerOf(e.Trigger, nil), Execution: encoded(executionBefore(e, nil)), Partial: true}
 }
 
 // EnvOf is what can be read in a stage of an execution at a time, or after all of its
-// stages when refID is empty. The stage's own fields are not in it.
-func EnvOf(e delivery.Execution, refID string, at time.Time) Env {
-	env := Env{Parameters: e.Trigger.Parameters, Trigger: triggerOf(e.Trigger), Execution: encoded(executionOf(e)),
+// stages when refID is empty. The stage's own fields are not in it. parents are the
+// executions that started one another before this one, the nearest first; it ends
+// before the first one that is gone.
+func EnvOf(e delivery.Execution, parents []delivery.Execution, refID string, at time.Time) Env {
+	env := Env{Parameters: e.Trigger.Parameters, Trigger: triggerOf(e.Trigger, parents), Execution: encoded(executionOf(e, parents)),
 		RefID: refID, Now: at, Random: uuids(string(e.ID) + "/" + refID)}
 	if refID != "" {
 		env.Outputs = OutputsBefore(e, refID)
@@ -112,14 +114,14 @@ type seenStage struct {
 	HasFailed            bool            `json:"hasFailed"`
 }
 
-func executionBefore(e delivery.Execution) seenExecution {
+func executionBefore(e delivery.Execution, parents []delivery.Execution) seenExecution {
 	return seenExecution{Type: e.Type, ID: e.ID, Application: e.Application, Name: e.Name, Description: e.Description,
 		PipelineConfigID: e.PipelineConfigID, Origin: "api", SpelEvaluator: "v4", BuildTime: millis(e.BuildTime),
-		Authentication: seenAuthentication{e.Trigger.User}, Trigger: triggerOf(e.Trigger)}
+		Authentication: seenAuthentication{e.Trigger.User}, Trigger: triggerOf(e.Trigger, parents)}
 }
 
-func executionOf(e delivery.Execution) seenExecution {
-	out := executionBefore(e)
+func executionOf(e delivery.Execution, parents []delivery.Execution) seenExecution {
+	out := executionBefore(e, parents)
 	out.seenProgress = &seenProgress{Status: e.Status, StartTime: millis(e.StartTime), EndTime: millis(e.EndTime),
 		Canceled: e.Status == delivery.StatusCanceled || e.CanceledBy != "", CanceledBy: e.CanceledBy,
 		CancellationReason: e.CancellationReason, Stages: make([]seenStage, len(e.Stages))}
@@ -167,26 +169,6 @@ type seenException struct {
 type seenDetails struct {
 	Error  string   `json:"error"`
 	Errors []string `json:"errors"`
-}
-
-// triggerOf is the trigger as it was sent, with what the server knows better, and
-// with the lists that Spinnaker's triggers always have.
-func triggerOf(t delivery.Trigger) json.RawMessage {
-	fields := objectOf(t.Document)
-	for _, list := range [...]string{"artifacts", "notifications", "resolvedExpectedArtifacts"} {
-		if raw := fields[list]; len(raw) == 0 || raw[0] != '[' {
-			fields[list] = json.RawMessage(`[]`)
-		}
-	}
-	fields["type"], fields["user"] = encoded(t.Type), encoded(t.User)
-	fields["parameters"] = json.RawMessage(`{}`)
-	if len(t.Parameters) > 0 {
-		fields["parameters"] = t.Parameters
-	}
-	if t.CorrelationID != "" {
-		fields["correlationId"] = encoded(t.CorrelationID)
-	}
-	return encoded(fields)
 }
 
 func objectOf(raw json.RawMessage) map[string]json.RawMessage {

@@ -56,9 +56,38 @@ func TestEnvOf(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := Evaluate(document, EnvOf(released(), "3", time.UnixMilli(1_795_000_009_000)))
+		got, err := Evaluate(document, EnvOf(released(), nil, "3", time.UnixMilli(1_795_000_009_000)))
 		if err != nil || string(got) != want {
 			t.Errorf("%s: %s, %v, want %s", text, got, err, want)
+		}
+	}
+}
+
+// TestParentExecutions: the parent is whole while it is there; what comes before it is
+// as its trigger tells.
+func TestParentExecutions(t *testing.T) {
+	child := delivery.Execution{ID: "01JE", Trigger: delivery.Trigger{Type: "pipeline", ParentExecution: "01JD",
+		Document: json.RawMessage(`{"parentPipelineName":"deploy","parentStatus":"SUCCEEDED","parentExecution":"forged"}`)}}
+	parent, first := released(), released()
+	parent.Trigger.ParentExecution, first.ID, first.Name = "01JC", "01JC", "first"
+	for text, want := range map[string][2]string{
+		`trigger.parentExecution.id`:                                                      {`"01JD"`, `"01JD"`},
+		`trigger.parentExecution.name`:                                                    {`"deploy"`, `"deploy"`},
+		`trigger.parentExecution.stages.![name].size()`:                                   {`4`, `0`},
+		`trigger.parentExecution.trigger.parameters.v`:                                    {`"1"`, ``},
+		`trigger['parentExecution']['stages'].?[name == 'Soak'][0]['outputs']['version']`: {`"near"`, ``},
+		`trigger.parentExecution.trigger.parentExecution.id`:                              {`"01JC"`, ``},
+		`trigger.parentExecution.trigger.parentExecution.name + trigger.parentExecution.trigger.parentExecution.stages.size()`: {`"first0"`, ``},
+		`execution.trigger.parentExecution.id`: {`"01JD"`, `"01JD"`},
+	} {
+		document, err := json.Marshal("${" + text + "}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, known := range [][]delivery.Execution{{parent, first}, nil} {
+			if got, err := Evaluate(document, EnvOf(child, known, "", time.UnixMilli(1))); string(got) != want[i] {
+				t.Errorf("%s: %s, %v, want %s", text, got, err, want[i])
+			}
 		}
 	}
 }
@@ -66,7 +95,7 @@ func TestEnvOf(t *testing.T) {
 // What is the same before the start and in the run is evaluated before the start;
 // nothing else is.
 func TestEnvBefore(t *testing.T) {
-	before, later := EnvBefore(released()), EnvOf(released(), "3", time.UnixMilli(1))
+	before, later := EnvBefore(released()), EnvOf(released(), nil, "3", time.UnixMilli(1))
 	for _, text := range []string{`parameters.v`, `trigger.tag`, `trigger.user`, `execution.id`, `execution.name`, `execution.application`, `execution.buildTime`,
 		`trigger.buildInfo ?: 'none'`, `trigger.resolvedExpectedArtifacts`, `#currentUser()`} {
 		document := json.RawMessage(`"${` + text + `}"`)
@@ -113,7 +142,7 @@ func TestStageLeavesInPlace(t *testing.T) {
 		"a child's parameters":    {`{"type":"pipeline","pipelineParameters":{"image":"${none}"}}`, ``, []string{"/pipelineParameters/image"}},
 		"failing when it is told": {`{"type":"webhook","payload":"${none}","comments":"${1 / 0}","failOnFailedExpressions":true}`, ``, []string{"/comments", "/payload"}},
 	} {
-		context, err := Stage(stageSpec(tt.stage), EnvOf(released(), "3", time.UnixMilli(7)))
+		context, err := Stage(stageSpec(tt.stage), EnvOf(released(), nil, "3", time.UnixMilli(7)))
 		var refused []string
 		for _, f := range delivery.FindingsOf(err) {
 			refused = append(refused, f.Pointer)
@@ -131,7 +160,7 @@ func TestStageLeavesInPlace(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
 	}
-	context, err := Stage(stageSpec(`{"type":"deploy","a":"${parameters.v}","b":"${a}"}`), EnvOf(released(), "3", time.UnixMilli(7)))
+	context, err := Stage(stageSpec(`{"type":"deploy","a":"${parameters.v}","b":"${a}"}`), EnvOf(released(), nil, "3", time.UnixMilli(7)))
 	if delivery.KindOf(err) != delivery.Invalid {
 		t.Errorf("a field that is an expression itself: %s, %v", context, err)
 	}
@@ -144,7 +173,7 @@ func TestVariables(t *testing.T) {
 		{Key: "all", Value: json.RawMessage(`{"x":["${version}","${none}"]}`)},
 		{Key: "later", Value: json.RawMessage(`"${all ?: version}"`)},
 	}
-	got, problems := Variables(list, EnvOf(released(), "3", time.UnixMilli(7)))
+	got, problems := Variables(list, EnvOf(released(), nil, "3", time.UnixMilli(7)))
 	want := []EvaluatedVariable{
 		{Key: "a", Value: json.RawMessage(`2`), SourceValue: list[0].Value},
 		{Key: "version", Value: json.RawMessage(`4`), SourceValue: list[1].Value, Description: "uses a"},
