@@ -11,7 +11,7 @@ import (
 // keys, all of it at once, with the place in each expression. Whether variables
 // exist shows only when an expression is evaluated.
 func Check(document json.RawMessage) []delivery.Finding {
-	_, problems := rewrite(document, func(text string) (json.RawMessage, []Problem) { return nil, inText(text) })
+	_, problems := rewrite(document, func(text string) (json.RawMessage, []Problem, error) { return nil, inText(text), nil })
 	return findings(problems)
 }
 

@@ -20,11 +20,13 @@ type rewriter struct {
 }
 
 // replacer returns what stands in place of a text that contains "${", and what is
-// wrong with it. Nothing to put in place leaves the text as it is.
-type replacer func(text string) (json.RawMessage, []Problem)
+// wrong with it. Nothing to put in place leaves the text as it is; an error ends the
+// copy.
+type replacer func(text string) (json.RawMessage, []Problem, error)
 
 // rewrite copies the document and replaces each string value and each key that
-// contains "${". The pointers of problems are filled in.
+// contains "${". The pointers of problems are filled in. There is no copy when it was
+// ended.
 func rewrite(document json.RawMessage, replace replacer) (json.RawMessage, []Problem) {
 	if !json.Valid(document) {
 		return nil, []Problem{{Message: "is not JSON"}}
@@ -77,8 +79,11 @@ func (w *rewriter) text(text string) (json.RawMessage, error) {
 	if !strings.Contains(text, "${") {
 		return encode(text)
 	}
-	raw, problems := w.replace(text)
+	raw, problems, err := w.replace(text)
 	w.refuse(problems...)
+	if err != nil {
+		return nil, err
+	}
 	if raw == nil {
 		return encode(text)
 	}

@@ -2,6 +2,8 @@ package expression
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -163,6 +165,21 @@ func TestStageLeavesInPlace(t *testing.T) {
 	context, err := Stage(stageSpec(`{"type":"deploy","a":"${parameters.v}","b":"${a}"}`), EnvOf(released(), nil, "3", time.UnixMilli(7)))
 	if delivery.KindOf(err) != delivery.Invalid {
 		t.Errorf("a field that is an expression itself: %s, %v", context, err)
+	}
+}
+
+// A stage whose expressions go beyond the bounds fails, whichever field it is in, and
+// says so once.
+func TestStageBeyondTheBounds(t *testing.T) {
+	big := fmt.Sprintf(`{"type":"webhook","comments":"${{%s1}.![{%s1}.![#root.parameters.v.matches('(1{90}){1,9}')]]}","payload":["${parameters.v}","${none}"]}`,
+		strings.Repeat("1,", 300), strings.Repeat("1,", 400))
+	context, err := Stage(stageSpec(big), EnvOf(released(), nil, "3", time.UnixMilli(7)))
+	findings := delivery.FindingsOf(err)
+	if len(findings) != 1 || findings[0].Pointer != "/comments" || !strings.Contains(findings[0].Message, "100000 steps") {
+		t.Errorf("findings are %v", findings)
+	}
+	if fields := objectOf(context); !strings.Contains(string(fields["payload"]), "${parameters.v}") || fields["expressionEvaluationSummary"] == nil {
+		t.Errorf("context is %.200s", context)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 // step counts one unit of work.
 func (r *run) step() error {
 	if r.steps++; r.steps > maxSteps {
+		r.over = true
 		return fmt.Errorf("the document's expressions take more than %d steps", maxSteps)
 	}
 	if r.ticks++; r.ticks%stepsPerLook == 0 {
@@ -22,6 +23,7 @@ func (r *run) step() error {
 
 func (r *run) inTime() error {
 	if time.Now().After(r.until) {
+		r.over = true
 		return fmt.Errorf("the document's expressions take longer than %s", maxTime)
 	}
 	return nil

@@ -24,7 +24,7 @@ func Evaluate(document json.RawMessage, env Env) (json.RawMessage, error) {
 
 // EvaluateAll is Evaluate as Spinnaker does it: an expression without a value stays
 // in place, and one that fails leaves its whole string as it is. The document is nil
-// when it cannot be read.
+// when it cannot be read, or when its expressions go beyond the bounds.
 func EvaluateAll(document json.RawMessage, env Env) (json.RawMessage, []Problem) {
 	return newRun(env).document(document)
 }
@@ -42,6 +42,11 @@ type run struct {
 	// elements are those that the selections and projections being evaluated are at,
 	// the innermost last: bare names read its fields.
 	elements []value
+	// over is true once a bound of the document was reached. The error that says so
+	// is the one being returned.
+	over bool
+	// nodes are expressions that were parsed.
+	nodes map[string]ast.Node
 	// found is what was looked up, by what was asked for.
 	found map[string]value
 }
@@ -49,7 +54,14 @@ type run struct {
 func newRun(env Env) *run { return &run{scope: newScope(env), until: time.Now().Add(maxTime)} }
 
 func (r *run) document(document json.RawMessage) (json.RawMessage, []Problem) {
-	return rewrite(document, r.replace)
+	return rewrite(document, func(text string) (json.RawMessage, []Problem, error) {
+		raw, problems := r.replace(text)
+		if r.over && len(problems) > 0 { // the last problem says so; what follows would say it again
+			err := errors.New(problems[len(problems)-1].Message)
+			return nil, problems[:len(problems)-1], err
+		}
+		return raw, problems, nil
+	})
 }
 
 // template evaluates a string that contains at least one "${". An expression without
@@ -80,6 +92,9 @@ func (r *run) replace(text string) (json.RawMessage, []Problem) {
 		if problem != nil {
 			problems = append(problems, *problem)
 			failed = failed || !problem.Absent
+		}
+		if r.over {
+			break
 		}
 		out = append(out, piece...)
 	}
@@ -133,11 +148,7 @@ func (r *run) piece(p part) (string, *Problem) {
 // part evaluates one expression. Nothing is not a result, and neither is a variable
 // that does not exist.
 func (r *run) part(p part) (value, *Problem) {
-	err := r.inTime()
-	var node ast.Node
-	if err == nil {
-		node, err = parse(p.text)
-	}
+	node, err := r.parsed(p.text)
 	if err != nil {
 		failed := p.problem(err)
 		return nil, &failed
@@ -155,6 +166,24 @@ func (r *run) part(p part) (value, *Problem) {
 	return v, nil
 }
 
+// parsed is parse, once for a text that comes again.
+func (r *run) parsed(source string) (ast.Node, error) {
+	if err := r.inTime(); err != nil {
+		return nil, err
+	}
+	if node, ok := r.nodes[source]; ok {
+		return node, nil
+	}
+	node, err := parse(source)
+	if err == nil && len(r.nodes) < maxKept {
+		if r.nodes == nil {
+			r.nodes = map[string]ast.Node{}
+		}
+		r.nodes[source] = node
+	}
+	return node, err
+}
+
 // isVariable reports whether the node is a bare name.
 func isVariable(node ast.Node) bool {
 	_, ok := node.(*ast.IdentifierNode)
@@ -164,6 +193,7 @@ func isVariable(node ast.Node) bool {
 func (r *run) produce(bytes int) error {
 	r.produced += bytes
 	if r.produced > maxProduced {
+		r.over = true
 		return fmt.Errorf("the results are larger than %d bytes", maxProduced)
 	}
 	return nil

@@ -22,6 +22,8 @@ const (
 	// maxScanned is how many characters all patterns of one document may go over,
 	// times what each can take of work.
 	maxScanned = 8 << 20
+	// maxKept is how many parsed expressions are kept for when they come again.
+	maxKept = 1_000
 	// maxLookups is how many pipelines and applications one document may look up.
 	maxLookups = 20
 	// compileSteps is what compiling a pattern counts as.

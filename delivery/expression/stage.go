@@ -15,12 +15,13 @@ import (
 func Stage(spec pipeline.StageSpec, env Env) (json.RawMessage, error) {
 	env.Stage, env.RefID = spec.Context(), spec.RefID
 	context, problems := EvaluateAll(env.Stage, env)
-	if context == nil {
+	whole := context != nil
+	if !whole {
 		context = env.Stage
 	}
 	var refused []Problem
 	for _, p := range problems {
-		if !spec.LeavesInPlace(firstField(p.Pointer)) {
+		if !whole || !spec.LeavesInPlace(firstField(p.Pointer)) {
 			refused = append(refused, p)
 		}
 	}
