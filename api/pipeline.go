@@ -17,7 +17,6 @@ import (
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
-	"github.com/slipway-cd/slipway/delivery/expression"
 	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
@@ -182,20 +181,6 @@ func unfit(name string) string {
 func absentOrText(raw json.RawMessage) bool {
 	kind := typeOf(raw)
 	return kind == "nothing" || kind == "null" || kind == "a string"
-}
-
-// checkDefinition returns what is wrong with a pipeline's stages, parameters and
-// expressions.
-func checkDefinition(document json.RawMessage) error {
-	definition, err := pipeline.Parse(document)
-	if err != nil {
-		return err
-	}
-	var findings []delivery.Finding
-	for i, stage := range definition.Stages {
-		findings = append(findings, under(stagePointer(i), expression.Check(stage.Raw))...)
-	}
-	return delivery.InvalidError("pipeline is not valid", findings)
 }
 
 func stagePointer(index int) string { return "/stages/" + strconv.Itoa(index) }

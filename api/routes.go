@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 )
@@ -79,6 +80,10 @@ var routes = []route{
 	{http.MethodPut, "/pipelines/:id/promote", access{execute, ofObject}, (*Server).promoteExecution},
 	{http.MethodPatch, "/pipelines/:id/stages/:stage", access{execute, ofObject}, (*Server).updateStage},
 	{http.MethodPut, "/pipelines/:id/resume", access{execute, ofObject}, (*Server).resumeExecution},
+	{http.MethodGet, "/pipelines/:id/evaluateExpression", access{read, ofObject}, (*Server).evaluateExpression},
+	{http.MethodPost, "/pipelines/:id/evaluateExpression", access{read, ofObject}, (*Server).evaluateExpression},
+	{http.MethodGet, "/pipelines/:id/:stage/evaluateExpression", access{read, ofObject}, (*Server).evaluateExpression},
+	{http.MethodPost, "/pipelines/:id/evaluateVariables", access{read, ofObject}, (*Server).evaluateVariables},
 	{http.MethodGet, "/executions", access{read, ofObject}, (*Server).listExecutions},
 	{http.MethodGet, eventsPath, access{read, ofObject}, (*Server).streamEvents},
 	{http.MethodGet, "/executions/:id/deployments", access{read, ofObject}, (*Server).listDeployments},
@@ -101,8 +106,47 @@ func (s *Server) newRouter() *gin.Engine {
 	r.Use(identify, s.observe, s.rescue, s.guardBrowsers())
 	r.NoRoute(s.noRoute)
 	r.NoMethod(s.noMethod)
+	names := parameterNames{}
 	for _, row := range routes {
-		r.Handle(row.method, row.path, s.call(row))
+		r.Handle(row.method, names.shared(row), renamed(row, s.call(row)))
 	}
 	return r
+}
+
+// parameterNames are the names of path parameters by method and what comes before
+// them. gin wants one name for each place: /pipelines/:id/evaluateVariables and
+// /pipelines/:app/:pipeline cannot stand side by side.
+type parameterNames map[string]string
+
+// shared is the row's path with the name that each parameter has in the first row
+// that has one in its place.
+func (p parameterNames) shared(row route) string {
+	segments := strings.Split(row.path, "/")
+	for i, segment := range segments {
+		if !strings.HasPrefix(segment, ":") {
+			continue
+		}
+		at := row.method + " " + strings.Join(segments[:i], "/")
+		if _, ok := p[at]; !ok {
+			p[at] = segment
+		}
+		segments[i] = p[at]
+	}
+	return strings.Join(segments, "/")
+}
+
+// renamed gives the parameters the names that the row has for them.
+func renamed(row route, handle gin.HandlerFunc) gin.HandlerFunc {
+	var names []string
+	for segment := range strings.SplitSeq(row.path, "/") {
+		if name, ok := strings.CutPrefix(segment, ":"); ok {
+			names = append(names, name)
+		}
+	}
+	return func(c *gin.Context) {
+		for i := range c.Params {
+			c.Params[i].Key = names[i]
+		}
+		handle(c)
+	}
 }

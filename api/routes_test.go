@@ -44,15 +44,16 @@ func TestARouteWithoutARuleIsRefused(t *testing.T) {
 // TestTableIsAllThatGinServes finds routes that were added past the table.
 func TestTableIsAllThatGinServes(t *testing.T) {
 	var want, got []string
+	parameter := regexp.MustCompile(`:[a-zA-Z]+`) // gin has another name for some
 	for _, r := range routes {
-		want = append(want, r.method+" "+r.path)
+		want = append(want, r.method+" "+parameter.ReplaceAllString(r.path, ":"))
 	}
 	engine, ok := New(Dependencies{}).Handler().(*gin.Engine)
 	if !ok {
 		t.Fatal("the handler is no gin engine")
 	}
 	for _, r := range engine.Routes() {
-		got = append(got, r.Method+" "+r.Path)
+		got = append(got, r.Method+" "+parameter.ReplaceAllString(r.Path, ":"))
 	}
 	slices.Sort(want)
 	slices.Sort(got)

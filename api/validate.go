@@ -82,7 +82,7 @@ func intendedDeployments(d pipeline.Definition, env expression.Env) ([]intended,
 			untouched = untouched && !pipeline.Operates(stage.Type) && !pipeline.RollsBack(stage.Type)
 			continue
 		}
-		evaluated, err := expression.Evaluate(stage.Context(), env)
+		evaluated, err := evaluateStage(stage, env)
 		if err != nil {
 			untouched = false
 			continue // it may be about what an earlier stage puts out
@@ -115,7 +115,7 @@ func intendedOperations(d pipeline.Definition, env expression.Env) ([]intendedOp
 		if !pipeline.Operates(stage.Type) {
 			continue
 		}
-		evaluated, err := expression.Evaluate(stage.Context(), env)
+		evaluated, err := evaluateStage(stage, env)
 		if err != nil {
 			continue // it may be about what an earlier stage puts out
 		}
