@@ -147,7 +147,7 @@ const knownClasses = "java.lang.Boolean, java.time.temporal.ChronoUnit, java.uti
 	"java.time.LocalDateTime, java.lang.Long, java.util.Map, java.lang.Math, java.lang.Number, java.text.SimpleDateFormat, java.lang.String, java.net.URLEncoder, java.util.UUID"
 
 const knownFunctions = "#alphanumerical, #applicationMetadata, #currentStage, #currentUser, #deployedServerGroups, #doNotEval, #fromBase64, #judgement, #judgment, #pipelineId, #pipelineIdInApplication, #pipelineIdOrNull, " +
-	"#readJson, #resolvedArtifacts, #stage, #stageByRefId, #stageExists, #toBase64, #toBoolean, #toFloat, #toInt, #toJson, #triggerResolvedArtifact, #triggerResolvedArtifactByType"
+	"#readAllYaml, #readJson, #readYaml, #resolvedArtifacts, #stage, #stageByRefId, #stageExists, #toBase64, #toBoolean, #toFloat, #toInt, #toJson, #triggerResolvedArtifact, #triggerResolvedArtifactByType"
 
 func TestCheck(t *testing.T) {
 	tests := []struct{ text, want string }{
@@ -335,6 +335,10 @@ func TestBounds(t *testing.T) {
 		"many nodes":           {"1" + strings.Repeat("+1", maxNodes), "maximum allowed nodes"},
 		"large text":           {"parameters.long" + strings.Repeat("+parameters.long", 20), "the results are larger than"},
 		"large JSON":           {"'a'" + strings.Repeat("+#toJson(parameters)", 20), "the results are larger than"},
+		"large list":           {"{" + strings.Repeat("parameters.long,", 300) + "1}", "the results are larger than"},
+		"large text of a list": {"'' + {" + strings.Repeat("parameters.long,", 300) + "1}", "the results are larger than"},
+		"large record":         {"#toJson({a:{" + strings.Repeat("parameters.long,", 300) + "1}})", "the results are larger than"},
+		"aliases of a text":    {"#readYaml('a: &a ' + parameters.ones.toString().substring(0,19000) + ' x\nb: [*a" + strings.Repeat(",*a", 1900) + "]')", "the results are larger than"},
 		"shared nodes":         {chain, "is too large"},
 		"nested Elvis":         {elvis, "has no value"},
 		"deep parentheses":     {strings.Repeat("(", 4000) + "1" + strings.Repeat(")", 4000) + "+x", "there is no variable x"},
@@ -367,6 +371,50 @@ func numbers(n int) string {
 		out[i] = fmt.Sprint(i)
 	}
 	return strings.Join(out, ",")
+}
+
+func TestYAML(t *testing.T) {
+	env := testEnv()
+	for source, want := range map[string]string{
+		"a: 1\nb: [x, 2.5, true, null]\n":                   `{"a":1,"b":["x",2.5,true,null]}`,
+		"base: &b {x: 1, y: 2}\nof: {<<: *b, y: 3}\n2: two": `{"2":"two","base":{"x":1,"y":2},"of":{"x":1,"y":3}}`,
+		"when: 2026-01-02\nhex: 0x10\nnot: .nan":            `{"hex":16,"not":".nan","when":"2026-01-02"}`,
+		"first: 1\n---\nsecond: 2\n":                        `{"first":1}`,
+	} {
+		env.Parameters = encodedParameters(t, source)
+		got, err := Evaluate(json.RawMessage(`"${#readYaml(parameters.x)}"`), env)
+		if err != nil || string(got) != want {
+			t.Errorf("%q: %s, %v, want %s", source, got, err, want)
+		}
+	}
+	env.Parameters = encodedParameters(t, "first: 1\n---\nsecond: 2\n")
+	if got, err := Evaluate(json.RawMessage(`"${#readAllYaml(parameters.x).![#this.size()]}"`), env); err != nil || string(got) != "[1,1]" {
+		t.Errorf("all documents: %s, %v", got, err)
+	}
+	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\n"
+	for c := 'b'; c <= 'j'; c++ {
+		bomb += fmt.Sprintf("%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n", c, c, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1)
+	}
+	for source, want := range map[string]string{
+		"a: [1":                        "#readYaml: the text is not YAML",
+		bomb:                           "more than 20000 values",
+		strings.Repeat("x", maxYAML+1): "the text is larger than",
+		strings.Repeat("[", 300) + strings.Repeat("]", 300): "is nested deeper than 200",
+	} {
+		env.Parameters = encodedParameters(t, source)
+		if got, err := Evaluate(json.RawMessage(`"${#readYaml(parameters.x)}"`), env); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.40q: %.100s, %v, want %s", source, got, err, want)
+		}
+	}
+}
+
+func encodedParameters(t *testing.T, x string) json.RawMessage {
+	t.Helper()
+	raw, err := json.Marshal(map[string]string{"x": x})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
 }
 
 func TestStepsAreBoundedOverTheDocument(t *testing.T) {
@@ -436,20 +484,28 @@ func TestLiterals(t *testing.T) {
 }
 
 func FuzzEvaluate(f *testing.F) {
-	for _, seed := range []string{"parameters.image", "#toInt(parameters['n'] ?: 3)", "a ? b : c", "'it''s' + 1", "x.?[a == 1].![b]", "{1,2}", "1 < 2 < 3", "parameters.list.?[#this matches 'b.*'].![toString()]", "{a: 1, 'b': {2}}.keySet()", "T(String).format('%5s|%d', 'a', 1)", "new java.text.SimpleDateFormat('yyyy').format(new java.util.Date())", "T(java.time.LocalDate).now().plusDays(5)", "'a,b'.split(',')[0].replaceAll('(a)', '$1$1')", "#stage('A').outputs.k", "3 between {1,5}", "x instanceof T(String)", "execution.stages.![#root.execution.stages.![name]]", "'}'", "not in", "b'x'", "::a()"} {
+	for _, seed := range []string{"parameters.image", "#toInt(parameters['n'] ?: 3)", "a ? b : c", "'it''s' + 1", "x.?[a == 1].![b]", "{1,2}", "1 < 2 < 3", "parameters.list.?[#this matches 'b.*'].![toString()]", "{a: 1, 'b': {2}}.keySet()", "T(String).format('%5s|%d', 'a', 1)", "new java.text.SimpleDateFormat('yyyy').format(new java.util.Date())", "T(java.time.LocalDate).now().plusDays(5)", "'a,b'.split(',')[0].replaceAll('(a)', '$1$1')", "#stage('A').outputs.k", "3 between {1,5}", "x instanceof T(String)", "execution.stages.![#root.execution.stages.![name]]", "'}'", "not in", "b'x'", "::a()", "#readYaml('a: &x [1]\nb: *x').b", "#pipelineId('p')", "#toJson(#doNotEval(trigger))", "} ${", "a} ${b", "#resolvedArtifacts().![name]"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, source string) {
-		document, err := json.Marshal([]string{"${" + source + "}"})
+		document, err := json.Marshal([]any{"${" + source + "}", "a ${" + source + "} b", map[string]int{"${" + source + "}": 1}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		findings := Check(document)
-		out, err := Evaluate(document, shapesEnv())
-		if len(findings) > 0 && err == nil {
+		r := newRun(shapesEnv())
+		began := time.Now()
+		out, problems := r.document(document)
+		if took := time.Since(began); took > maxTime+time.Second {
+			t.Errorf("%q takes %s", source, took)
+		}
+		if r.steps > maxSteps+maxProduced/stepBytes || r.produced > 2*maxProduced || len(out) > len(document)+maxProduced {
+			t.Errorf("%q takes %d steps, produces %d bytes, results in %d", source, r.steps, r.produced, len(out))
+		}
+		if len(findings) > 0 && len(problems) == 0 {
 			t.Errorf("Check refuses %q, Evaluate gives %s", source, out)
 		}
-		if err == nil && !json.Valid(out) {
+		if out != nil && !json.Valid(out) {
 			t.Errorf("%q gives %q, which is not JSON", source, out)
 		}
 	})

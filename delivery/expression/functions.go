@@ -20,6 +20,8 @@ var functions = map[string]method{
 	"toBoolean":      static(toBoolean),
 	"toJson":         static(toJSON),
 	"readJson":       static(readJSON),
+	"readYaml":       static(readYAML),
+	"readAllYaml":    static(readAllYAML),
 	"toBase64":       static(toBase64),
 	"fromBase64":     static(fromBase64),
 	"alphanumerical": static(alphanumerical),
@@ -47,7 +49,8 @@ var functions = map[string]method{
 // unserved are functions of Spinnaker's that are refused, with the reason.
 var unserved = map[string]string{
 	"fromUrl": readsURL, "jsonFromUrl": readsURL, "yamlFromUrl": readsURL, "propertiesFromUrl": readsURL, "fetchReference": readsURL,
-	"manifestLabelValue": "no stage deploys Kubernetes manifests", "cfServiceKey": "no stage deploys to Cloud Foundry",
+	"canaryConfigNameToId": "no stage takes the id of a canary configuration",
+	"manifestLabelValue":   "no stage deploys Kubernetes manifests", "cfServiceKey": "no stage deploys to Cloud Foundry",
 }
 
 const readsURL = "expressions read nothing but the execution; let a webhook stage fetch it"

@@ -36,6 +36,10 @@ const (
 	maxPattern = 1_000
 	// maxWidth is the largest width that String.format pads to.
 	maxWidth = 1_000
+	// maxYAML is the largest YAML in bytes, and maxYAMLNodes the most values in one: a
+	// few lines of aliases can stand for millions.
+	maxYAML      = 256 << 10
+	maxYAMLNodes = 20_000
 	// maxDepth is how deep documents and values may be nested.
 	maxDepth = 200
 )
