@@ -193,3 +193,27 @@ func TestExpressionsAreCheckedWhenSaved(t *testing.T) {
 		}
 	}
 }
+
+// TestAStartThatWouldFailIsRefused: for an expression of a stage that nothing can
+// change, with the place.
+func TestAStartThatWouldFailIsRefused(t *testing.T) {
+	h := newHarness(t)
+	stages := func(first, more string) string {
+		return `[{"refId":"1","type":"wait","waitTime":"` + first + `"` + more + `},{"refId":"2","requisiteStageRefIds":["1"],"type":"wait","waitTime":"${nobody}"}]`
+	}
+	for name, tt := range map[string]struct {
+		stages string
+		want   int
+	}{
+		"absent":   {stages("${parameters.seconds}", ""), 400},
+		"ignored":  {stages("${parameters.seconds}", `,"continuePipeline":true,"failPipeline":false`), 202},
+		"defaults": {stages("${parameters.seconds ?: 3}", `,"comments":"${nobody}"`), 202},
+		"later":    {stages("${#toInt(#stage('wait').context.seconds)}", ""), 202},
+	} {
+		h.save(name, tt.stages)
+		a := h.do("POST", "/pipelines/storefront/"+name, "").want(tt.want)
+		if tt.want == 400 && !strings.Contains(string(a.body), `"pointer":"/stages/0/waitTime"`) {
+			t.Errorf("%s: %s", name, a.body)
+		}
+	}
+}

@@ -117,6 +117,21 @@ func (s *Server) lookups(ctx context.Context, by delivery.Principal) expression.
 	}
 }
 
+// checkEvaluations refuses the start of a pipeline that is to fail for an expression
+// of a stage: one about a parameter that nobody gave, say. A stage that may be left
+// out, or whose failure does not end the pipeline, is not looked at.
+func checkEvaluations(d pipeline.Definition, env expression.Env) []delivery.Finding {
+	var out []delivery.Finding
+	for i, stage := range d.Stages {
+		if condition, err := objectOf(objectOf(stage.Raw)["stageEnabled"]).text("expression"); err != nil || condition != "" || stage.OnFailure != pipeline.HaltPipeline {
+			continue
+		}
+		env.Partial = len(stage.Requisites) > 0
+		out = append(out, under(stagePointer(i), expression.Hopeless(stage, env))...)
+	}
+	return out
+}
+
 // evaluateStage evaluates a stage as it will be when it begins, as far as that is
 // known now.
 func evaluateStage(stage pipeline.StageSpec, env expression.Env) (json.RawMessage, error) {

@@ -40,6 +40,7 @@ func (s *Server) checkStart(ctx context.Context, by delivery.Principal, d pipeli
 			return err
 		}
 	}
+	findings = append(findings, checkEvaluations(d, env)...)
 	operations, wrong := intendedOperations(d, env)
 	findings = append(findings, wrong...)
 	for _, one := range operations {

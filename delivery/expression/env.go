@@ -29,8 +29,11 @@ type Env struct {
 	Now time.Time
 	// Random gives texts in the form of a UUID; nil when there are none.
 	Random func() string
-	// Partial means that more may be known when the stage begins: what is unknown now
-	// then is an error everywhere, never taken for nothing.
+	// Before means that the execution is not begun: its stages, status and times are
+	// unknown rather than empty.
+	Before bool
+	// Partial means that stages before this one may put out more: a name that is
+	// unknown is an error everywhere, never taken for nothing.
 	Partial bool
 	// Lookups find what is not part of the execution.
 	Lookups Lookups
@@ -47,9 +50,15 @@ type scope struct {
 	refID   string
 	now     time.Time
 	random  func() string
+	before  bool
 	partial bool
 	lookups Lookups
 }
+
+// laterError is about what is known only when the stage begins.
+type laterError string
+
+func (e laterError) Error() string { return string(e) }
 
 func newScope(env Env) *scope {
 	return &scope{
@@ -60,7 +69,7 @@ func newScope(env Env) *scope {
 		known:   make(map[string]value),
 		named:   make(map[string]json.RawMessage),
 		stage:   env.Stage, refID: env.RefID, now: env.Now, random: env.Random,
-		partial: env.Partial, lookups: env.Lookups,
+		before: env.Before, partial: env.Partial, lookups: env.Lookups,
 	}
 }
 

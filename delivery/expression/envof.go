@@ -11,7 +11,7 @@ import (
 // EnvBefore is what can be read of an execution that is not begun: no stages, and no
 // status or times, since those change.
 func EnvBefore(e delivery.Execution) Env {
-	return Env{Parameters: e.Trigger.Parameters, Trigger: triggerOf(e.Trigger, nil), Execution: encoded(executionBefore(e, nil)), Partial: true}
+	return Env{Parameters: e.Trigger.Parameters, Trigger: triggerOf(e.Trigger, nil), Execution: encoded(executionBefore(e, nil)), Before: true, Partial: true}
 }
 
 // EnvOf is what can be read in a stage of an execution at a time, or after all of its

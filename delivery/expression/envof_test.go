@@ -168,6 +168,27 @@ func TestStageLeavesInPlace(t *testing.T) {
 	}
 }
 
+// What is certain to fail before the start is what fails in the run too, and no more.
+func TestHopeless(t *testing.T) {
+	before := EnvBefore(released())
+	before.Partial = false
+	for text, hopeless := range map[string]bool{
+		`parameters.absent`: true, `nobody`: true, `1 / 0`: true, `parameters.absent.x`: true, `trigger.payload.x`: true, `execution.nobody.x`: false,
+		`parameters.v`: false, `new java.util.Date()`: false, `T(java.util.UUID).randomUUID()`: false, `#stage('Deploy').status`: false, `execution.status`: false,
+		`execution.startTime ?: 1`: false, `deployedServerGroups[9].region`: false, `#pipelineId('x')`: false, `#currentStage().name`: false,
+	} {
+		spec := stageSpec(`{"type":"deploy","comments":"${nobody}","a":"${` + text + `}"}`)
+		if got := Hopeless(spec, before); (len(got) > 0) != hopeless {
+			t.Errorf("%s: %v, hopeless %v", text, got, hopeless)
+		}
+		later := before
+		later.Partial = true
+		if got := Hopeless(spec, later); len(got) > 0 {
+			t.Errorf("%s after another stage: %v", text, got)
+		}
+	}
+}
+
 // A stage whose expressions go beyond the bounds fails, whichever field it is in, and
 // says so once.
 func TestStageBeyondTheBounds(t *testing.T) {

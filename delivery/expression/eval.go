@@ -238,7 +238,11 @@ func (r *run) member(n *ast.MemberNode) (value, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the key into %s %w", describe(n.Node), err)
 		}
-		return t[key], nil
+		v, ok := t[key]
+		if id, isName := n.Node.(*ast.IdentifierNode); !ok && isName && id.Value == "execution" && r.scope.before {
+			return nil, laterError("execution." + key + " is known only when the stage begins")
+		}
+		return v, nil
 	case list:
 		i, ok := property.(int64)
 		if !ok {

@@ -64,7 +64,7 @@ func (s *scope) stages() (list, error) {
 	v, err := s.read("execution", "stages")
 	stages, ok := v.(list)
 	if err == nil && !ok {
-		err = fmt.Errorf("the stages of the execution are known only when the stage begins")
+		err = laterError("the stages of the execution are known only when the stage begins")
 	}
 	return stages, err
 }

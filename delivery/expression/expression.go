@@ -160,6 +160,7 @@ func (r *run) part(p part) (value, *Problem) {
 	}
 	if err != nil {
 		failed := p.problem(err)
+		failed.Later = errors.As(err, new(laterError))
 		failed.Absent = absent || errors.As(err, new(unknownVariable)) && isVariable(node)
 		return nil, &failed
 	}

@@ -76,7 +76,7 @@ func (r *run) findPipeline(of, in value) (value, error) {
 		return nil, fmt.Errorf("the name of the application: %w", err)
 	}
 	if r.scope.lookups.PipelineID == nil {
-		return nil, fmt.Errorf("known only when the stage begins")
+		return nil, laterError("known only when the stage begins")
 	}
 	return r.lookUp("pipeline\n"+application+"\n"+name, func() (value, error) {
 		id, err := r.scope.lookups.PipelineID(application, name)
@@ -102,7 +102,7 @@ func (r *run) applicationMetadata(_ value, args []value) (value, error) {
 		return nil, fmt.Errorf("the name of the application: %w", err)
 	}
 	if r.scope.lookups.Application == nil {
-		return nil, fmt.Errorf("known only when the stage begins")
+		return nil, laterError("known only when the stage begins")
 	}
 	v, err := r.lookUp("application\n"+name, func() (value, error) {
 		raw, err := r.scope.lookups.Application(name)

@@ -18,6 +18,8 @@ type Problem struct {
 	Message string
 	// Absent means that nothing is wrong but that it has no value.
 	Absent bool
+	// Later means that the stage's beginning decides whether it can be evaluated.
+	Later bool
 }
 
 // findings are the problems as what is wrong with an input.
