@@ -35,7 +35,6 @@ func (s *Server) evaluateExpression(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	env.Stage = stage.Context
 	document, err := json.Marshal(text)
 	if err != nil {
 		return fmt.Errorf("encode the expression: %w", err)

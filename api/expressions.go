@@ -65,30 +65,42 @@ func (s *Server) environmentBefore(ctx context.Context, by delivery.Principal, e
 }
 
 // environmentOf is what expressions can read in a stage of an execution as it is now,
-// or in none.
+// or in none. The stage's own fields are in it.
 func (s *Server) environmentOf(ctx context.Context, by delivery.Principal, e delivery.Execution, refID string) (expression.Env, error) {
-	parents, err := s.parents(ctx, e)
+	parents, err := s.parents(ctx, by, e)
 	if err != nil {
 		return expression.Env{}, err
 	}
-	env := expression.EnvOf(e, parents, refID, s.now())
+	env := expression.EnvOf(shown(e), parents, refID, s.now())
 	env.Lookups = s.lookups(ctx, by)
+	if stage := e.Stage(refID); stage != nil {
+		env.Stage = pipeline.WithoutCredentials(stage.Type, stage.Context)
+	}
 	return env, nil
 }
 
+// shown is an execution as far as people may see it: without credentials.
+func shown(e delivery.Execution) delivery.Execution {
+	e.Stages = slices.Clone(e.Stages)
+	for i, stage := range e.Stages {
+		e.Stages[i].Context = pipeline.WithoutCredentials(stage.Type, stage.Context)
+	}
+	return e
+}
+
 // parents are the executions that started one another before this one, the nearest
-// first, up to one that is gone.
-func (s *Server) parents(ctx context.Context, e delivery.Execution) ([]delivery.Execution, error) {
+// first, up to one that is gone or that the caller may not read.
+func (s *Server) parents(ctx context.Context, by delivery.Principal, e delivery.Execution) ([]delivery.Execution, error) {
 	var out []delivery.Execution
-	for t := e.Trigger; t.ParentExecution != "" && t.Depth <= pipeline.MaxChain; {
-		parent, err := s.store.Execution(ctx, t.ParentExecution)
-		if delivery.KindOf(err) == delivery.NotFound {
+	for t := e.Trigger; expression.ParentOf(t) != "" && t.Depth <= pipeline.MaxChain; {
+		parent, err := s.store.Execution(ctx, expression.ParentOf(t))
+		if delivery.KindOf(err) == delivery.NotFound || err == nil && s.authorize(by, read, resource{parent.Application}) != nil {
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read parent execution %s: %w", t.ParentExecution, err)
+			return nil, fmt.Errorf("read parent execution %s: %w", expression.ParentOf(t), err)
 		}
-		out = append(out, parent)
+		out = append(out, shown(parent))
 		if parent.Trigger.Depth >= t.Depth {
 			break // the record is wrong, and could lead in a circle
 		}

@@ -104,6 +104,8 @@ func TestOpenAPIHasTheSameFields(t *testing.T) {
 		"StageTask": v1.StageTask{}, "Deployment": v1.Deployment{}, "Event": v1.Event{}, "Task": v1.Task{}, "Ref": v1.Ref{},
 		"Plan": v1.Plan{}, "Moniker": v1.Moniker{}, "Cluster": v1.Cluster{}, "ServerGroup": v1.ServerGroup{}, "LoadBalancer": v1.LoadBalancer{},
 		"InstanceDetail": v1.InstanceDetail{}, "Image": v1.Image{}, "Judgment": v1.Judgment{},
+		"EventRef": v1.EventRef{}, "FailedStage": v1.FailedStage{}, "TaskDetail": v1.TaskDetail{}, "ExpressionCapabilities": v1.ExpressionCapabilities{},
+		"QuietPeriod": v1.QuietPeriod{}, "SearchPage": v1.SearchPage{}, "NamedLoadBalancer": v1.NamedLoadBalancer{},
 	} {
 		schema := schemas[name]
 		if schema == nil {

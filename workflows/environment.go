@@ -46,13 +46,13 @@ func (a *Activities) environment(ctx context.Context, e delivery.Execution, refI
 // leads in no circle.
 func (a *Activities) parents(ctx context.Context, e delivery.Execution) ([]delivery.Execution, error) {
 	var out []delivery.Execution
-	for t := e.Trigger; t.ParentExecution != "" && t.Depth <= pipeline.MaxChain; {
-		parent, err := a.deps.Store.Execution(ctx, t.ParentExecution)
+	for t := e.Trigger; expression.ParentOf(t) != "" && t.Depth <= pipeline.MaxChain; {
+		parent, err := a.deps.Store.Execution(ctx, expression.ParentOf(t))
 		if delivery.KindOf(err) == delivery.NotFound {
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read parent execution %s: %w", t.ParentExecution, err)
+			return nil, fmt.Errorf("read parent execution %s: %w", expression.ParentOf(t), err)
 		}
 		out = append(out, parent)
 		if parent.Trigger.Depth >= t.Depth {

@@ -18,6 +18,8 @@ import (
 type LoadedExecution struct {
 	Progress Progress    `json:"progress"`
 	Plan     []PlanStage `json:"plan"`
+	// Reads are the refIds of the stages whose expressions read URLs.
+	Reads []string `json:"reads,omitempty"`
 }
 
 // PlanStage is the part of a stage's definition that decides about its turn.
@@ -46,6 +48,7 @@ func (a *Activities) LoadExecution(ctx context.Context, id delivery.ExecutionID)
 	for i := range loaded.Progress.Stages {
 		loaded.Progress.Stages[i].Context = nil
 	}
+	loaded.Reads = readers(definition)
 	for _, s := range definition.Stages {
 		loaded.Plan = append(loaded.Plan, PlanStage{RefID: s.RefID, Type: s.Type, Requisites: s.Requisites, OnFailure: s.OnFailure})
 	}
@@ -129,7 +132,9 @@ type BegunStage struct {
 	Clusters []ClusterToDeploy `json:"clusters,omitempty"`
 	// Between is the pause between the deployments of a rollback: with it they come
 	// one after the other, and a failure ends the row.
-	Between time.Duration     `json:"between,omitempty"`
+	Between time.Duration `json:"between,omitempty"`
+	// Webhook is set for a stage that calls another system.
+	Webhook *BegunWebhook     `json:"webhook,omitempty"`
 	Failure *delivery.Failure `json:"failure,omitempty"`
 }
 
@@ -142,8 +147,9 @@ type ClusterToDeploy struct {
 
 // BeginStage evaluates the expressions of a stage, reads its input, and writes
 // both the evaluated context and the progress to the store. It evaluates the
-// definition, not the stored context, so repeating it changes nothing.
-func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, at time.Time) (BegunStage, error) {
+// definition, not the stored context, so repeating it changes nothing. What the
+// expressions read was read before.
+func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, at time.Time, read ReadURLs) (BegunStage, error) {
 	e, definition, err := a.definition(ctx, p.ID)
 	if err != nil {
 		return BegunStage{}, applicationError(err)
@@ -153,10 +159,15 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 	}
 	var begun BegunStage
 	stage, spec := e.Stage(refID), definition.Stage(refID)
-	env, unanswered, err := a.environment(ctx, e, refID, at)
+	begins := at
+	if !read.At.IsZero() {
+		begins = read.At
+	}
+	env, unanswered, err := a.environment(ctx, e, refID, begins)
 	if err != nil {
 		return BegunStage{}, applicationError(err)
 	}
+	env.Read = func(url string) (string, error) { return recall(read.URLs, url) }
 	evaluated, err := expression.Stage(*spec, env)
 	if *unanswered != nil {
 		return BegunStage{}, applicationError(*unanswered)

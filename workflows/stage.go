@@ -51,7 +51,11 @@ func stageEvent(s *delivery.Stage) happening {
 }
 
 func (x *execution) carryOut(ctx workflow.Context, refID string) stageResult {
-	begun, err := x.begin(ctx, refID)
+	read, result := x.readURLs(ctx, refID)
+	if result.failure != nil || result.canceled {
+		return result
+	}
+	begun, err := x.begin(ctx, refID, read)
 	switch {
 	case err != nil:
 		return stageResult{failure: delivery.FailureOf("begin the stage", err)}
@@ -68,7 +72,7 @@ func (x *execution) carryOut(ctx workflow.Context, refID string) stageResult {
 }
 
 // begin evaluates the stage's context, once, and records that the stage runs.
-func (x *execution) begin(ctx workflow.Context, refID string) (BegunStage, error) {
+func (x *execution) begin(ctx workflow.Context, refID string, read ReadURLs) (BegunStage, error) {
 	var begun BegunStage
 	if err := x.record.Lock(ctx); err != nil {
 		return begun, err
@@ -76,7 +80,7 @@ func (x *execution) begin(ctx workflow.Context, refID string) (BegunStage, error
 	defer x.record.Unlock()
 	var a *Activities
 	ctx = workflow.WithLocalActivityOptions(ctx, recordOptions)
-	err := workflow.ExecuteLocalActivity(ctx, a.BeginStage, x.nextVersion(), refID, workflow.Now(ctx)).Get(ctx, &begun)
+	err := workflow.ExecuteLocalActivity(ctx, a.BeginStage, x.nextVersion(), refID, workflow.Now(ctx), read).Get(ctx, &begun)
 	return begun, err
 }
 

@@ -46,6 +46,8 @@ func stageKindOf(stageType string) stageKind {
 	switch {
 	case stageType == pipeline.WaitType:
 		return waitKind()
+	case stageType == pipeline.WebhookStageType:
+		return webhookKind()
 	case pipeline.Deploys(stageType):
 		return deployKind()
 	case pipeline.Finds(stageType):

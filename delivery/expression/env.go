@@ -37,6 +37,8 @@ type Env struct {
 	Partial bool
 	// Lookups find what is not part of the execution.
 	Lookups Lookups
+	// Read returns what a URL has, for #fromUrl and the like; nil where no URL is read.
+	Read func(url string) (string, error)
 }
 
 // scope resolves variables. Each is decoded when it is first read.
@@ -53,6 +55,7 @@ type scope struct {
 	before  bool
 	partial bool
 	lookups Lookups
+	readURL func(url string) (string, error)
 }
 
 // laterError is about what is known only when the stage begins.
@@ -68,7 +71,7 @@ func newScope(env Env) *scope {
 		outputs: env.Outputs,
 		known:   make(map[string]value),
 		named:   make(map[string]json.RawMessage),
-		stage:   env.Stage, refID: env.RefID, now: env.Now, random: env.Random,
+		stage:   env.Stage, refID: env.RefID, now: env.Now, random: env.Random, readURL: env.Read,
 		before: env.Before, partial: env.Partial, lookups: env.Lookups,
 	}
 }

@@ -146,8 +146,8 @@ func TestEvaluateRefuses(t *testing.T) {
 const knownClasses = "java.lang.Boolean, java.time.temporal.ChronoUnit, java.util.Date, java.time.format.DateTimeFormatter, java.lang.Double, java.time.Instant, java.lang.Integer, java.util.List, java.time.LocalDate, " +
 	"java.time.LocalDateTime, java.lang.Long, java.util.Map, java.lang.Math, java.lang.Number, java.text.SimpleDateFormat, java.lang.String, java.net.URLEncoder, java.util.UUID"
 
-const knownFunctions = "#alphanumerical, #applicationMetadata, #currentStage, #currentUser, #deployedServerGroups, #doNotEval, #fromBase64, #judgement, #judgment, #pipelineId, #pipelineIdInApplication, #pipelineIdOrNull, " +
-	"#readAllYaml, #readJson, #readYaml, #resolvedArtifacts, #stage, #stageByRefId, #stageExists, #toBase64, #toBoolean, #toFloat, #toInt, #toJson, #triggerResolvedArtifact, #triggerResolvedArtifactByType"
+const knownFunctions = "#alphanumerical, #applicationMetadata, #currentStage, #currentUser, #deployedServerGroups, #doNotEval, #fromBase64, #fromUrl, #jsonFromUrl, #judgement, #judgment, #pipelineId, #pipelineIdInApplication, #pipelineIdOrNull, #propertiesFromUrl, " +
+	"#readAllYaml, #readJson, #readYaml, #resolvedArtifacts, #stage, #stageByRefId, #stageExists, #toBase64, #toBoolean, #toFloat, #toInt, #toJson, #triggerResolvedArtifact, #triggerResolvedArtifactByType, #yamlFromUrl"
 
 func TestCheck(t *testing.T) {
 	tests := []struct{ text, want string }{
@@ -174,7 +174,7 @@ func TestCheck(t *testing.T) {
 		{`${1 in {1}}`, `${1 in {1}}: at character 3: in is not supported`},
 		{`${x = 1}`, `${x = 1}: at character 3: unexpected token Operator("=")`},
 		{`${$env}`, `${$env}: at character 1: unexpected '$'`},
-		{`${#fromUrl('http://x')}`, `${#fromUrl('http://x')}: at character 2: #fromUrl is not served: expressions read nothing but the execution; let a webhook stage fetch it`},
+		{`${#fetchReference('x')}`, `${#fetchReference('x')}: at character 2: #fetchReference is not served: expressions read no artifacts; let a webhook stage fetch it`},
 		{`${1..1000000}`, `${1..1000000}: at character 2: the operator .. is not supported`},
 		{`${let a = 1; a}`, `${let a = 1; a}: at character 1: let is not supported`},
 		{`${1; 2}`, `${1; 2}: at character 2: unexpected ';'`},

@@ -44,16 +44,19 @@ var functions = map[string]method{
 	"pipelineIdOrNull":        {1, 1, (*run).pipelineIDOrNull},
 	"pipelineIdInApplication": {2, 2, (*run).pipelineIDIn},
 	"applicationMetadata":     {0, 1, (*run).applicationMetadata},
+
+	"fromUrl":           reading("fromUrl"),
+	"jsonFromUrl":       reading("jsonFromUrl"),
+	"propertiesFromUrl": reading("propertiesFromUrl"),
+	"yamlFromUrl":       reading("yamlFromUrl"),
 }
 
 // unserved are functions of Spinnaker's that are refused, with the reason.
 var unserved = map[string]string{
-	"fromUrl": readsURL, "jsonFromUrl": readsURL, "yamlFromUrl": readsURL, "propertiesFromUrl": readsURL, "fetchReference": readsURL,
+	"fetchReference":       "expressions read no artifacts; let a webhook stage fetch it",
 	"canaryConfigNameToId": "no stage takes the id of a canary configuration",
 	"manifestLabelValue":   "no stage deploys Kubernetes manifests", "cfServiceKey": "no stage deploys to Cloud Foundry",
 }
-
-const readsURL = "expressions read nothing but the execution; let a webhook stage fetch it"
 
 // checkCall refuses an unknown function and a wrong number of arguments.
 func checkCall(name string, arguments int) error {

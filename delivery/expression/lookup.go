@@ -3,6 +3,7 @@ package expression
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/slipway-cd/slipway/delivery"
 )
@@ -24,7 +25,9 @@ func (r *run) lookUp(what string, ask func() (value, error)) (value, error) {
 	if len(r.found) >= maxLookups {
 		return nil, fmt.Errorf("more than %d pipelines and applications are looked up", maxLookups)
 	}
+	began := time.Now()
 	v, err := ask()
+	r.until = r.until.Add(time.Since(began)) // who answers bounds how long it takes
 	if delivery.KindOf(err) == delivery.NotFound {
 		err = nil // whoever asks says what that means
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 // triggerOf is the trigger as it was sent, with what the server knows better, and
@@ -26,13 +27,22 @@ func triggerOf(t delivery.Trigger, parents []delivery.Execution) json.RawMessage
 		fields["correlationId"] = encoded(t.CorrelationID)
 	}
 	switch {
-	case t.ParentExecution == "":
+	case ParentOf(t) == "":
 	case len(parents) > 0:
 		fields["parentExecution"] = encoded(executionOf(parents[0], withoutStages(parents[1:])))
 	default:
-		fields["parentExecution"] = namedParent(t.ParentExecution, fields)
+		fields["parentExecution"] = namedParent(ParentOf(t), fields)
 	}
 	return encoded(fields)
+}
+
+// ParentOf is the execution that started one; empty for none. Only the triggers that
+// pipelines make may name it in their document: others hold what clients sent.
+func ParentOf(t delivery.Trigger) delivery.ExecutionID {
+	if t.Type != pipeline.PipelineType {
+		return t.ParentExecution
+	}
+	return t.Parent()
 }
 
 // namedParent is the parent of an execution as far as its trigger tells.

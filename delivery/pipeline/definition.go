@@ -204,7 +204,7 @@ func refuseUnsupported(o object) {
 	if o.flag("restrictExecutionDuringTimeWindow", false) || o.dynamic("restrictExecutionDuringTimeWindow") {
 		o.refuse("restrictExecutionDuringTimeWindow", "execution windows are not supported")
 	}
-	if o.given("stageTimeoutMs") {
+	if o.given("stageTimeoutMs") && unquote(o.fields["type"]) != WebhookStageType {
 		o.refuse("stageTimeoutMs", "stage timeouts are not supported")
 	}
 }

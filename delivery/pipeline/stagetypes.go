@@ -26,6 +26,7 @@ func stageTypes() []stageType {
 		{name: DeployType, check: func(o object) { readDeploy(o) }},
 		{name: DeployManifestType, check: func(o object) { readManifestStage(o) }},
 		{name: WaitType, check: func(o object) { readWait(o) }},
+		{name: WebhookStageType, check: func(o object) { readWebhook(o) }},
 	}
 	for name, read := range findTypes() {
 		types = append(types, stageType{name: name, check: func(o object) { read(o) }})
