@@ -217,3 +217,22 @@ func TestAStartThatWouldFailIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestCredentialsAreNotEvaluated: what an execution does not show, expressions do not
+// read either.
+func TestCredentialsAreNotEvaluated(t *testing.T) {
+	h := newHarness(t)
+	id, stages := evaluated(h)
+	h.store.change(delivery.ExecutionID(id), func(e *delivery.Execution) {
+		e.Stages[0].Type, e.Stages[0].Context = "webhook", json.RawMessage(`{"url":"https://x.example","customHeaders":{"Authorization":"Bearer s3cret","X-Team":"web"}}`)
+	})
+	for path, expression := range map[string]string{
+		"":                 `${#stage('First').context} ${execution}`,
+		"/" + stages[0].ID: `${customHeaders} ${#currentStage().context.customHeaders['X-Team']}`,
+	} {
+		a := h.do("GET", "/pipelines/"+id+path+"/evaluateExpression?expression="+url.QueryEscape(expression), "").want(200)
+		if strings.Contains(string(a.body), "s3cret") || !strings.Contains(string(a.body), "web") {
+			t.Errorf("%s: %s", expression, a.body)
+		}
+	}
+}

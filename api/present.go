@@ -20,10 +20,11 @@ func presentExecution(e delivery.Execution, expand bool) v1.Execution {
 		Canceled:   e.Status == delivery.StatusCanceled || e.CanceledBy != "",
 		CanceledBy: orNull(e.CanceledBy), CancellationReason: orNull(e.CancellationReason),
 		SpelEvaluator: "v4", Origin: "api",
-		Authentication: v1.Authentication{User: e.Trigger.User, AllowedAccounts: []string{}},
-		Trigger:        presentTrigger(e.Trigger),
-		Stages:         make([]v1.Stage, len(e.Stages)),
-		Notifications:  []json.RawMessage{}, SystemNotifications: []json.RawMessage{},
+		Authentication:    v1.Authentication{User: e.Trigger.User, AllowedAccounts: []string{}},
+		Trigger:           presentTrigger(e.Trigger),
+		TemplateVariables: e.TemplateVariables,
+		Stages:            make([]v1.Stage, len(e.Stages)),
+		Notifications:     []json.RawMessage{}, SystemNotifications: []json.RawMessage{},
 	}
 	if e.Paused != nil {
 		out.Paused = &v1.Paused{

@@ -133,6 +133,10 @@ func (s *Server) prepareStart(c *gin.Context, p delivery.Pipeline, trigger deliv
 		return none, &failure{status: http.StatusBadRequest, code: "pipeline_disabled", title: "The pipeline is disabled",
 			message: "Pipeline is disabled and cannot be started."}
 	}
+	var err error
+	if p.Document, err = s.planned(c.Request.Context(), p.Document); err != nil {
+		return none, err
+	}
 	definition, err := pipeline.Parse(p.Document)
 	if err != nil {
 		return none, err

@@ -165,7 +165,10 @@ type Execution struct {
 	CancellationReason string    `json:"cancellationReason,omitempty"`
 	Paused             *Pause    `json:"paused,omitempty"`
 	Trigger            Trigger   `json:"trigger"`
-	Stages             []Stage   `json:"stages"`
+	// TemplateVariables are the values of the variables of the template that the
+	// pipeline was made from, a JSON object; nil for a pipeline of its own.
+	TemplateVariables json.RawMessage `json:"templateVariables,omitempty"`
+	Stages            []Stage         `json:"stages"`
 	// Version grows with every projection; a write with a version that is not
 	// newer than the stored one changes nothing.
 	Version int64 `json:"version"`

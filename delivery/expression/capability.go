@@ -24,17 +24,21 @@ type Field struct{ Name, Description string }
 
 // described is what can be said of each function beside how it is carried out.
 var described = map[string]Function{
-	"toInt":          about("A whole number of a text", takesAny("value", "a text or a number")),
-	"toFloat":        about("A number of a text", takesAny("value", "a text or a number")),
-	"toBoolean":      about("True for the text true in any case, else false", takesAny("value", "a text or a boolean")),
-	"toJson":         about("A value as the text of a JSON document", takesAny("value", "any value")),
-	"readJson":       about("The value of a JSON document", takesText("text", "the document")),
-	"readYaml":       about("The value of the first document of a YAML text", takesText("text", "the text")),
-	"readAllYaml":    about("The values of all documents of a YAML text", takesText("text", "the text")),
-	"toBase64":       about("A text in base64", takesText("text", "the text")),
-	"fromBase64":     about("The text that was put into base64", takesText("text", "base64")),
-	"alphanumerical": about("A text without everything but A-Z, a-z and 0-9", takesText("text", "the text")),
-	"doNotEval":      about("A value as it is", takesAny("value", "any value")),
+	"toInt":             about("A whole number of a text", takesAny("value", "a text or a number")),
+	"toFloat":           about("A number of a text", takesAny("value", "a text or a number")),
+	"toBoolean":         about("True for the text true in any case, else false", takesAny("value", "a text or a boolean")),
+	"toJson":            about("A value as the text of a JSON document", takesAny("value", "any value")),
+	"fromUrl":           about("The text that an address answers with", takesText("url", "the address")),
+	"jsonFromUrl":       about("The value of the JSON document that an address answers with", takesText("url", "the address")),
+	"propertiesFromUrl": about("The properties that an address answers with, as an object", takesText("url", "the address")),
+	"readJson":          about("The value of a JSON document", takesText("text", "the document")),
+	"yamlFromUrl":       about("The value of the first YAML document that an address answers with", takesText("url", "the address")),
+	"readYaml":          about("The value of the first document of a YAML text", takesText("text", "the text")),
+	"readAllYaml":       about("The values of all documents of a YAML text", takesText("text", "the text")),
+	"toBase64":          about("A text in base64", takesText("text", "the text")),
+	"fromBase64":        about("The text that was put into base64", takesText("text", "base64")),
+	"alphanumerical":    about("A text without everything but A-Z, a-z and 0-9", takesText("text", "the text")),
+	"doNotEval":         about("A value as it is", takesAny("value", "any value")),
 
 	"stage":                         about("A stage of the execution", takesText("nameOrId", "its name or id")),
 	"stageByRefId":                  about("A stage of the execution", takesText("refId", "its refId")),
@@ -52,11 +56,6 @@ var described = map[string]Function{
 	"pipelineIdOrNull":        about("As pipelineId; nothing when there is none", takesText("name", "its name")),
 	"pipelineIdInApplication": about("The id of a pipeline of another application", takesText("name", "its name"), takesText("application", "the application's name")),
 	"applicationMetadata":     about("The attributes of an application", takesText("application", "its name; the execution's own without it")),
-
-	"fromUrl":           about("What a URL has when the stage begins", takesText("url", "the URL")),
-	"jsonFromUrl":       about("The value of a JSON document at a URL", takesText("url", "the URL")),
-	"yamlFromUrl":       about("The value of the first YAML document at a URL", takesText("url", "the URL")),
-	"propertiesFromUrl": about("The properties at a URL as an object of texts", takesText("url", "the URL")),
 }
 
 func about(description string, parameters ...Parameter) Function {

@@ -70,17 +70,18 @@ func uuids(of string) func() string {
 
 // seenExecution is an execution in Spinnaker's JSON. Times are in milliseconds.
 type seenExecution struct {
-	Type             delivery.ExecutionType `json:"type"`
-	ID               delivery.ExecutionID   `json:"id"`
-	Application      string                 `json:"application"`
-	Name             string                 `json:"name"`
-	Description      string                 `json:"description,omitempty"`
-	PipelineConfigID string                 `json:"pipelineConfigId"`
-	Origin           string                 `json:"origin"`
-	SpelEvaluator    string                 `json:"spelEvaluator"`
-	BuildTime        *int64                 `json:"buildTime"`
-	Authentication   seenAuthentication     `json:"authentication"`
-	Trigger          json.RawMessage        `json:"trigger"`
+	Type              delivery.ExecutionType `json:"type"`
+	ID                delivery.ExecutionID   `json:"id"`
+	Application       string                 `json:"application"`
+	Name              string                 `json:"name"`
+	Description       string                 `json:"description,omitempty"`
+	PipelineConfigID  string                 `json:"pipelineConfigId"`
+	Origin            string                 `json:"origin"`
+	SpelEvaluator     string                 `json:"spelEvaluator"`
+	BuildTime         *int64                 `json:"buildTime"`
+	Authentication    seenAuthentication     `json:"authentication"`
+	Trigger           json.RawMessage        `json:"trigger"`
+	TemplateVariables json.RawMessage        `json:"templateVariables,omitempty"`
 	*seenProgress
 }
 
@@ -117,7 +118,8 @@ type seenStage struct {
 func executionBefore(e delivery.Execution, parents []delivery.Execution) seenExecution {
 	return seenExecution{Type: e.Type, ID: e.ID, Application: e.Application, Name: e.Name, Description: e.Description,
 		PipelineConfigID: e.PipelineConfigID, Origin: "api", SpelEvaluator: "v4", BuildTime: millis(e.BuildTime),
-		Authentication: seenAuthentication{e.Trigger.User}, Trigger: triggerOf(e.Trigger, parents)}
+		Authentication: seenAuthentication{e.Trigger.User}, Trigger: triggerOf(e.Trigger, parents),
+		TemplateVariables: e.TemplateVariables}
 }
 
 func executionOf(e delivery.Execution, parents []delivery.Execution) seenExecution {

@@ -33,6 +33,16 @@ func released() delivery.Execution {
 	}
 }
 
+func TestEnvOfATemplate(t *testing.T) {
+	e := released()
+	e.TemplateVariables = json.RawMessage(`{"image":"v${parameters.v}"}`)
+	for _, env := range []Env{EnvOf(e, nil, "3", time.UnixMilli(1)), EnvBefore(e)} {
+		if got, err := Evaluate(json.RawMessage(`"${templateVariables.image}"`), env); err != nil || string(got) != `"v1"` {
+			t.Errorf("%s, %v", got, err)
+		}
+	}
+}
+
 func TestEnvOf(t *testing.T) {
 	for text, want := range map[string]string{
 		`version`:                                                          `"near"`,

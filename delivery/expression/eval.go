@@ -238,11 +238,16 @@ func (r *run) member(n *ast.MemberNode) (value, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the key into %s %w", describe(n.Node), err)
 		}
-		v, ok := t[key]
-		if id, isName := n.Node.(*ast.IdentifierNode); !ok && isName && id.Value == "execution" && r.scope.before {
+		v, known := t[key]
+		id, isName := n.Node.(*ast.IdentifierNode)
+		switch {
+		case isName && id.Value == "execution" && !known && r.scope.before:
 			return nil, laterError("execution." + key + " is known only when the stage begins")
+		case isName && id.Value == templateVariables:
+			return r.nested(v)
+		default:
+			return v, nil
 		}
-		return v, nil
 	case list:
 		i, ok := property.(int64)
 		if !ok {

@@ -51,6 +51,8 @@ type run struct {
 	nodes map[string]ast.Node
 	// found is what was looked up, by what was asked for.
 	found map[string]value
+	// inVariable is true while the value of a template's variable is evaluated.
+	inVariable bool
 }
 
 func newRun(env Env) *run { return &run{scope: newScope(env), until: time.Now().Add(maxTime)} }
@@ -70,10 +72,14 @@ func (r *run) document(document json.RawMessage) (json.RawMessage, []Problem) {
 // a value is an error.
 func (r *run) template(text string) (json.RawMessage, error) {
 	raw, problems := r.replace(text)
-	if len(problems) > 0 {
+	switch {
+	case len(problems) == 0:
+		return raw, nil
+	case problems[0].Later:
+		return nil, laterError(problems[0].Message)
+	default:
 		return nil, errors.New(problems[0].Message)
 	}
-	return raw, nil
 }
 
 // replace evaluates a string that contains at least one "${". It returns nothing
