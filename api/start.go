@@ -10,7 +10,6 @@ import (
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
-	"github.com/slipway-cd/slipway/delivery/expression"
 	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
@@ -149,20 +148,7 @@ func (s *Server) prepareStart(c *gin.Context, p delivery.Pipeline, trigger deliv
 	if err != nil {
 		return none, err
 	}
-	return start, s.checkStart(c.Request.Context(), principalOf(c), definition, environmentOf(start.Execution))
-}
-
-// environmentOf returns what expressions can read before any stage has run.
-func environmentOf(e delivery.Execution) expression.Env {
-	about := object{}
-	about.set("id", e.ID)
-	about.set("application", e.Application)
-	about.set("name", e.Name)
-	about.set("pipelineConfigId", e.PipelineConfigID)
-	if len(e.TemplateVariables) > 0 {
-		about.set("templateVariables", e.TemplateVariables)
-	}
-	return expression.Env{Parameters: e.Trigger.Parameters, Trigger: presentTrigger(e.Trigger), Execution: about.raw()}
+	return start, s.checkStart(c.Request.Context(), principalOf(c), definition, s.environmentBefore(c.Request.Context(), principalOf(c), start.Execution))
 }
 
 // bindTrigger reads the body of a start: a trigger, or an object that holds one
