@@ -158,17 +158,22 @@ func bindTrigger(c *gin.Context) (delivery.Trigger, error) {
 	if err != nil {
 		return delivery.Trigger{}, err
 	}
-	at := ""
 	inner, wrapped, err := unwrapTrigger(body)
 	if err != nil {
 		return delivery.Trigger{}, err
 	}
 	if wrapped {
-		body, at = inner, "/trigger"
+		return readTrigger(c, inner, "/trigger")
 	}
+	return readTrigger(c, body, "")
+}
+
+// readTrigger reads a trigger that stands at a place of the body.
+func readTrigger(c *gin.Context, body object, at string) (delivery.Trigger, error) {
 	t := delivery.Trigger{Type: "manual", User: principalOf(c).Name, Document: body.raw()}
 	var findings []delivery.Finding
-	if kind, err := body.text("type"); err != nil {
+	kind, err := body.text("type")
+	if err != nil {
 		findings = append(findings, delivery.FindingsOf(err)...)
 	} else if kind != "" {
 		t.Type = kind
