@@ -42,3 +42,12 @@ func TestChildPipelineIsChecked(t *testing.T) {
 		}
 	}
 }
+
+// TestStrictVariablesCanBeStarted: a variable that reads the one before it is not
+// hopeless before the stage begins.
+func TestStrictVariablesCanBeStarted(t *testing.T) {
+	h := newHarness(t)
+	h.save("names", `[{"refId":"1","type":"evaluateVariables","failOnFailedExpressions":true,"variables":[{"key":"a","value":"${1 + 1}"},{"key":"b","value":"${a * 2}"}]},
+		{"refId":"2","requisiteStageRefIds":["1"],"type":"checkPreconditions","preconditions":[{"type":"expression","context":{"expression":"b == 4"}}]}]`)
+	h.do("POST", "/pipelines/storefront/names", `{}`).want(202)
+}

@@ -16,7 +16,6 @@ import (
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
-	"github.com/slipway-cd/slipway/delivery/expression"
 	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
@@ -140,20 +139,6 @@ func unfit(name string) string {
 func absentOrText(raw json.RawMessage) bool {
 	kind := typeOf(raw)
 	return kind == "nothing" || kind == "null" || kind == "a string"
-}
-
-// checkDefinition returns everything that is wrong with a pipeline's stages,
-// parameters, triggers and expressions.
-func checkDefinition(document json.RawMessage) error {
-	_, err := pipeline.Parse(document)
-	findings := delivery.FindingsOf(err)
-	var stages []json.RawMessage
-	if json.Unmarshal(objectOf(document)["stages"], &stages) == nil {
-		for i, stage := range stages {
-			findings = append(findings, under(stagePointer(i), expression.Check(stage))...)
-		}
-	}
-	return delivery.InvalidError("pipeline is not valid", inOrder(findings))
 }
 
 func stagePointer(index int) string { return "/stages/" + strconv.Itoa(index) }

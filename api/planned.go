@@ -52,8 +52,8 @@ func (s *Server) planTemplate(c *gin.Context) error {
 	return s.renderPlanned(c, doc)
 }
 
-// startOrPlan plans a templated pipeline, Deck's way of asking. Pipelines that are not
-// saved cannot be started.
+// startOrPlan starts a pipeline that is not saved or, with plan, plans a templated one:
+// Deck's way of asking.
 func (s *Server) startOrPlan(c *gin.Context) error {
 	doc, err := bindObject(c, false)
 	if err != nil {
@@ -63,8 +63,11 @@ func (s *Server) startOrPlan(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	if !plan || !pipeline.IsTemplated(doc.raw()) {
-		return invalid("/plan", "must be true, for a pipeline of type templatedPipeline: a pipeline that is not saved cannot be started")
+	if !plan {
+		return s.startUnsaved(c, doc)
+	}
+	if !pipeline.IsTemplated(doc.raw()) {
+		return invalid("/plan", "is for a pipeline of type templatedPipeline; POST /pipelines/{application}/{name}/plan says what a saved one would do")
 	}
 	delete(doc, "plan")
 	return s.renderPlanned(c, doc)

@@ -23,6 +23,7 @@ type recorder interface {
 	Executions(ctx context.Context, f delivery.ExecutionFilter) ([]delivery.Execution, error)
 	Pipeline(ctx context.Context, application, nameOrID string) (delivery.Pipeline, error)
 	PipelineByID(ctx context.Context, id string) (delivery.Pipeline, error)
+	Application(ctx context.Context, name string) (delivery.Application, error)
 	AllocateSequence(ctx context.Context, clusterKey string, deployment delivery.DeploymentID, floor int, taken []int) (int, error)
 	NextFence(ctx context.Context, clusterKey, holder string) (int64, error)
 	Fence(ctx context.Context, clusterKey string) (int64, error)

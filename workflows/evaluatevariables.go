@@ -31,10 +31,16 @@ func evaluateVariablesKind() stageKind {
 	}
 }
 
-// evaluated returns the context of a stage with its expressions evaluated.
-func (k stageKind) evaluated(stage json.RawMessage, env expression.Env) (json.RawMessage, error) {
-	if k.evaluate != nil {
-		return k.evaluate(stage, env)
+// evaluated returns the context of a stage with its expressions evaluated, in either
+// case.
+func (k stageKind) evaluated(spec pipeline.StageSpec, env expression.Env) (json.RawMessage, error) {
+	if k.evaluate == nil {
+		return expression.Stage(spec, env)
 	}
-	return expression.Evaluate(stage, env)
+	env.Stage, env.RefID = spec.Context(), spec.RefID
+	context, err := k.evaluate(env.Stage, env)
+	if err != nil {
+		return env.Stage, err
+	}
+	return context, nil
 }

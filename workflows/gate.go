@@ -88,3 +88,13 @@ func gatePause(age time.Duration) time.Duration {
 func (a *Activities) StopGate(ctx context.Context, id delivery.ExecutionID) error {
 	return applicationError(a.cancelChild(ctx, id, "the deployment no longer waits for it"))
 }
+
+// withField returns a JSON object with one field set.
+func withField(raw json.RawMessage, name string, value json.RawMessage) (json.RawMessage, error) {
+	fields := map[string]json.RawMessage{}
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return nil, err
+	}
+	fields[name] = value
+	return json.Marshal(fields)
+}
