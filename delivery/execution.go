@@ -170,6 +170,12 @@ type Stage struct {
 	Failure *Failure `json:"failure,omitempty"`
 	// Deployments are the ids of the deployments that the stage started.
 	Deployments []DeploymentID `json:"deployments,omitempty"`
+	// StatusReason says for people why the stage has its status, where no failure does:
+	// "joe skipped it". Empty for what speaks for itself.
+	StatusReason string `json:"statusReason,omitempty"`
+	// Deadline is when the stage is out of time; zero for a stage without a limit. It
+	// moves when the execution is paused.
+	Deadline time.Time `json:"deadline,omitzero"`
 }
 
 // Failure says why a stage or a deployment failed.

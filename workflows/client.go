@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 	"github.com/slipway-cd/slipway/delivery/rollout"
 )
 
@@ -109,6 +110,14 @@ func (c *Client) Judge(ctx context.Context, id delivery.DeploymentID, a delivery
 	return c.ask(ctx, id, MoveCommand{Judgment: &a, Command: Command{By: a.By.Name, Reason: a.Reason}})
 }
 
+// UpdateStage does something to a stage in progress. Its answer means that the stage
+// has taken it and that its end is recorded. NotFound for an unknown execution or
+// stage, Conflict when the stage cannot take it now or any more, Invalid when stages
+// of its type never take it or the answer is none that may be given.
+func (c *Client) UpdateStage(ctx context.Context, id delivery.ExecutionID, command pipeline.StageCommand) error {
+	return c.command(ctx, id, updateStage, ulid.Make().String(), command)
+}
+
 // ask sends a move to a deployment and waits for its answer. A deployment that
 // goes on in a new run answers first; at worst it is Unavailable, and the same may
 // be asked again.
@@ -135,7 +144,7 @@ func (c *Client) ask(ctx context.Context, id delivery.DeploymentID, command Move
 
 // command sends an update. An execution whose workflow is not there yet, because
 // its start still waits in the outbox, is started first.
-func (c *Client) command(ctx context.Context, id delivery.ExecutionID, name, updateID string, command Command) error {
+func (c *Client) command(ctx context.Context, id delivery.ExecutionID, name, updateID string, command any) error {
 	e, err := c.store.Execution(ctx, id)
 	if err != nil {
 		return err
@@ -164,7 +173,7 @@ func (c *Client) command(ctx context.Context, id delivery.ExecutionID, name, upd
 	return nil
 }
 
-func (c *Client) update(ctx context.Context, id delivery.ExecutionID, name, updateID string, command Command) error {
+func (c *Client) update(ctx context.Context, id delivery.ExecutionID, name, updateID string, command any) error {
 	handle, err := c.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 		WorkflowID: id.WorkflowID(), UpdateID: updateID, UpdateName: name, Args: []any{command},
 		WaitForStage: client.WorkflowUpdateStageCompleted,
@@ -187,7 +196,11 @@ func unavailable(err error) error {
 	case err == nil || delivery.KindOf(err) != delivery.Internal:
 		return err
 	case errors.As(err, &refused):
-		return delivery.Errorf(delivery.ParseKind(refused.Type()), "%s", refused.Message())
+		out := delivery.Error{Kind: delivery.ParseKind(refused.Type()), Message: refused.Message()}
+		if refused.HasDetails() && refused.Details(&out.Findings) != nil {
+			out.Findings = nil // no findings: another error's details
+		}
+		return &out
 	default:
 		return delivery.Errorf(delivery.Unavailable, "the workflow engine does not answer: %w", err)
 	}

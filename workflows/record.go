@@ -118,7 +118,11 @@ func (p Progress) onto(e delivery.Execution) (delivery.Execution, error) {
 		if err != nil {
 			return e, fmt.Errorf("encode outputs of stage %s: %w", o.RefID, err)
 		}
-		e.Stage(o.RefID).Outputs = outputs
+		stage := e.Stage(o.RefID)
+		stage.Outputs = outputs
+		if stage.Type == pipeline.ManualJudgmentType {
+			stage.Context = pipeline.WithAnswer(stage.Context, outputs)
+		}
 	}
 	return e, nil
 }
@@ -127,6 +131,12 @@ func (p Progress) onto(e delivery.Execution) (delivery.Execution, error) {
 type BegunStage struct {
 	Wait     time.Duration     `json:"wait,omitempty"`
 	Clusters []ClusterToDeploy `json:"clusters,omitempty"`
+	// Until is when a wait for a time ends.
+	Until time.Time `json:"until,omitzero"`
+	// Judgment is what people are to be asked.
+	Judgment *pipeline.ManualJudgment `json:"judgment,omitempty"`
+	// Timeout is how long the stage may take; zero is for ever.
+	Timeout time.Duration `json:"timeout,omitempty"`
 	// Between is the pause between the deployments of a rollback: with it they come
 	// one after the other, and a failure ends the row.
 	Between time.Duration     `json:"between,omitempty"`
@@ -160,7 +170,7 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 	}
 	if err == nil {
 		stage.Context = evaluated
-		begun, err = stageKindOf(spec.Type).read(spec.Type, evaluated)
+		begun, err = readStage(spec.Type, evaluated)
 	}
 	if err != nil {
 		begun = BegunStage{Failure: delivery.FailureOf("read the stage", err)}
@@ -169,6 +179,20 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 		return BegunStage{}, applicationError(err)
 	}
 	return begun, nil
+}
+
+// readStage reads what any stage can have and what its type has.
+func readStage(stageType string, evaluated json.RawMessage) (BegunStage, error) {
+	options, err := pipeline.ParseOptions(evaluated)
+	if err != nil {
+		return BegunStage{}, err
+	}
+	kind := stageKindOf(stageType)
+	begun, err := kind.read(stageType, evaluated)
+	if begun.Timeout = options.Timeout; begun.Timeout == 0 {
+		begun.Timeout = kind.timeout
+	}
+	return begun, err
 }
 
 // environment is what the expressions of a stage see. The time is the stage's

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/workflow"
@@ -17,7 +18,11 @@ type stageResult struct {
 	// canceled stages may have a failure: what canceled them, when that was not the
 	// execution's own cancel.
 	canceled bool
-	failure  *delivery.Failure
+	// skipped stages did nothing, or were left where they stood; what comes after runs.
+	skipped bool
+	failure *delivery.Failure
+	// reason is why, for people; empty where nothing needs to be said.
+	reason string
 	// outputs are what later stages may read, whichever way the stage ended; nil for
 	// none. They become JSON where they are recorded.
 	outputs any
@@ -25,29 +30,39 @@ type stageResult struct {
 
 // runStage carries one stage from RUNNING to its end and records both.
 func (x *execution) runStage(ctx workflow.Context, refID string) {
-	result := x.carryOut(ctx, refID)
+	run := &stageRun{refID: refID}
+	x.runs[refID] = run
+	result := x.carryOut(workflow.WithValue(ctx, runKey{}, run), refID)
 	stage := x.stage(refID)
-	stage.EndTime, stage.Failure = workflow.Now(ctx), result.failure
+	stage.EndTime, stage.Failure, stage.StatusReason, stage.Deadline = workflow.Now(ctx), result.failure, result.reason, time.Time{}
 	if result.outputs != nil {
 		x.Outputs = append(x.Outputs, StageOutputs{RefID: refID, Value: result.outputs})
 	}
-	switch {
-	case result.canceled:
-		stage.Status = delivery.StatusCanceled
-	case result.failure != nil:
-		stage.Status = x.definition.Stage(refID).OnFailure.Status()
-	default:
-		stage.Status = delivery.StatusSucceeded
-	}
-	x.changed = true // a halted execution stops the other branches at once
+	stage.Status = x.ended(refID, result)
+	run.over, x.changed = true, true // a halted execution stops the other branches at once
 	if err := x.project(ctx, stageEvent(stage)); err != nil {
 		workflow.GetLogger(ctx).Error("End of stage was not recorded", "execution", x.ID, "stage", refID, "error", err)
+	}
+	run.recorded = true
+}
+
+// ended is the status of a stage with that result.
+func (x *execution) ended(refID string, result stageResult) delivery.Status {
+	switch {
+	case result.canceled:
+		return delivery.StatusCanceled
+	case result.skipped:
+		return delivery.StatusSkipped
+	case result.failure != nil:
+		return x.definition.Stage(refID).OnFailure.Status()
+	default:
+		return delivery.StatusSucceeded
 	}
 }
 
 func stageEvent(s *delivery.Stage) happening {
 	return happening{delivery.EventStage, StageEvent{RefID: s.RefID, Type: s.Type, Name: s.Name, Status: s.Status,
-		Deployments: slices.Clone(s.Deployments), Failure: s.Failure}}
+		Deployments: slices.Clone(s.Deployments), Failure: s.Failure, Reason: s.StatusReason}}
 }
 
 func (x *execution) carryOut(ctx workflow.Context, refID string) stageResult {
@@ -57,14 +72,20 @@ func (x *execution) carryOut(ctx workflow.Context, refID string) stageResult {
 		return stageResult{failure: delivery.FailureOf("begin the stage", err)}
 	case begun.Failure != nil:
 		return stageResult{failure: begun.Failure}
-	case x.stopping():
+	case x.halting():
 		return stageResult{canceled: true}
 	}
+	x.limit(ctx, begun)
+	return x.settle(runOf(ctx), begun, x.perform(ctx, refID, begun))
+}
+
+// perform does what stages of the type do.
+func (x *execution) perform(ctx workflow.Context, refID string, begun BegunStage) stageResult {
 	kind := stageKindOf(x.stage(refID).Type)
 	if kind.run != nil {
 		return kind.run(x, ctx, refID, begun)
 	}
-	return x.do(ctx, refID)
+	return x.doAs(ctx, refID, kind)
 }
 
 // begin evaluates the stage's context, once, and records that the stage runs.
@@ -141,16 +162,26 @@ func (x *execution) deploy(ctx workflow.Context, refID string, begun BegunStage)
 	failed := func() bool {
 		return halts && slices.ContainsFunc(children, func(c *childDeployment) bool { return c.result != nil && c.result.failed() })
 	}
-	_ = workflow.Await(ctx, func() bool { return over() || x.stopping() || failed() })
-	stopped := x.stopping()
+	_ = workflow.Await(ctx, func() bool { return over() || x.stopping(ctx) || failed() })
+	stopped := x.stopping(ctx)
 	if !over() && !x.canceled { // a cancel has sent its own signals
-		for _, c := range children {
-			c.control(Control{Kind: ControlCancel, Command: Command{By: delivery.System.Name, Reason: becauseOfAnother}})
-		}
+		cancelAll(ctx, children)
 	}
 	_ = workflow.Await(ctx, func() bool { return over() || x.graceOver })
 	x.open = slices.DeleteFunc(x.open, func(c *childDeployment) bool { return slices.Contains(children, c) })
 	return x.deployed(refID, children, stopped || x.canceled)
+}
+
+// cancelAll cancels the deployments of a stage that failed, is out of time or stops
+// with the execution.
+func cancelAll(ctx workflow.Context, children []*childDeployment) {
+	reason := becauseOfAnother
+	if runOf(ctx).timedOut {
+		reason = outOfTime
+	}
+	for _, c := range children {
+		c.control(Control{Kind: ControlCancel, Command: Command{By: delivery.System.Name, Reason: reason}})
+	}
 }
 
 // startDeployment starts the child and follows it in the background.
@@ -226,6 +257,9 @@ func (x *execution) deployed(refID string, children []*childDeployment, canceled
 
 // becauseOfAnother is why the deployments beside one that failed are canceled.
 const becauseOfAnother = "another part of the execution failed"
+
+// outOfTime is why the deployments of a stage are canceled when its time is over.
+const outOfTime = "the stage ran out of time"
 
 // weightier returns the failure that explains more: a deployment that was
 // canceled because of another one explains nothing.

@@ -22,6 +22,8 @@ type stageKind struct {
 	// second one. notYet makes it a poll: it is called again after a pause. An error
 	// may come with outputs.
 	do func(a *Activities, ctx context.Context, s StageToDo) (outputs any, err error)
+	// timeout is the stage's limit where it has none of its own; zero for no limit.
+	timeout time.Duration
 	// within is how long do may take, with all repetitions; an hour when zero.
 	within time.Duration
 	// stop ends what do has begun elsewhere, such as another execution; nil when there is
@@ -41,11 +43,18 @@ type StageToDo struct {
 }
 
 // stageKindOf returns the kind of a stage type. Each is in the file of its noun. An
-// unknown type is refused when the stage begins.
+// unknown type is refused when the stage begins. It only names functions: the workflow
+// calls run, activities the others.
+//
+//workflowcheck:ignore
 func stageKindOf(stageType string) stageKind {
 	switch {
 	case stageType == pipeline.WaitType:
 		return waitKind()
+	case stageType == pipeline.WaitUntilType:
+		return waitUntilKind()
+	case stageType == pipeline.ManualJudgmentType:
+		return manualJudgmentKind()
 	case pipeline.Deploys(stageType):
 		return deployKind()
 	case pipeline.Finds(stageType):

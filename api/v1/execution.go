@@ -71,6 +71,10 @@ type Stage struct {
 	Tasks                []StageTask     `json:"tasks"`
 	// Deployments are the ids of the deployments that the stage started.
 	Deployments []string `json:"deployments,omitempty"`
+	// StatusReason says why the stage has its status, where no failure does.
+	StatusReason string `json:"statusReason,omitempty"`
+	// Deadline is when the stage is out of time; absent without a limit.
+	Deadline *Millis `json:"deadline,omitempty"`
 	// Judgments are what its deployments ask people now.
 	Judgments []Judgment `json:"judgments,omitempty"`
 }

@@ -163,6 +163,7 @@ func parseStage(o object, raw json.RawMessage) StageSpec {
 		s.Name = s.Type
 	}
 	refuseUnsupported(o)
+	readOptions(o)
 	return s
 }
 
@@ -189,18 +190,15 @@ func failureMode(o object) FailureMode {
 	}
 }
 
-// refuseUnsupported refuses the options that would change when, whether or for
-// how long a stage runs and that are not carried out: to ignore them would run
-// what the author did not want to run.
+// refuseUnsupported refuses the options that would change when or whether a stage
+// runs and that are not carried out: to ignore them would run what the author did
+// not want to run.
 func refuseUnsupported(o object) {
 	if o.given("stageEnabled") && !emptyCondition(o) {
 		o.refuse("stageEnabled", "conditional execution of a stage is not supported")
 	}
 	if o.flag("restrictExecutionDuringTimeWindow", false) || o.dynamic("restrictExecutionDuringTimeWindow") {
 		o.refuse("restrictExecutionDuringTimeWindow", "execution windows are not supported")
-	}
-	if o.given("stageTimeoutMs") {
-		o.refuse("stageTimeoutMs", "stage timeouts are not supported")
 	}
 }
 

@@ -67,8 +67,8 @@ func TestParseFindings(t *testing.T) {
 			want:     []delivery.Finding{{Pointer: "/stages/0/type", Message: `"Deplyo" is not a known stage type; did you mean deploy? ` + knownTypes()}},
 		},
 		"type far off": {
-			document: string(stages(`{"type":"manualJudgment"}`)),
-			want:     []delivery.Finding{{Pointer: "/stages/0/type", Message: `"manualJudgment" is not a known stage type ` + knownTypes()}},
+			document: string(stages(`{"type":"interstellarDrive"}`)),
+			want:     []delivery.Finding{{Pointer: "/stages/0/type", Message: `"interstellarDrive" is not a known stage type ` + knownTypes()}},
 		},
 		"type an expression": {
 			document: string(stages(`{"type":"${parameters.type}"}`)),
@@ -115,7 +115,6 @@ func TestParseFindings(t *testing.T) {
 			want: []delivery.Finding{
 				{Pointer: "/stages/0/stageEnabled", Message: "conditional execution of a stage is not supported"},
 				{Pointer: "/stages/0/restrictExecutionDuringTimeWindow", Message: "execution windows are not supported"},
-				{Pointer: "/stages/0/stageTimeoutMs", Message: "stage timeouts are not supported"},
 			},
 		},
 		"failure flags": {

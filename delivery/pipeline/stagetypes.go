@@ -24,7 +24,9 @@ func stageTypes() []stageType {
 		{name: CloneType, check: func(o object) { readClone(o) }},
 		{name: DeployType, check: func(o object) { readDeploy(o) }},
 		{name: DeployManifestType, check: func(o object) { readManifestStage(o) }},
+		{name: ManualJudgmentType, check: func(o object) { readManualJudgment(o) }},
 		{name: WaitType, check: func(o object) { readWait(o) }},
+		{name: WaitUntilType, check: func(o object) { readWaitUntil(o) }},
 	}
 	for name, read := range findTypes() {
 		types = append(types, stageType{name: name, check: func(o object) { read(o) }})

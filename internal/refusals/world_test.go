@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-cd/slipway/api"
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 	"github.com/slipway-cd/slipway/delivery/rollout"
 	"github.com/slipway-cd/slipway/providers"
 	"github.com/slipway-cd/slipway/simcloud"
@@ -82,6 +83,10 @@ func (idle) Move(_ context.Context, id delivery.DeploymentID, _ rollout.Move, _ 
 
 func (idle) Judge(_ context.Context, id delivery.DeploymentID, _ delivery.JudgmentAnswer) error {
 	return delivery.Errorf(delivery.NotFound, "deployment %s", id)
+}
+
+func (idle) UpdateStage(_ context.Context, id delivery.ExecutionID, _ pipeline.StageCommand) error {
+	return delivery.Errorf(delivery.NotFound, "execution %s", id)
 }
 
 func (idle) Resume(_ context.Context, id delivery.ExecutionID, _ delivery.Principal) error {
