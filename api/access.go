@@ -14,6 +14,9 @@ const (
 	undecided action = iota
 	// public needs no principal at all.
 	public
+	// event is what senders without a principal do: each trigger decides by its secret
+	// whom it believes.
+	event
 	read
 	write
 	execute

@@ -32,7 +32,7 @@ func TestValidateCron(t *testing.T) {
 func TestCronTriggersGetIDs(t *testing.T) {
 	h := newHarness(t)
 	h.do("POST", "/pipelines", `{"application":"storefront","name":"nightly","stages":[],"triggers":[
-		{"type":"cron","cronExpression":"0 0 2 * * ?"},{"type":"cron","id":"mine","cronExpression":"0 0 3 * * ?"},{"type":"git"}]}`).want(200)
+		{"type":"cron","cronExpression":"0 0 2 * * ?"},{"type":"cron","id":"mine","cronExpression":"0 0 3 * * ?"},{"type":"pubsub"}]}`).want(200)
 	var saved struct {
 		Triggers []struct{ ID, Type string } `json:"triggers"`
 	}

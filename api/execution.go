@@ -21,6 +21,9 @@ func (s *Server) getExecution(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	if out.Trigger, err = s.withParents(c.Request.Context(), out.Trigger, e.Trigger, true); err != nil {
+		return err
+	}
 	return render(c, http.StatusOK, out)
 }
 

@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 // memory is a store that keeps everything in maps. It behaves as the SQL store
@@ -152,6 +154,19 @@ func (m *memory) DeletePipeline(_ context.Context, application, name string) err
 		}
 	}
 	return delivery.Errorf(delivery.NotFound, "pipeline %s of %s", name, application)
+}
+
+func (m *memory) TriggeredPipelines(_ context.Context, kind, source, after string, limit int) ([]delivery.Pipeline, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []delivery.Pipeline
+	for _, id := range slices.Sorted(maps.Keys(m.pipelines)) {
+		p := m.pipelines[id]
+		if id > after && len(out) < limit && !p.Disabled && slices.Contains(pipeline.TriggerSources(p.Document), pipeline.NewTriggerSource(kind, source)) {
+			out = append(out, p)
+		}
+	}
+	return out, m.failure
 }
 
 func (m *memory) PipelineHistory(_ context.Context, id string, limit int) ([]delivery.Pipeline, error) {

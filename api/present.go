@@ -105,6 +105,9 @@ func presentTrigger(t delivery.Trigger) json.RawMessage {
 	if t.CorrelationID != "" {
 		out.set("correlationId", t.CorrelationID)
 	}
+	if parent := parentOf(t); parent != nil {
+		out["parentExecution"] = parent.raw()
+	}
 	for _, list := range [...]string{"artifacts", "notifications", "resolvedExpectedArtifacts"} {
 		if typeOf(out[list]) != "a list" {
 			out[list] = json.RawMessage(`[]`)

@@ -53,6 +53,8 @@ var routes = []route{
 
 	{http.MethodGet, "/cron/validate", access{read, platform}, (*Server).validateCron},
 
+	{http.MethodPost, "/webhooks/:type/:source", access{event, platform}, (*Server).receiveWebhook},
+
 	{http.MethodPost, "/tasks", access{write, ofObject}, (*Server).createTask},
 	{http.MethodPost, "/tasks/plan", access{read, ofObject}, (*Server).planTask},
 	{http.MethodGet, "/tasks/:id", access{read, ofObject}, (*Server).getTask},

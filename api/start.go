@@ -7,7 +7,6 @@ import (
 	"net/http"
 
 	"github.com/gin-gonic/gin"
-	"github.com/oklog/ulid/v2"
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
@@ -102,9 +101,9 @@ func (s *Server) prepareStart(c *gin.Context, p delivery.Pipeline, trigger deliv
 	if len(definition.Stages) == 0 {
 		return none, invalid("/stages", "the pipeline has no stages; there is nothing to run")
 	}
-	start, err := pipeline.Start(p, definition, trigger, func() string { return ulid.Make().String() }, s.now())
+	start, err := s.resolveStart(c.Request.Context(), p, definition, trigger)
 	if err != nil {
-		return none, delivery.InvalidError("parameters are not valid", under("/parameters", delivery.FindingsOf(err)))
+		return none, err
 	}
 	return start, s.checkStart(c.Request.Context(), principalOf(c), definition, environmentOf(start.Execution))
 }

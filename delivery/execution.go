@@ -104,6 +104,11 @@ type Trigger struct {
 	CorrelationID string          `json:"correlationId,omitempty"`
 	// Document is the trigger as the client sent it, an open JSON object.
 	Document json.RawMessage `json:"document,omitempty"`
+	// ParentExecution is the execution that started this one; empty for none. Who
+	// reads the trigger puts the parent itself in.
+	ParentExecution ExecutionID `json:"parentExecution,omitempty"`
+	// Depth is how many executions started one another before this one.
+	Depth int `json:"depth,omitempty"`
 }
 
 // Pause tells who paused an execution and when.

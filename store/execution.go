@@ -200,6 +200,11 @@ func (s *Store) ProjectExecution(ctx context.Context, e delivery.Execution, even
 			return nil
 		}
 		stored = true
+		if e.Status.Complete() && !status.Complete() {
+			if err := insertEnd(ctx, tx, e); err != nil {
+				return err
+			}
+		}
 		_, err = tx.ExecContext(ctx, `UPDATE executions SET name = ?, status = ?, build_ms = ?, version = ?, document = ? WHERE id = ?`,
 			e.Name, e.Status, e.BuildTime.UnixMilli(), e.Version, doc, e.ID)
 		return err

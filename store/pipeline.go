@@ -94,6 +94,9 @@ func putPipeline(ctx context.Context, tx *sql.Tx, p delivery.Pipeline) error {
 		micros(p.UpdatedAt), p.LastModifiedBy); err != nil {
 		return err
 	}
+	if err := putTriggers(ctx, tx, p); err != nil {
+		return err
+	}
 	_, err := tx.ExecContext(ctx, `
 		INSERT INTO pipeline_revisions (pipeline_id, revision, application, name, position, disabled, document, updated_us, last_modified_by)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,

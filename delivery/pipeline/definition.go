@@ -14,6 +14,9 @@ type Definition struct {
 	Stages     []StageSpec
 	Parameters []Parameter
 	Triggers   []Trigger
+	Artifacts  []ExpectedArtifact
+	// prior are earlier artifacts by the ids of the expected ones.
+	prior map[string]Artifact
 }
 
 // Stage returns the stage with that refId, or nil.
@@ -108,6 +111,8 @@ func Parse(document json.RawMessage) (Definition, error) {
 		d.Parameters = parseParameters(doc)
 		d.Stages = parseStages(doc)
 		d.refuseMissing(r, doc)
+		r.pipeline = doc.text("id")
+		d.Artifacts = parseExpected(doc)
 		d.Triggers = parseTriggers(doc)
 		if len(r.findings) == 0 {
 			r.findings = d.checkTriggers()

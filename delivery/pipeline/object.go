@@ -22,6 +22,8 @@ type reader struct {
 	// missing are the images that cluster objects do not name. Who reads the
 	// document decides whether an earlier stage finds them.
 	missing []missingImage
+	// pipeline is the id of the pipeline; empty for a new one.
+	pipeline string
 }
 
 func (r *reader) refuse(pointer, format string, args ...any) {

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/slipway-cd/slipway/delivery"
@@ -8,15 +9,27 @@ import (
 
 // Start resolves a saved pipeline and a trigger into an execution to record, for
 // everything that starts pipelines: people, the clock, events and other pipelines.
-// Defaults are filled into the trigger's parameters; an Invalid error names those
-// that are missing. newID gives the execution and each stage its own id. Neither
-// whether the pipeline is disabled nor what its stages name is looked at.
+// Defaults are filled into the trigger's parameters and its expected artifacts are
+// bound; an Invalid error names what is missing or wrong, with pointers into the
+// trigger or, of expected artifacts, into the pipeline. newID gives the execution
+// and each stage its own id. Neither whether the pipeline is disabled nor what its
+// stages name is looked at.
 func Start(p delivery.Pipeline, d Definition, t delivery.Trigger, newID func() string, now time.Time) (delivery.NewExecution, error) {
+	if t.Depth > MaxChain {
+		return delivery.NewExecution{}, delivery.Errorf(delivery.Invalid, "%d pipelines have started one another in a row; no more than %d may", t.Depth, MaxChain)
+	}
 	parameters, err := d.ResolveParameters(t.Parameters)
 	if err != nil {
-		return delivery.NewExecution{}, err
+		return delivery.NewExecution{}, delivery.InvalidError("parameters are not valid", below("/parameters", delivery.FindingsOf(err)))
 	}
 	t.Parameters = parameters
+	if t, err = d.bindArtifacts(t); err != nil {
+		return delivery.NewExecution{}, err
+	}
+	return newExecution(p, d, t, newID, now), nil
+}
+
+func newExecution(p delivery.Pipeline, d Definition, t delivery.Trigger, newID func() string, now time.Time) delivery.NewExecution {
 	return delivery.NewExecution{
 		Definition:    p.Document,
 		CorrelationID: t.CorrelationID,
@@ -24,5 +37,18 @@ func Start(p delivery.Pipeline, d Definition, t delivery.Trigger, newID func() s
 			ID: delivery.ExecutionID(newID()), Type: delivery.PipelineExecution, Application: p.Application, Name: p.Name,
 			PipelineConfigID: p.ID, Status: delivery.StatusNotStarted, BuildTime: now, Trigger: t, Stages: NewStages(d, newID),
 		},
-	}, nil
+	}
+}
+
+// FailedStart is the record of a start that Start refused and that nobody waits for:
+// an execution that has ended before it began, with the reason.
+func FailedStart(p delivery.Pipeline, d Definition, t delivery.Trigger, newID func() string, now time.Time, reason error) delivery.NewExecution {
+	n := newExecution(p, d, t, newID, now)
+	e := &n.Execution
+	e.Status, e.EndTime, e.CanceledBy = delivery.StatusTerminal, now, delivery.System.Name
+	e.CancellationReason = "Failed on startup: " + reason.Error()
+	for _, f := range delivery.FindingsOf(reason) {
+		e.CancellationReason += fmt.Sprintf("; %s: %s", f.Pointer, f.Message)
+	}
+	return n
 }

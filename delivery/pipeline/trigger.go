@@ -11,13 +11,6 @@ import (
 	"github.com/slipway-cd/slipway/delivery/calendar"
 )
 
-// CronType is the type of triggers that the clock fires.
-const CronType = "cron"
-
-// DefaultZone is where a cron trigger's clock stands when it names no zone, as in
-// Spinnaker (echo, scheduler.cron.timezone).
-const DefaultZone = "America/Los_Angeles"
-
 // Trigger is one of a pipeline's triggers.
 type Trigger struct {
 	// ID is empty until the pipeline is saved.
@@ -29,13 +22,31 @@ type Trigger struct {
 	Raw json.RawMessage
 	// Parameters are given to the executions that the trigger starts; nil for none.
 	Parameters json.RawMessage
+	// Artifacts are the ids of the expected artifacts without which it does not fire.
+	Artifacts []string
+	// Secret is what the sender of an event has to know; empty for nothing.
+	Secret string
+	// Constraints are what the payload of an event has to meet.
+	Constraints []Constraint
 
 	// Expression, Cron, Zone and CatchUp are those of a trigger of CronType.
 	Expression string
 	Cron       calendar.Cron
 	Zone       *time.Location
 	CatchUp    calendar.CatchUp
+
+	// on tells the events that fire the trigger; nil when none does.
+	on matcher
 }
+
+// matcher tells the events that a trigger waits for.
+type matcher interface {
+	// match returns what the event tells the execution's trigger.
+	match(e Event) (facts, bool)
+}
+
+// facts are fields of an execution's trigger.
+type facts map[string]any
 
 // Trigger returns the trigger with that id, or nil.
 func (d Definition) Trigger(id string) *Trigger {
@@ -47,22 +58,34 @@ func (d Definition) Trigger(id string) *Trigger {
 	return nil
 }
 
+// triggerReaders are the types of triggers that start pipelines, with what reads
+// the fields of their own.
+func triggerReaders() map[string]func(object, *Trigger) {
+	return map[string]func(object, *Trigger){
+		CronType: readCron, WebhookType: readWebhookTrigger, GitType: readGitTrigger, DockerType: readDockerTrigger, PipelineType: readPipelineTrigger,
+		"jenkins": readBuildTrigger, "travis": readBuildTrigger, "concourse": readBuildTrigger,
+	}
+}
+
+// keptTriggers are Spinnaker's types of triggers that can be saved and start nothing.
+var keptTriggers = []string{"artifactory", "cdevents", "helm", "nexus", "plugin", "pubsub"}
+
 func parseTriggers(doc object) []Trigger {
 	var out []Trigger
 	ids := map[string]string{}
-	elements := doc.list("triggers")
-	for i, raw := range elements {
+	deferred := doc.r.deferred
+	doc.r.deferred = false // no trigger is evaluated: "${" is a text like others
+	defer func() { doc.r.deferred = deferred }()
+	for i, raw := range doc.list("triggers") {
 		o, ok := doc.r.object(fmt.Sprintf("%s/%d", doc.pointer("triggers"), i), raw)
 		if !ok {
 			continue
 		}
-		t := Trigger{ID: o.text("id"), Type: o.requiredText("type"), Enabled: o.flag("enabled", true), Raw: raw}
+		t := Trigger{ID: o.text("id"), Type: o.requiredText("type"), Enabled: o.flag("enabled", true), Raw: raw, Artifacts: o.texts("expectedArtifactIds")}
 		if p, ok := o.child("parameters"); ok && len(p.fields) > 0 {
 			t.Parameters = o.fields["parameters"]
 		}
-		if t.Type == CronType {
-			readCron(o, &t)
-		}
+		readTriggerType(o, &t)
 		if at, taken := ids[t.ID]; taken && t.ID != "" {
 			o.refuse("id", "%q is the id of %s already", t.ID, at)
 		}
@@ -72,58 +95,47 @@ func parseTriggers(doc object) []Trigger {
 	return out
 }
 
-// readCron reads what the clock needs to know.
-func readCron(o object, t *Trigger) {
-	if t.Expression = o.requiredText("cronExpression"); t.Expression != "" {
-		var err error
-		if t.Cron, err = calendar.ParseCron(t.Expression, t.ID); err != nil {
-			o.refuse("cronExpression", "%v", err)
-		}
+// readTriggerType reads the fields of the trigger's type, or refuses an unknown type.
+func readTriggerType(o object, t *Trigger) {
+	readers := triggerReaders()
+	if read, ok := readers[t.Type]; ok {
+		read(o, t)
+		return
 	}
-	name := o.text("timezone")
-	if name == "" {
-		name = DefaultZone
+	if t.Type == "" || slices.Contains(keptTriggers, t.Type) {
+		return
 	}
-	zone, err := time.LoadLocation(name)
-	if err != nil || strings.EqualFold(name, "local") {
-		o.refuse("timezone", "%q is no time zone of the tz database, such as Europe/Berlin", name)
+	names := slices.Clone(keptTriggers)
+	for name := range readers {
+		names = append(names, name)
 	}
-	t.Zone = zone
-	t.CatchUp = readCatchUp(o)
+	slices.Sort(names)
+	message := fmt.Sprintf("%q is not a known type of trigger", t.Type)
+	if near := nearest(t.Type, names); len(near) > 0 {
+		message += "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	o.refuse("type", "%s (known: %s)", message, strings.Join(names, ", "))
 }
 
-func readCatchUp(o object) calendar.CatchUp {
-	out := calendar.CatchUp{Policy: calendar.Latest, Window: calendar.DefaultWindow, Max: 10}
-	c, ok := o.child("catchUp")
-	if !ok {
-		return out
+// needed reads a field without which an enabled trigger would never fire.
+func (t *Trigger) needed(o object, name string) string {
+	if t.Enabled {
+		return o.requiredText(name)
 	}
-	if policy := calendar.Policy(c.text("policy")); policy != "" {
-		out.Policy = policy
-		if !slices.Contains(calendar.Policies(), policy) {
-			c.refuse("policy", "is %q; must be skip, latest or all", policy)
-		}
-	}
-	if seconds, ok := c.whole("windowSec"); ok {
-		out.Window = time.Duration(seconds) * time.Second
-		if out.Window < 0 || out.Window > calendar.MaxWindow {
-			c.refuse("windowSec", "is %d; must be 0 to %d", seconds, int(calendar.MaxWindow/time.Second))
-		}
-	}
-	if n, ok := c.whole("max"); ok {
-		out.Max = n
-		if n < 1 || n > calendar.MaxCatchUp {
-			c.refuse("max", "is %d; must be 1 to %d", n, calendar.MaxCatchUp)
-		}
-	}
-	return out
+	return o.text(name)
 }
 
-// checkTriggers refuses triggers of the clock that could never start the pipeline:
-// nobody is there to give a parameter that is missing.
+// checkTriggers refuses triggers that could never start the pipeline: nobody is
+// there to give a parameter that is missing, and an artifact that the pipeline does
+// not expect never comes.
 func (d Definition) checkTriggers() []delivery.Finding {
 	var out []delivery.Finding
 	for i, t := range d.Triggers {
+		for n, id := range t.Artifacts {
+			if d.expected(id) == nil {
+				out = append(out, delivery.Finding{Pointer: fmt.Sprintf("/triggers/%d/expectedArtifactIds/%d", i, n), Message: fmt.Sprintf("no expected artifact of the pipeline has the id %q", id)})
+			}
+		}
 		if t.Type != CronType || !t.Enabled {
 			continue
 		}

@@ -1,0 +1,58 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
+)
+
+// parentOf is the execution that started one, as far as its trigger tells: without
+// stages. nil when nobody did.
+func parentOf(t delivery.Trigger) object {
+	document := objectOf(t.Document)
+	id := string(t.ParentExecution)
+	if id == "" {
+		if id, _ = document.text("parentExecution"); id == "" {
+			return nil
+		}
+	}
+	out := object{}
+	out.set("type", delivery.PipelineExecution)
+	out.set("id", id)
+	for key, from := range map[string]string{"application": "parentPipelineApplication", "name": "parentPipelineName", "pipelineConfigId": "parentPipelineId", "status": "parentStatus"} {
+		if raw, ok := document[from]; ok {
+			out[key] = raw
+		}
+	}
+	out["stages"] = json.RawMessage(`[]`)
+	return out
+}
+
+// withParents puts the executions that started one into its trigger: the nearest with
+// its stages, those before it without. One that is gone stays as the trigger tells it.
+func (s *Server) withParents(ctx context.Context, trigger json.RawMessage, t delivery.Trigger, expand bool) (json.RawMessage, error) {
+	if t.ParentExecution == "" || t.Depth > pipeline.MaxChain {
+		return trigger, nil
+	}
+	parent, err := s.store.Execution(ctx, t.ParentExecution)
+	switch {
+	case delivery.KindOf(err) == delivery.NotFound:
+		return trigger, nil
+	case err != nil:
+		return nil, err
+	}
+	shown := presentExecution(parent, true)
+	if !expand {
+		shown.Stages = shown.Stages[:0]
+	}
+	if parent.Trigger.Depth < t.Depth { // else the record is wrong, and could lead in a circle
+		if shown.Trigger, err = s.withParents(ctx, shown.Trigger, parent.Trigger, false); err != nil {
+			return nil, err
+		}
+	}
+	out := objectOf(trigger)
+	out.set("parentExecution", shown)
+	return out.raw(), nil
+}

@@ -1,0 +1,110 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+var startTime = time.Date(2026, 11, 27, 10, 0, 0, 0, time.UTC)
+
+// counter makes ids.
+func counter() func() string {
+	n := 0
+	return func() string { n++; return fmt.Sprint(n) }
+}
+
+// startOf starts a pipeline with more fields by a trigger document.
+func startOf(t *testing.T, more, trigger string, earlier ...delivery.Execution) (delivery.NewExecution, error) {
+	t.Helper()
+	p := delivery.Pipeline{ID: "p", Application: "shop", Name: "n", Document: withTrigger(`{"type":"webhook","source":"ci"}`, more)}
+	d, err := Parse(p.Document)
+	if err != nil {
+		t.Fatal(err, delivery.FindingsOf(err))
+	}
+	return Start(p, d.WithPrior(earlier), delivery.Trigger{Type: "manual", CorrelationID: "c", Document: json.RawMessage(trigger)}, counter(), startTime)
+}
+
+func TestStartBindsArtifacts(t *testing.T) {
+	const given = `{"type":"manual","artifacts":[{"type":"docker/image","name":"shop","reference":"r1"}]}`
+	first, err := startOf(t, expecting(`,"usePriorArtifact":true`), given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := startOf(t, expecting(`,"usePriorArtifact":true`), `{}`, delivery.Execution{}, first.Execution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []delivery.Execution{first.Execution, second.Execution} {
+		var trigger struct {
+			Resolved []struct {
+				ID            string
+				DisplayName   string
+				BoundArtifact struct{ Reference string }
+			} `json:"resolvedExpectedArtifacts"`
+		}
+		if err := json.Unmarshal(e.Trigger.Document, &trigger); err != nil {
+			t.Fatal(err)
+		}
+		if r := trigger.Resolved; len(r) != 1 || r[0].ID != "x" || r[0].DisplayName != "image" || r[0].BoundArtifact.Reference != "r1" {
+			t.Errorf("trigger %s", e.Trigger.Document)
+		}
+	}
+	for trigger, pointer := range map[string]string{`{"artifacts":{}}`: "/artifacts", `{"artifacts":[{"name":1}]}`: "/artifacts/0/name", `{"expectedArtifactIds":[1]}`: "/expectedArtifactIds",
+		`{"expectedArtifactIds":["x"]}`: "/expectedArtifacts/0"} {
+		_, err := startOf(t, expecting(""), trigger)
+		if f := delivery.FindingsOf(err); delivery.KindOf(err) != delivery.Invalid || len(f) != 1 || f[0].Pointer != pointer {
+			t.Errorf("%s: %v %v, want a finding at %s", trigger, err, f, pointer)
+		}
+	}
+}
+
+// TestChainsEnd: a pipeline that starts itself over others stops, and says why.
+func TestChainsEnd(t *testing.T) {
+	p := delivery.Pipeline{ID: "b", Application: "shop", Name: "n", Document: json.RawMessage(`{"stages":[{"type":"wait","waitTime":1}],"triggers":[{"type":"pipeline","pipeline":"a","status":["successful"]}]}`)}
+	d, err := Parse(p.Document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := delivery.Execution{ID: "0", PipelineConfigID: "a", Name: "first", Application: "shop", Status: delivery.StatusSucceeded}
+	for depth := 1; ; depth++ {
+		trigger, ok := d.Fire(EndEvent(e), "id")
+		if !ok || trigger.ParentExecution != e.ID || trigger.Depth != depth || trigger.Type != PipelineType || strings.Contains(string(trigger.Document), `"payload"`) {
+			t.Fatalf("trigger %+v, fires %v", trigger, ok)
+		}
+		n, err := Start(p, d, trigger, counter(), startTime)
+		if err != nil {
+			failed := FailedStart(p, d, trigger, counter(), startTime, err).Execution
+			if depth != MaxChain+1 || failed.Status != delivery.StatusTerminal || failed.CanceledBy != "system" || failed.EndTime != startTime ||
+				failed.CancellationReason != "Failed on startup: 21 pipelines have started one another in a row; no more than 20 may" {
+				t.Fatalf("depth %d: %v, %+v", depth, err, failed)
+			}
+			return
+		}
+		e = n.Execution
+		e.PipelineConfigID, e.Status = "a", delivery.StatusSucceeded
+	}
+}
+
+func TestEndsFireTheirOutcomes(t *testing.T) {
+	for status, want := range map[delivery.Status]string{delivery.StatusSucceeded: "successful", delivery.StatusCanceled: "canceled", delivery.StatusTerminal: "failed", delivery.StatusStopped: "failed"} {
+		for _, word := range outcomes {
+			d, err := Parse(withTrigger(fmt.Sprintf(`{"type":"pipeline","pipeline":"a","status":[%q],"expectedArtifactIds":["x"]}`, word), expecting("")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended := delivery.Execution{PipelineConfigID: "a", Status: status, Stages: []delivery.Stage{{}, {Outputs: json.RawMessage(`{"artifacts":[{"type":"docker/image","name":"shop"}]}`)}}}
+			if _, fires := d.Fire(EndEvent(ended), ""); fires != (word == want) {
+				t.Errorf("%s fires %s: %v", status, word, fires)
+			}
+			ended.Stages = nil
+			if _, fires := d.Fire(EndEvent(ended), ""); fires {
+				t.Errorf("%s fires without the artifact", status)
+			}
+		}
+	}
+}

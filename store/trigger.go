@@ -1,0 +1,88 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
+)
+
+// putTriggers replaces what the index has of a pipeline's triggers. Invalid when
+// the pipeline would start itself, over however many others.
+func putTriggers(ctx context.Context, tx *sql.Tx, p delivery.Pipeline) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM pipeline_triggers WHERE pipeline_id = ?`, p.ID); err != nil {
+		return err
+	}
+	chained := false
+	for _, t := range pipeline.TriggerSources(p.Document) {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO pipeline_triggers (type, source, pipeline_id) VALUES (?, ?, ?)`, t.Type, t.Source, p.ID); err != nil {
+			return err
+		}
+		chained = chained || t.Type == pipeline.PipelineType
+	}
+	if !chained {
+		return nil // what nothing starts closes no cycle
+	}
+	return checkCycle(ctx, tx, p)
+}
+
+func checkCycle(ctx context.Context, tx *sql.Tx, p delivery.Pipeline) error {
+	var found int
+	cyclic, err := first(tx.QueryRowContext(ctx, `
+		WITH RECURSIVE before (id) AS (
+			SELECT source FROM pipeline_triggers WHERE type = ? AND pipeline_id = ?
+			UNION
+			SELECT t.source FROM before b JOIN pipeline_triggers t ON t.pipeline_id = b.id AND t.type = ?)
+		SELECT 1 FROM before WHERE id = ?`, pipeline.PipelineType, p.ID, pipeline.PipelineType, p.ID), &found)
+	if err != nil || !cyclic {
+		return err
+	}
+	return delivery.InvalidError("pipeline is not valid", []delivery.Finding{{Pointer: "/triggers",
+		Message: "its triggers of type pipeline would let the pipeline start itself for ever, by way of others; disable one of them"}})
+}
+
+// TriggeredPipelines returns the pipelines that are not disabled and have an enabled
+// trigger of that type and source, in the order of their ids: at most limit of them
+// after the id.
+func (s *Store) TriggeredPipelines(ctx context.Context, kind, source, after string, limit int) ([]delivery.Pipeline, error) {
+	key := pipeline.NewTriggerSource(kind, source)
+	found, err := collect(ctx, s.reads, scanPipeline, `SELECT p.id, `+pipelineColumns+` FROM pipeline_triggers t JOIN pipelines p ON p.id = t.pipeline_id
+		WHERE t.type = ? AND t.source = ? AND t.pipeline_id > ? AND NOT p.disabled ORDER BY t.pipeline_id LIMIT ?`, key.Type, key.Source, after, atMost(limit))
+	if err != nil {
+		return nil, fmt.Errorf("list pipelines with triggers of type %s and source %s: %w", kind, source, s.classify(err))
+	}
+	return found, nil
+}
+
+// insertEnd notes that an execution ended when a pipeline waits for it.
+func insertEnd(ctx context.Context, tx *sql.Tx, e delivery.Execution) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO ended (execution_id) SELECT ? WHERE EXISTS
+		(SELECT 1 FROM pipeline_triggers WHERE type = ? AND source = ?) ON CONFLICT (execution_id) DO NOTHING`, e.ID, pipeline.PipelineType, e.PipelineConfigID)
+	return err
+}
+
+// PendingEnds returns executions whose end may still have to start pipelines, oldest
+// first and at most limit of them; zero is no limit.
+func (s *Store) PendingEnds(ctx context.Context, limit int) ([]delivery.ExecutionID, error) {
+	ids, err := collect(ctx, s.reads, func(row scanner) (id delivery.ExecutionID, err error) { return id, row.Scan(&id) },
+		`SELECT execution_id FROM ended ORDER BY position LIMIT ?`, atMost(limit))
+	if err != nil {
+		return nil, fmt.Errorf("read ended executions: %w", s.classify(err))
+	}
+	return ids, nil
+}
+
+// MarkFollowed says that the end of an execution has started what it is to start.
+// Idempotent; an id that is not there is no error.
+func (s *Store) MarkFollowed(ctx context.Context, id delivery.ExecutionID) error {
+	err := s.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM ended WHERE execution_id = ?`, id)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("mark execution %s followed: %w", id, err)
+	}
+	return nil
+}

@@ -1,0 +1,59 @@
+package store
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/pressly/goose/v3"
+
+	"github.com/slipway-cd/slipway/store/migrations"
+)
+
+// TestTriggersOfOlderStores: pipelines that were saved before there was an index of
+// triggers are found by it.
+func TestTriggersOfOlderStores(t *testing.T) {
+	ctx := t.Context()
+	s, err := Open(ctx, Config{Path: filepath.Join(t.TempDir(), "slipway.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	files, err := migrations.SQLite()
+	if err != nil {
+		t.Fatal(err)
+	}
+	provider, err := goose.NewProvider(goose.DialectSQLite3, s.writes, files, goose.WithLogger(goose.NopLogger()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := provider.DownTo(ctx, 2); err != nil {
+		t.Fatal(err)
+	}
+	for id, document := range map[string]string{
+		"all": `{"triggers":[{"type":"webhook","source":"ci"},{"type":"webhook","source":"ci","enabled":true},{"type":"git","source":"GitHub"},{"type":"docker","account":"hub"},
+			{"type":"pipeline","pipeline":"p"},{"type":"jenkins","master":"m"},{"type":"webhook","source":"off","enabled":false},{"type":"webhook","source":"no","enabled":"false"},
+			{"type":"webhook","source":"yes","enabled":"true"},{"type":"webhook"},{"type":"cron","source":"x"},"text",null,[1]]}`,
+		"none": `{"triggers":{"type":"webhook","source":"ci"}}`, "null": `{"triggers":null}`, "empty": `{}`,
+	} {
+		if _, err := s.writes.ExecContext(ctx, `INSERT INTO pipelines (id, application, name, name_key, position, disabled, document, revision, updated_us, last_modified_by)
+			VALUES (?, 'a', ?, ?, 0, 0, ?, 1, 1, '')`, id, id, id, document); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		t.Fatal(err)
+	}
+	got, err := collect(ctx, s.reads, func(row scanner) (line string, err error) {
+		var kind, source, id string
+		err = row.Scan(&kind, &source, &id)
+		return kind + " " + source + " " + id, err
+	}, `SELECT type, source, pipeline_id FROM pipeline_triggers ORDER BY 1, 2, 3`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"docker hub all", "git github all", "jenkins m all", "pipeline p all", "webhook ci all", "webhook yes all"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("index (-want +got):\n%s", diff)
+	}
+}
