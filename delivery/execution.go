@@ -175,6 +175,12 @@ type Stage struct {
 	Failure *Failure `json:"failure,omitempty"`
 	// Deployments are the ids of the deployments that the stage started.
 	Deployments []DeploymentID `json:"deployments,omitempty"`
+	// ParentStageID is the id of the stage that this one is a part of, and
+	// SyntheticStageOwner where: both are empty for the stages of the definition.
+	ParentStageID       string `json:"parentStageId,omitempty"`
+	SyntheticStageOwner string `json:"syntheticStageOwner,omitempty"`
+	// ScheduledTime is when a stage that waits for a window goes on; zero for none.
+	ScheduledTime time.Time `json:"scheduledTime,omitzero"`
 	// StatusReason says for people why the stage has its status, where no failure does:
 	// "joe skipped it". Empty for what speaks for itself.
 	StatusReason string `json:"statusReason,omitempty"`
@@ -182,6 +188,9 @@ type Stage struct {
 	// moves when the execution is paused.
 	Deadline time.Time `json:"deadline,omitzero"`
 }
+
+// StageBefore owns the synthetic stages that run before their parent.
+const StageBefore = "STAGE_BEFORE"
 
 // Failure says why a stage or a deployment failed.
 type Failure struct {

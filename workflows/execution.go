@@ -123,7 +123,7 @@ func (x *execution) run(ctx workflow.Context) (delivery.Status, error) {
 	// A worker that died in the middle of the first workflow task may have recorded
 	// more than the task's history has: what it began is begun once more.
 	for i := range x.Stages {
-		if x.Stages[i].Status == delivery.StatusRunning {
+		if x.Stages[i].Status == delivery.StatusRunning && x.Stages[i].SyntheticStageOwner == "" {
 			x.start(ctx, x.Stages[i].RefID)
 		}
 	}

@@ -135,6 +135,10 @@ type BegunStage struct {
 	Until time.Time `json:"until,omitzero"`
 	// Judgment is what people are to be asked.
 	Judgment *pipeline.ManualJudgment `json:"judgment,omitempty"`
+	// Begin is when the stage's window lets it begin; zero without one.
+	Begin time.Time `json:"begin,omitzero"`
+	// Skipped is why the stage is left out; empty when it is not.
+	Skipped string `json:"skipped,omitempty"`
 	// Timeout is how long the stage may take; zero is for ever.
 	Timeout time.Duration `json:"timeout,omitempty"`
 	// Between is the pause between the deployments of a rollback: with it they come
@@ -164,13 +168,8 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 	var begun BegunStage
 	stage, spec := e.Stage(refID), definition.Stage(refID)
 	env := environment(e, definition, refID, at)
-	evaluated, err := expression.Evaluate(spec.Context(), env)
-	if err == nil {
-		evaluated, err = pipeline.WithImages(spec.Type, evaluated, foundBefore(env.Outputs))
-	}
-	if err == nil {
-		stage.Context = evaluated
-		begun, err = readStage(spec.Type, evaluated)
+	if begun.Skipped = skipped(spec.Condition, env); begun.Skipped == "" {
+		begun, err = inputOf(stage, definition, e, env)
 	}
 	if err != nil {
 		begun = BegunStage{Failure: delivery.FailureOf("read the stage", err)}
@@ -179,6 +178,24 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 		return BegunStage{}, applicationError(err)
 	}
 	return begun, nil
+}
+
+// inputOf evaluates what a stage is to do into its context, and reads it.
+func inputOf(stage *delivery.Stage, d pipeline.Definition, e delivery.Execution, env expression.Env) (BegunStage, error) {
+	evaluated, err := expression.Evaluate(d.Stage(stage.RefID).Context(), env)
+	if err == nil {
+		evaluated, err = pipeline.WithImages(stage.Type, evaluated, foundBefore(env.Outputs))
+	}
+	if err != nil {
+		return BegunStage{}, err
+	}
+	stage.Context = evaluated
+	begun, err := readStage(stage.Type, evaluated)
+	if err != nil {
+		return BegunStage{}, err
+	}
+	begun.Begin, err = beginOf(evaluated, d, e, stage.RefID, env.Now, false)
+	return begun, err
 }
 
 // readStage reads what any stage can have and what its type has.

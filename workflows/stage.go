@@ -72,8 +72,13 @@ func (x *execution) carryOut(ctx workflow.Context, refID string) stageResult {
 		return stageResult{failure: delivery.FailureOf("begin the stage", err)}
 	case begun.Failure != nil:
 		return stageResult{failure: begun.Failure}
+	case begun.Skipped != "":
+		return stageResult{skipped: true, reason: begun.Skipped}
 	case x.halting():
 		return stageResult{canceled: true}
+	}
+	if result, ok := x.awaitWindow(ctx, refID, begun); !ok {
+		return x.settle(runOf(ctx), begun, result)
 	}
 	x.limit(ctx, begun)
 	return x.settle(runOf(ctx), begun, x.perform(ctx, refID, begun))

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/slipway-cd/slipway/delivery"
 )
@@ -15,6 +16,8 @@ type Definition struct {
 	Parameters []Parameter
 	Triggers   []Trigger
 	Artifacts  []ExpectedArtifact
+	// Timezone is that of the stages' execution windows that name none; empty for Spinnaker's.
+	Timezone string
 	// prior are earlier artifacts by the ids of the expected ones.
 	prior map[string]Artifact
 }
@@ -39,16 +42,21 @@ type StageSpec struct {
 	// Requisites are the refIds of the stages that must be over before.
 	Requisites []string
 	OnFailure  FailureMode
+	// Condition is the expression without which the stage is skipped; empty for always.
+	Condition string
+	// Windowed stages begin only in their window.
+	Windowed bool
 	// Raw is the stage object as it stands in the document, with unknown keys
 	// and with its expressions.
 	Raw json.RawMessage
 }
 
 // identity are the keys of a stage object that are fields of a stage, not input to it.
-var identity = [...]string{"refId", "requisiteStageRefIds", "type", "name"}
+// The condition is one: it is evaluated before the input is.
+var identity = [...]string{"refId", "requisiteStageRefIds", "type", "name", "stageEnabled"}
 
 // Context returns the stage's input: Raw without refId, requisiteStageRefIds,
-// type and name. ParseDeploy and ParseWait read it after its expressions were
+// type, name and stageEnabled. ParseDeploy and ParseWait read it after its expressions were
 // evaluated.
 func (s StageSpec) Context() json.RawMessage {
 	var fields map[string]json.RawMessage
@@ -107,6 +115,9 @@ func Parse(document json.RawMessage) (Definition, error) {
 		doc.text("application")
 		if doc.text("type") == "templatedPipeline" {
 			doc.refuse("type", "templated pipelines are not supported")
+		}
+		if doc.given("timezone") {
+			d.Timezone = readZone(doc, "").String()
 		}
 		d.Parameters = parseParameters(doc)
 		d.Stages = parseStages(doc)
@@ -167,8 +178,9 @@ func parseStage(o object, raw json.RawMessage) StageSpec {
 	if s.Name == "" {
 		s.Name = s.Type
 	}
-	refuseUnsupported(o)
-	readOptions(o)
+	s.Condition = condition(o)
+	s.Windowed = readWindow(o, "") != nil || o.flag(WindowType, false)
+	readStageOptions(o)
 	return s
 }
 
@@ -195,23 +207,21 @@ func failureMode(o object) FailureMode {
 	}
 }
 
-// refuseUnsupported refuses the options that would change when or whether a stage
-// runs and that are not carried out: to ignore them would run what the author did
-// not want to run.
-func refuseUnsupported(o object) {
-	if o.given("stageEnabled") && !emptyCondition(o) {
-		o.refuse("stageEnabled", "conditional execution of a stage is not supported")
+// condition reads stageEnabled. Spinnaker's editor leaves an object without an
+// expression behind, and it means "run".
+func condition(o object) string {
+	child, ok := o.child("stageEnabled")
+	if !ok {
+		return ""
 	}
-	if o.flag("restrictExecutionDuringTimeWindow", false) || o.dynamic("restrictExecutionDuringTimeWindow") {
-		o.refuse("restrictExecutionDuringTimeWindow", "execution windows are not supported")
+	if kind := child.text("type"); kind != "" && kind != "expression" {
+		child.refuse("type", "is %q; must be expression", kind)
 	}
-}
-
-// emptyCondition reports whether stageEnabled holds no condition: Spinnaker's
-// editor leaves such an object behind, and it means "run".
-func emptyCondition(o object) bool {
-	var condition struct {
-		Expression string `json:"expression"`
+	if raw := child.fields["expression"]; kindOf(raw) == "boolean" {
+		return string(raw)
 	}
-	return json.Unmarshal(o.fields["stageEnabled"], &condition) == nil && condition.Expression == ""
+	if child.dynamic("expression") {
+		return unquote(child.fields["expression"])
+	}
+	return strings.TrimSpace(child.text("expression"))
 }

@@ -35,7 +35,9 @@ func (a StageAction) Takes(stageType string) bool {
 	switch a {
 	case Judge:
 		return stageType == ManualJudgmentType
-	case SkipRemainingWait, ManualSkip:
+	case SkipRemainingWait:
+		return waits || stageType == WindowType
+	case ManualSkip:
 		return waits
 	default:
 		return false

@@ -23,12 +23,12 @@ func ParseOptions(context json.RawMessage) (StageOptions, error) {
 	r := &reader{}
 	var options StageOptions
 	if o, ok := r.document(context); ok {
-		options = readOptions(o)
+		options = readStageOptions(o)
 	}
 	return options, delivery.InvalidError("stage is not valid", r.findings)
 }
 
-func readOptions(o object) StageOptions {
+func readStageOptions(o object) StageOptions {
 	return StageOptions{Timeout: readTimeout(o)}
 }
 

@@ -1,0 +1,46 @@
+package workflows
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/expression"
+)
+
+// skipped evaluates the condition of a stage and says why the stage is left out; empty
+// when it is to run. What is neither true nor false leaves it out, too: to run it would
+// do what nobody asked for.
+func skipped(condition string, env expression.Env) (reason string) {
+	if condition == "" {
+		return ""
+	}
+	text := condition
+	if !strings.Contains(text, "${") {
+		text = "${" + text + "}"
+	}
+	template, err := json.Marshal([]string{text})
+	if err != nil {
+		return "stageEnabled could not be evaluated: " + err.Error()
+	}
+	evaluated, err := expression.Evaluate(template, env)
+	if err != nil {
+		return "stageEnabled could not be evaluated: " + whyOf(err)
+	}
+	switch strings.Trim(string(evaluated), `[]"`) {
+	case "true":
+		return ""
+	case "false":
+		return "stageEnabled is false: " + condition
+	default:
+		return "stageEnabled is neither true nor false but " + strings.Trim(string(evaluated), "[]") + ": " + condition
+	}
+}
+
+// whyOf is what an expression's error says first.
+func whyOf(err error) string {
+	if findings := delivery.FindingsOf(err); len(findings) > 0 {
+		return findings[0].Message
+	}
+	return err.Error()
+}
