@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -21,7 +20,7 @@ func (s *Server) getExecution(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	if out.Trigger, err = s.withParents(c.Request.Context(), out.Trigger, e.Trigger, true); err != nil {
+	if out.Trigger, err = s.withParents(c.Request.Context(), principalOf(c), out.Trigger, e.Trigger, true); err != nil {
 		return err
 	}
 	return render(c, http.StatusOK, out)
@@ -43,7 +42,7 @@ const (
 )
 
 func noun(c *gin.Context) string {
-	if strings.HasPrefix(c.FullPath(), "/tasks/") {
+	if strings.Contains(c.FullPath(), "/tasks/") {
 		return taskNoun
 	}
 	return pipelineNoun
@@ -52,7 +51,7 @@ func noun(c *gin.Context) string {
 func (s *Server) executionOf(c *gin.Context, a action, kind delivery.ExecutionType, what string) (delivery.Execution, error) {
 	id := param(c, "id")
 	e, err := s.store.Execution(c.Request.Context(), delivery.ExecutionID(id))
-	if err == nil && kind != "" && e.Type != kind {
+	if err == nil && (e.Deleted || kind != "" && e.Type != kind) {
 		err = delivery.Errorf(delivery.NotFound, "execution %s", id)
 	}
 	if err != nil {
@@ -101,6 +100,18 @@ func isComplete(e delivery.Execution) error {
 	return delivery.Errorf(delivery.Conflict, "execution %s is complete: %s", e.ID, e.Status)
 }
 
+// deleteExecution takes a complete execution out of every list.
+func (s *Server) deleteExecution(c *gin.Context) error {
+	e, err := s.pipelineExecution(c, write)
+	if err != nil {
+		return err
+	}
+	if err := s.store.DeleteExecution(c.Request.Context(), e.ID); err != nil {
+		return missing(err, noun(c), string(e.ID))
+	}
+	return renderVoid(c)
+}
+
 func (s *Server) pauseExecution(c *gin.Context) error { return s.order(c, s.engine.Pause) }
 
 func (s *Server) resumeExecution(c *gin.Context) error { return s.order(c, s.engine.Resume) }
@@ -117,75 +128,6 @@ func (s *Server) order(c *gin.Context, give func(context.Context, delivery.Execu
 		return missing(err, noun(c), string(e.ID))
 	}
 	return renderVoid(c)
-}
-
-// listExecutions selects by ids, which ignores the other filters, or by pipeline
-// configurations.
-func (s *Server) listExecutions(c *gin.Context) error {
-	q := queryOf(c)
-	ids, configs := q.list("executionIds"), q.list("pipelineConfigIds")
-	statuses, filtered := q.statuses("statuses")
-	limit, expand := q.number("limit", 1, 1000), q.flag("expand", true)
-	if len(ids) > 0 && len(configs) > 0 {
-		q.refuse("executionIds", "cannot be combined with pipelineConfigIds")
-	}
-	if err := q.err(); err != nil {
-		return err
-	}
-	filter := delivery.ExecutionFilter{PipelineConfigIDs: configs, Statuses: statuses, LimitPerPipeline: limit}
-	if len(ids) > 0 {
-		filter, filtered = delivery.ExecutionFilter{}, false
-		for _, id := range ids {
-			filter.IDs = append(filter.IDs, delivery.ExecutionID(id))
-		}
-	}
-	if len(ids)+len(configs) == 0 || filtered && len(statuses) == 0 || len(configs) > 0 && limit == 0 {
-		return render(c, http.StatusOK, []v1.Execution{})
-	}
-	found, err := s.store.Executions(c.Request.Context(), filter)
-	if err != nil {
-		return err
-	}
-	return s.renderExecutions(c, found, expand)
-}
-
-// listApplicationExecutions lists oldest first; its limit is per pipeline.
-func (s *Server) listApplicationExecutions(c *gin.Context) error {
-	q := queryOf(c)
-	statuses, filtered := q.statuses("statuses")
-	limit, expand := q.number("limit", 10, 1000), q.flag("expand", true)
-	name := strings.ToLower(q.text("pipelineNameFilter"))
-	q.number("pipelineLimit", 0, 1<<20)
-	if err := q.err(); err != nil {
-		return err
-	}
-	if filtered && len(statuses) == 0 || limit == 0 {
-		return render(c, http.StatusOK, []v1.Execution{})
-	}
-	found, err := s.store.Executions(c.Request.Context(), delivery.ExecutionFilter{
-		Application: param(c, "app"), Type: delivery.PipelineExecution, Statuses: statuses, LimitPerPipeline: limit,
-	})
-	if err != nil {
-		return err
-	}
-	found = slices.DeleteFunc(found, func(e delivery.Execution) bool { return !strings.Contains(strings.ToLower(e.Name), name) })
-	slices.SortStableFunc(found, func(a, b delivery.Execution) int { return startOrBuild(a).Compare(startOrBuild(b)) })
-	return s.renderExecutions(c, found, expand)
-}
-
-func (s *Server) renderExecutions(c *gin.Context, found []delivery.Execution, expand bool) error {
-	out := []v1.Execution{}
-	for _, e := range found {
-		if err := s.authorize(principalOf(c), read, resource{e.Application}); err != nil {
-			continue // what the caller may not see is left out
-		}
-		one, err := s.presentRunning(c.Request.Context(), e, expand)
-		if err != nil {
-			return err
-		}
-		out = append(out, one)
-	}
-	return render(c, http.StatusOK, out)
 }
 
 func (s *Server) listDeployments(c *gin.Context) error {

@@ -22,6 +22,8 @@ type memoryEngine struct {
 	// moves are those that were made; refusal, when it is set, is of all.
 	moves   []string
 	refusal error
+	// abandoned are executions whose workflows ended without a word.
+	abandoned []delivery.ExecutionID
 }
 
 func (m *memoryEngine) Move(_ context.Context, id delivery.DeploymentID, move rollout.Move, override bool, by delivery.Principal, reason string) error {
@@ -80,6 +82,9 @@ func (m *memoryEngine) order(id delivery.ExecutionID, next delivery.Status, appl
 }
 
 func (m *memoryEngine) Cancel(_ context.Context, id delivery.ExecutionID, by delivery.Principal, reason string) error {
+	if slices.Contains(m.abandoned, id) {
+		return delivery.Errorf(delivery.Conflict, "execution %s has ended", id)
+	}
 	return m.order(id, delivery.StatusCanceled, func(e *delivery.Execution) {
 		e.CanceledBy, e.CancellationReason, e.EndTime = by.Name, reason, start.Add(time.Minute)
 	})
@@ -98,6 +103,11 @@ func (m *memoryEngine) Resume(ctx context.Context, id delivery.ExecutionID, by d
 	return m.order(id, delivery.StatusRunning, func(e *delivery.Execution) {
 		e.Paused.ResumedBy, e.Paused.ResumedAt = by.Name, start.Add(time.Second)
 	})
+}
+
+// Runs is false for executions that were abandoned.
+func (m *memoryEngine) Runs(_ context.Context, id delivery.ExecutionID) (bool, error) {
+	return !slices.Contains(m.abandoned, id), nil
 }
 
 // run lets an execution begin, with its first stage running.

@@ -57,6 +57,38 @@ func (s *Server) findImages(c *gin.Context) error {
 	return render(c, http.StatusOK, out[:min(limit, len(out))])
 }
 
+// getImage answers with a list of the one image of an id or of a whole name.
+func (s *Server) getImage(c *gin.Context) error {
+	q := queryOf(c)
+	provider := cmp.Or(q.text("provider"), "aws")
+	account, region, name := param(c, "account"), param(c, "region"), param(c, "image")
+	if len(name) > maxImageQuery || strings.ContainsAny(name, "*?") {
+		q.refuse("image", "in the path must be an image's id or whole name")
+	}
+	if err := q.err(); err != nil {
+		return err
+	}
+	accounts := s.targets.Accounts()
+	at := slices.IndexFunc(accounts, func(a delivery.Account) bool { return a.Name == account && a.Has(provider) && a.HasRegion(region) })
+	if at < 0 {
+		return missing(delivery.Errorf(delivery.NotFound, "account"), "Account", account)
+	}
+	ctx, cancel := context.WithTimeout(c.Request.Context(), observeTimeout)
+	defer cancel()
+	images, err := s.imagesIn(ctx, delivery.Cluster{Provider: provider, Account: account, Region: region}, name, wantsAnew(c))
+	if err != nil {
+		return err
+	}
+	var found []foundImage
+	for _, image := range images {
+		found = append(found, foundImage{image, account, region})
+	}
+	if len(found) == 0 {
+		return missing(delivery.Errorf(delivery.NotFound, "image"), "Image", name)
+	}
+	return render(c, http.StatusOK, presentImages(found, provider))
+}
+
 // imagePattern makes "storefront" into "*storefront*", and leaves what has
 // wildcards, and ids of AWS, as they are.
 func imagePattern(q *query) string {

@@ -271,7 +271,12 @@ func (m *memory) Executions(_ context.Context, f delivery.ExecutionFilter) ([]de
 			len(f.PipelineConfigIDs) > 0 && !slices.Contains(f.PipelineConfigIDs, e.PipelineConfigID) ||
 			len(f.Statuses) > 0 && !slices.Contains(f.Statuses, e.Status) ||
 			f.Application != "" && e.Application != strings.ToLower(f.Application) ||
-			f.Type != "" && e.Type != f.Type {
+			f.Type != "" && e.Type != f.Type ||
+			f.Name != "" && e.Name != f.Name ||
+			len(f.TriggerTypes) > 0 && !slices.Contains(f.TriggerTypes, e.Trigger.Type) ||
+			f.EventID != "" && e.Trigger.EventID() != f.EventID ||
+			!f.From.IsZero() && e.BuildTime.Before(f.From) || !f.To.IsZero() && e.BuildTime.After(f.To) ||
+			f.Trigger != nil && !f.Trigger(e.Trigger) || e.Deleted {
 			continue
 		}
 		if perPipeline[e.PipelineConfigID]++; f.LimitPerPipeline > 0 && perPipeline[e.PipelineConfigID] > f.LimitPerPipeline {
@@ -279,11 +284,46 @@ func (m *memory) Executions(_ context.Context, f delivery.ExecutionFilter) ([]de
 		}
 		out = append(out, e)
 	}
+	if f.OldestFirst {
+		slices.Reverse(out)
+	}
 	out = out[min(f.Offset, len(out)):]
 	if f.Limit > 0 && len(out) > f.Limit {
 		out = out[:f.Limit]
 	}
 	return out, m.failure
+}
+
+func (m *memory) DeleteExecution(_ context.Context, id delivery.ExecutionID) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, ok := m.executions[id]
+	switch {
+	case !ok || e.Deleted:
+		return delivery.Errorf(delivery.NotFound, "execution %s", id)
+	case !e.Status.Complete():
+		return delivery.Errorf(delivery.Conflict, "execution %s is not complete: %s", id, e.Status)
+	}
+	e.Deleted = true
+	m.executions[id] = e
+	return m.failure
+}
+
+func (m *memory) ProjectExecution(_ context.Context, e delivery.Execution, events []delivery.Event) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	stored, ok := m.executions[e.ID]
+	if !ok {
+		return false, delivery.Errorf(delivery.NotFound, "execution %s", e.ID)
+	}
+	for _, event := range events {
+		m.addEvent(e.ID, event.Type, string(event.Data))
+	}
+	if e.Version <= stored.Version || stored.Status.Complete() {
+		return false, m.failure
+	}
+	m.executions[e.ID] = e
+	return true, m.failure
 }
 
 func (m *memory) Deployments(_ context.Context, execution delivery.ExecutionID) ([]delivery.Deployment, error) {

@@ -174,7 +174,7 @@ func TestStartsThatAreRefused(t *testing.T) {
 		{"wait", `{"trigger":[]}`, 400, "/trigger", "/trigger: must be an object, not a list"},
 		{"wait", `{"trigger":"manual"}`, 400, "/trigger", "must be an object"},
 		{"wait", `{"trigger":{"correlationId":7}}`, 400, "/trigger/correlationId", "must be a string"},
-		{"wait", `{"dryRun":true}`, 400, "/dryRun", "not supported"},
+		{"wait", `{"dryRun":7}`, 400, "/dryRun", "must be true or false"},
 		{"wait", `{`, 400, "", "malformed JSON"},
 		{"image", ``, 400, "/stages/0/clusters/0/amiName", "storefront-9"},
 		{"account", ``, 400, "/stages/0/clusters/0/account", "nowhere"},

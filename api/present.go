@@ -1,11 +1,13 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 // presentExecution renders an execution in Spinnaker's shape. Without expand the
@@ -40,27 +42,37 @@ func presentStage(s delivery.Stage, expand bool) v1.Stage {
 		ID: s.ID, RefID: s.RefID, Type: s.Type, Name: s.Name, Status: string(s.Status),
 		StartTime: v1.MillisOf(s.StartTime), EndTime: v1.MillisOf(s.EndTime),
 		RequisiteStageRefIDs: append([]string{}, s.RequisiteStageRefIDs...),
-		Context:              presentContext(s), Outputs: orEmpty(s.Outputs), Tasks: presentSteps(s),
-		ParentStageID: orNull(s.ParentStageID), SyntheticStageOwner: orNull(s.SyntheticStageOwner), ScheduledTime: v1.MillisOf(s.ScheduledTime),
+		ParentStageID:        orNull(s.ParentStageID), SyntheticStageOwner: orNull(s.SyntheticStageOwner), ScheduledTime: v1.MillisOf(s.ScheduledTime),
 		StatusReason: s.StatusReason, Deadline: v1.MillisOf(s.Deadline),
 	}
 	for _, id := range s.Deployments {
 		out.Deployments = append(out.Deployments, string(id))
 	}
-	if !expand {
-		short := object{}
-		if group, ok := objectOf(s.Context)["group"]; ok {
-			short["group"] = group
-		}
-		out.Context, out.Outputs, out.Tasks = short.raw(), json.RawMessage(`{}`), []v1.StageTask{}
+	if expand {
+		out.Context, out.Outputs, out.Tasks = presentContext(s), orEmpty(s.Outputs), presentSteps(s)
+	} else {
+		out.Context, out.Outputs, out.Tasks = groupAlone(s.Context), json.RawMessage(`{}`), []v1.StageTask{}
 	}
 	return out
+}
+
+// groupAlone is what is left of a context without expand. Most contexts have no
+// group, and then nothing is decoded.
+func groupAlone(context json.RawMessage) json.RawMessage {
+	if !bytes.Contains(context, []byte(`"group"`)) {
+		return json.RawMessage(`{}`)
+	}
+	short := object{}
+	if group, ok := objectOf(context)["group"]; ok {
+		short["group"] = group
+	}
+	return short.raw()
 }
 
 // presentContext is the stage's input together with its outputs, as later stages
 // see them in Spinnaker, and with the reason when it failed.
 func presentContext(s delivery.Stage) json.RawMessage {
-	context := objectOf(s.Context)
+	context := objectOf(pipeline.WithoutCredentials(s.Type, s.Context))
 	for key, value := range objectOf(s.Outputs) {
 		context[key] = value
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 )
@@ -19,11 +20,17 @@ type route struct {
 
 // routes is the one table of routes. A row without an access rule fails a test
 // and is refused at run time.
-var routes = []route{
+var routes = append(emptyRoutes(), []route{
 	{http.MethodGet, "/version", access{public, platform}, (*Server).getVersion},
 	{http.MethodGet, "/health", access{public, platform}, (*Server).getHealth},
 	{http.MethodGet, "/openapi.yaml", access{public, platform}, (*Server).getOpenAPI},
 	{http.MethodGet, "/auth/user", access{public, platform}, (*Server).getUser},
+	{http.MethodGet, "/auth/rawUser", access{public, platform}, (*Server).getUser},
+	{http.MethodGet, "/auth/loggedOut", access{public, platform}, (*Server).getLoggedOut},
+	{http.MethodPut, "/admin/executions/forceCancel", access{execute, ofObject}, (*Server).forceCancelExecution},
+	{http.MethodGet, "/capabilities/expressions", access{read, platform}, (*Server).getExpressionCapabilities},
+	{http.MethodGet, "/capabilities/quietPeriod", access{read, platform}, (*Server).getQuietPeriod},
+	{http.MethodGet, "/search", access{read, ofObject}, (*Server).search},
 
 	{http.MethodGet, "/credentials", access{read, platform}, (*Server).listAccounts},
 	{http.MethodGet, "/credentials/:account", access{read, platform}, (*Server).getAccount},
@@ -35,6 +42,10 @@ var routes = []route{
 	{http.MethodGet, "/applications/:app/pipelineConfigs", access{read, ofPath}, (*Server).listApplicationPipelines},
 	{http.MethodGet, "/applications/:app/pipelineConfigs/:pipeline", access{read, ofPath}, (*Server).getPipeline},
 	{http.MethodGet, "/applications/:app/tasks", access{read, ofPath}, (*Server).listApplicationTasks},
+	{http.MethodPost, "/applications/:app/tasks", access{write, ofPath}, (*Server).createApplicationTask},
+	{http.MethodGet, "/applications/:app/tasks/:id", access{read, ofObject}, (*Server).getTask},
+	{http.MethodPut, "/applications/:app/tasks/:id/cancel", access{execute, ofObject}, (*Server).cancelExecution},
+	{http.MethodGet, "/applications/:app/executions/search", access{read, ofObject}, (*Server).searchExecutions},
 	{http.MethodGet, "/applications/:app/clusters", access{read, ofPath}, (*Server).listClusters},
 	{http.MethodGet, "/applications/:app/clusters/:account", access{read, ofPath}, (*Server).listAccountClusters},
 	{http.MethodGet, "/applications/:app/clusters/:account/:cluster", access{read, ofPath}, (*Server).getCluster},
@@ -48,8 +59,12 @@ var routes = []route{
 	{http.MethodGet, "/applications/:app/serverGroups/:account/:region/:serverGroup", access{read, ofPath}, (*Server).getServerGroup},
 	{http.MethodGet, "/applications/:app/loadBalancers", access{read, ofPath}, (*Server).listLoadBalancers},
 	{http.MethodGet, "/serverGroups", access{read, ofObject}, (*Server).searchServerGroups},
+	{http.MethodGet, "/loadBalancers", access{read, ofObject}, (*Server).listNamedLoadBalancers},
+	{http.MethodGet, "/loadBalancers/:name", access{read, ofObject}, (*Server).getNamedLoadBalancer},
+	{http.MethodGet, "/loadBalancers/:account/:region/:name", access{read, ofObject}, (*Server).getLoadBalancer},
 	{http.MethodGet, "/instances/:account/:region/:instance", access{read, ofObject}, (*Server).getInstance},
 	{http.MethodGet, "/images/find", access{read, platform}, (*Server).findImages},
+	{http.MethodGet, "/images/:account/:region/:image", access{read, platform}, (*Server).getImage},
 
 	{http.MethodGet, "/cron/validate", access{read, platform}, (*Server).validateCron},
 
@@ -58,6 +73,9 @@ var routes = []route{
 	{http.MethodPost, "/tasks", access{write, ofObject}, (*Server).createTask},
 	{http.MethodPost, "/tasks/plan", access{read, ofObject}, (*Server).planTask},
 	{http.MethodGet, "/tasks/:id", access{read, ofObject}, (*Server).getTask},
+	{http.MethodDelete, "/tasks/:id", access{write, ofObject}, (*Server).deleteExecution},
+	{http.MethodGet, "/tasks/:id/details/:taskDetailsId", access{read, ofObject}, (*Server).getTaskDetail},
+	{http.MethodPut, "/tasks/cancel", access{execute, ofObject}, (*Server).cancelTasks},
 	{http.MethodPut, "/tasks/:id/cancel", access{execute, ofObject}, (*Server).cancelExecution},
 	{http.MethodPut, "/tasks/:id/pause", access{execute, ofObject}, (*Server).pauseExecution},
 	{http.MethodPut, "/tasks/:id/resume", access{execute, ofObject}, (*Server).resumeExecution},
@@ -70,9 +88,12 @@ var routes = []route{
 	{http.MethodPut, "/pipelines/:id", access{write, ofObject}, (*Server).replacePipeline},
 	{http.MethodDelete, "/pipelines/:app/:pipeline", access{write, ofPath}, (*Server).deletePipeline},
 	{http.MethodPost, "/pipelines/:app/:pipeline", access{execute, ofPath}, (*Server).startPipeline},
+	{http.MethodPost, "/pipelines/v2/:app/:pipeline", access{execute, ofPath}, (*Server).startPipelineEvent},
+	{http.MethodPost, "/applications/:app/pipelineConfigs/:pipeline", access{execute, ofPath}, (*Server).startPipeline},
 	{http.MethodPost, "/pipelines/:app/:pipeline/plan", access{read, ofPath}, (*Server).planPipeline},
 
 	{http.MethodGet, "/pipelines/:id", access{read, ofObject}, (*Server).getExecution},
+	{http.MethodDelete, "/pipelines/:id", access{write, ofObject}, (*Server).deleteExecution},
 	{http.MethodPut, "/pipelines/:id/cancel", access{execute, ofObject}, (*Server).cancelExecution},
 	{http.MethodPut, "/pipelines/:id/pause", access{execute, ofObject}, (*Server).pauseExecution},
 	{http.MethodPut, "/pipelines/:id/advance", access{execute, ofObject}, (*Server).advanceExecution},
@@ -80,9 +101,10 @@ var routes = []route{
 	{http.MethodPatch, "/pipelines/:id/stages/:stage", access{execute, ofObject}, (*Server).updateStage},
 	{http.MethodPut, "/pipelines/:id/resume", access{execute, ofObject}, (*Server).resumeExecution},
 	{http.MethodGet, "/executions", access{read, ofObject}, (*Server).listExecutions},
+	{http.MethodGet, "/executions/failedStages", access{read, ofObject}, (*Server).listFailedStages},
 	{http.MethodGet, eventsPath, access{read, ofObject}, (*Server).streamEvents},
 	{http.MethodGet, "/executions/:id/deployments", access{read, ofObject}, (*Server).listDeployments},
-}
+}...)
 
 // newRouter builds the gin engine from the table. Path parameters are matched
 // escaped, so that a name may hold an escaped slash, and a doubled slash counts
@@ -101,8 +123,47 @@ func (s *Server) newRouter() *gin.Engine {
 	r.Use(identify, s.observe, s.rescue, s.guardBrowsers())
 	r.NoRoute(s.noRoute)
 	r.NoMethod(s.noMethod)
+	names := parameterNames{}
 	for _, row := range routes {
-		r.Handle(row.method, row.path, s.call(row))
+		r.Handle(row.method, names.shared(row), renamed(row, s.call(row)))
 	}
 	return r
+}
+
+// parameterNames are the names of path parameters by method and what comes before
+// them. gin wants one name for each place: /pipelines/:id/evaluateVariables and
+// /pipelines/:app/:pipeline cannot stand side by side.
+type parameterNames map[string]string
+
+// shared is the row's path with the name that each parameter has in the first row
+// that has one in its place.
+func (p parameterNames) shared(row route) string {
+	segments := strings.Split(row.path, "/")
+	for i, segment := range segments {
+		if !strings.HasPrefix(segment, ":") {
+			continue
+		}
+		at := row.method + " " + strings.Join(segments[:i], "/")
+		if _, ok := p[at]; !ok {
+			p[at] = segment
+		}
+		segments[i] = p[at]
+	}
+	return strings.Join(segments, "/")
+}
+
+// renamed gives the parameters the names that the row has for them.
+func renamed(row route, handle gin.HandlerFunc) gin.HandlerFunc {
+	var names []string
+	for segment := range strings.SplitSeq(row.path, "/") {
+		if name, ok := strings.CutPrefix(segment, ":"); ok {
+			names = append(names, name)
+		}
+	}
+	return func(c *gin.Context) {
+		for i := range c.Params {
+			c.Params[i].Key = names[i]
+		}
+		handle(c)
+	}
 }

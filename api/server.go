@@ -55,6 +55,10 @@ type executionRecords interface {
 	EarlierStart(ctx context.Context, n delivery.NewExecution) (delivery.Execution, error)
 	Execution(ctx context.Context, id delivery.ExecutionID) (delivery.Execution, error)
 	Executions(ctx context.Context, f delivery.ExecutionFilter) ([]delivery.Execution, error)
+	// DeleteExecution is Conflict while the execution is not complete.
+	DeleteExecution(ctx context.Context, id delivery.ExecutionID) error
+	// ProjectExecution changes nothing unless e.Version is newer than what is stored.
+	ProjectExecution(ctx context.Context, e delivery.Execution, events []delivery.Event) (stored bool, err error)
 	Deployments(ctx context.Context, execution delivery.ExecutionID) ([]delivery.Deployment, error)
 	Deployment(ctx context.Context, id delivery.DeploymentID) (delivery.Deployment, error)
 	// ClusterDeployments are those that have had the cluster's lock, the last one first.
@@ -79,6 +83,8 @@ type engine interface {
 	// UpdateStage is answered when the stage has taken what is asked.
 	UpdateStage(ctx context.Context, id delivery.ExecutionID, c pipeline.StageCommand) error
 	Resume(ctx context.Context, id delivery.ExecutionID, by delivery.Principal) error
+	// Runs reports whether the execution's workflow is there and not over.
+	Runs(ctx context.Context, id delivery.ExecutionID) (bool, error)
 }
 
 // targets are the configured accounts and what runs in them.

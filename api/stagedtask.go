@@ -59,8 +59,8 @@ func (s *Server) startTask(c *gin.Context, task taskInput) error {
 	switch earlier, err := s.earlierStart(c.Request.Context(), keys); {
 	case err != nil:
 		return err
-	case earlier != "":
-		return render(c, http.StatusOK, taskRef(earlier))
+	case earlier.ID != "":
+		return render(c, http.StatusOK, taskRef(earlier.ID))
 	}
 	start, err := s.prepareTask(c, task)
 	if err != nil {

@@ -28,30 +28,70 @@ func (s *Server) startPipeline(c *gin.Context) error {
 	return s.begin(c, startKeys(c, p, trigger), planHashOf(trigger), func() (delivery.NewExecution, error) { return s.prepareStart(c, p, trigger) })
 }
 
-// begin records the start that prepare makes, or finds the one that it repeats.
-func (s *Server) begin(c *gin.Context, keys delivery.NewExecution, planHash string, prepare func() (delivery.NewExecution, error)) error {
-	switch earlier, err := s.earlierStart(c.Request.Context(), keys); {
-	case err != nil:
-		return err
-	case earlier != "":
-		return render(c, http.StatusAccepted, refTo(earlier))
-	}
-	start, err := prepare()
+// startPipelineEvent is startPipeline in the form in which a start is an event, with an
+// id of its own. Unlike Gate's, the execution is there when the answer is.
+func (s *Server) startPipelineEvent(c *gin.Context) error {
+	trigger, err := bindTrigger(c)
 	if err != nil {
 		return err
 	}
-	if err := s.checkPlan(c.Request.Context(), start, planHash); err != nil {
+	p, err := s.pipeline(c.Request.Context(), param(c, "app"), param(c, "pipeline"))
+	if err != nil {
 		return err
+	}
+	document := objectOf(trigger.Document)
+	if event, err := document.text("eventId"); err != nil {
+		return err
+	} else if event == "" {
+		document.set("eventId", delivery.ChangeKey("event/"+newID()).Token())
+		trigger.Document = document.raw()
+	}
+	e, err := s.accept(c, startKeys(c, p, trigger), planHashOf(trigger), func() (delivery.NewExecution, error) { return s.prepareStart(c, p, trigger) })
+	if err != nil {
+		return err
+	}
+	id, err := objectOf(e.Trigger.Document).text("eventId") // of a repeat, that of the first start
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusAccepted, v1.EventRef{EventID: id, Ref: refTo(e.ID).Ref})
+}
+
+// begin answers with the execution that accept returns.
+func (s *Server) begin(c *gin.Context, keys delivery.NewExecution, planHash string, prepare func() (delivery.NewExecution, error)) error {
+	e, err := s.accept(c, keys, planHash, prepare)
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusAccepted, refTo(e.ID))
+}
+
+// accept records the start that prepare makes, or finds the one that it repeats.
+func (s *Server) accept(c *gin.Context, keys delivery.NewExecution, planHash string, prepare func() (delivery.NewExecution, error)) (delivery.Execution, error) {
+	if earlier, err := s.earlierStart(c.Request.Context(), keys); err != nil || earlier.ID != "" {
+		return earlier, err
+	}
+	start, err := prepare()
+	if err != nil {
+		return delivery.Execution{}, err
+	}
+	if err := s.checkPlan(c.Request.Context(), start, planHash); err != nil {
+		return delivery.Execution{}, err
+	}
+	if isDryRun(start.Execution.Trigger) {
+		if start, err = s.dryRun(c.Request.Context(), start); err != nil {
+			return delivery.Execution{}, err
+		}
 	}
 	start.IdempotencyKey, start.RequestHash, start.CorrelationID = keys.IdempotencyKey, keys.RequestHash, keys.CorrelationID
 	e, created, err := s.store.CreateExecution(c.Request.Context(), start)
 	if err != nil {
-		return startError(keys, err)
+		return e, startError(keys, err)
 	}
 	if created {
 		s.metrics.accepted.Inc()
 	}
-	return render(c, http.StatusAccepted, refTo(e.ID))
+	return e, nil
 }
 
 func refTo(id delivery.ExecutionID) v1.Ref { return v1.Ref{Ref: "/pipelines/" + string(id)} }
@@ -69,15 +109,15 @@ func startKeys(c *gin.Context, p delivery.Pipeline, trigger delivery.Trigger) de
 // earlierStart finds what a repeated start has begun, empty for a new one. It
 // comes before all checks: that the clouds, the pipeline or the plan changed
 // since, perhaps by the start itself, does not make the repeat another request.
-func (s *Server) earlierStart(ctx context.Context, keys delivery.NewExecution) (delivery.ExecutionID, error) {
+func (s *Server) earlierStart(ctx context.Context, keys delivery.NewExecution) (delivery.Execution, error) {
 	if keys.IdempotencyKey == "" && keys.CorrelationID == "" {
-		return "", nil
+		return delivery.Execution{}, nil
 	}
 	e, err := s.store.EarlierStart(ctx, keys)
 	if delivery.KindOf(err) == delivery.NotFound {
-		return "", nil
+		return delivery.Execution{}, nil
 	}
-	return e.ID, startError(keys, err)
+	return e, startError(keys, err)
 }
 
 func startError(keys delivery.NewExecution, err error) error {
@@ -152,10 +192,14 @@ func bindTrigger(c *gin.Context) (delivery.Trigger, error) {
 		}
 		t.Parameters = raw
 	}
+	if typeOf(body["parentExecution"]) == "a string" {
+		findings = append(findings, delivery.Finding{Pointer: "/parentExecution", Message: "must not be an id: which execution started another is not for its caller to say"})
+	}
 	if dryRun, err := body.flag("dryRun"); err != nil {
 		findings = append(findings, delivery.FindingsOf(err)...)
 	} else if dryRun {
-		findings = append(findings, delivery.Finding{Pointer: "/dryRun", Message: "dry runs are not supported; nothing was started"})
+		body.set("dryRun", true) // however it was written
+		t.Document = body.raw()
 	}
 	if len(t.CorrelationID) > 255 {
 		findings = append(findings, delivery.Finding{Pointer: "/correlationId", Message: fmt.Sprintf("has %d bytes; 255 are allowed", len(t.CorrelationID))})

@@ -57,6 +57,9 @@ func TestWebhook(t *testing.T) {
 		}
 	}
 	a := h.do("GET", "/pipelines/"+string(h.startedBy("a")[0].ID), "").want(200)
+	if fields := h.do("POST", "/pipelines/storefront/b", `{"type":"pipeline","parentExecution":"`+string(h.startedBy("a")[0].ID)+`"}`).want(400).fields(); fields["/parentExecution"] == "" {
+		t.Errorf("a start that names another's execution as its parent: %v", fields)
+	}
 	for path, want := range map[string]any{"trigger.type": "webhook", "trigger.source": "ci", "trigger.user": "system", "trigger.eventId": id, "trigger.parameters.env": "prod", "trigger.parameters.size": "1", "trigger.payload.env": "prod"} {
 		if got := a.get(path); got != want {
 			t.Errorf("%s is %v, want %v", path, got, want)
@@ -228,7 +231,7 @@ func TestParentsAreShown(t *testing.T) {
 		ids = append(ids, h.startOf("a", `{"parameters":{"n":`+fmt.Sprint(i)+`}}`))
 		if i > 0 {
 			h.store.change(ids[i], func(e *delivery.Execution) {
-				e.Trigger.ParentExecution, e.Trigger.Depth = ids[i-1], i
+				e.Trigger.Type, e.Trigger.ParentExecution, e.Trigger.Depth = "pipeline", ids[i-1], i
 				e.Trigger.Document = json.RawMessage(`{"parentPipelineName":"a","parentPipelineId":"p","parentPipelineApplication":"storefront","parentStatus":"SUCCEEDED"}`)
 			})
 		}

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -111,6 +112,30 @@ type Trigger struct {
 	Depth int `json:"depth,omitempty"`
 }
 
+// Parent is the execution that started this one: ParentExecution, or what the document
+// says; empty for none.
+func (t Trigger) Parent() ExecutionID {
+	var named struct {
+		ParentExecution ExecutionID `json:"parentExecution"`
+	}
+	if t.ParentExecution == "" && len(t.Document) > 0 && json.Unmarshal(t.Document, &named) != nil {
+		return ""
+	}
+	return cmp.Or(t.ParentExecution, named.ParentExecution)
+}
+
+// EventID returns the id of the event that started the execution, as the trigger
+// says it; empty when there was none.
+func (t Trigger) EventID() string {
+	var named struct {
+		EventID string `json:"eventId"`
+	}
+	if json.Unmarshal(t.Document, &named) != nil {
+		return ""
+	}
+	return named.EventID
+}
+
 // Pause tells who paused an execution and when.
 type Pause struct {
 	PausedBy  string    `json:"pausedBy"`
@@ -144,6 +169,9 @@ type Execution struct {
 	// Version grows with every projection; a write with a version that is not
 	// newer than the stored one changes nothing.
 	Version int64 `json:"version"`
+	// Deleted is true once somebody took the execution out of the lists. What it
+	// deployed can still be rolled back, and its keys are still taken.
+	Deleted bool `json:"-"`
 }
 
 // Stage returns the stage with that refId, or nil.

@@ -31,11 +31,21 @@ type ExecutionFilter struct {
 	// Name is the pipeline's name.
 	Name     string
 	Statuses []Status
+	// TriggerTypes are types of triggers, such as "manual" or "cron".
+	TriggerTypes []string
+	// EventID is the id of the event that triggered the execution.
+	EventID string
+	// Trigger narrows by what the other fields cannot say; nil does not. It is asked
+	// only about what the other fields leave, and does not go with LimitPerPipeline.
+	Trigger func(Trigger) bool
 	// From and To bound the build time, both inclusive.
 	From, To time.Time
 	// LimitPerPipeline keeps the newest n of each pipeline configuration; zero
 	// keeps all.
 	LimitPerPipeline int
+	// OldestFirst turns the list around before it is cut. It does not go with
+	// LimitPerPipeline.
+	OldestFirst bool
 	// Offset and Limit cut the list, which is newest first; a zero Limit is no limit.
 	Offset, Limit int
 }

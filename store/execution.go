@@ -103,9 +103,10 @@ func insertExecution(ctx context.Context, tx *sql.Tx, n delivery.NewExecution) e
 		return err
 	}
 	result, err := tx.ExecContext(ctx, `
-		INSERT INTO executions (id, type, application, name, pipeline_config_id, status, build_ms, version, document)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
-		e.ID, e.Type, e.Application, e.Name, e.PipelineConfigID, e.Status, e.BuildTime.UnixMilli(), e.Version, doc)
+		INSERT INTO executions (id, type, application, name, pipeline_config_id, status, build_ms, version, trigger_type, event_id, document)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+		e.ID, e.Type, e.Application, e.Name, e.PipelineConfigID, e.Status, e.BuildTime.UnixMilli(), e.Version,
+		e.Trigger.Type, e.Trigger.EventID(), doc)
 	if err != nil {
 		return err
 	}
@@ -134,7 +135,8 @@ func insertExecution(ctx context.Context, tx *sql.Tx, n delivery.NewExecution) e
 	return err
 }
 
-// Execution returns the execution with that id; NotFound when there is none.
+// Execution returns the execution with that id, a deleted one too; NotFound when
+// there is none.
 func (s *Store) Execution(ctx context.Context, id delivery.ExecutionID) (delivery.Execution, error) {
 	e, err := executionIn(ctx, s.reads, id)
 	if err != nil {
@@ -144,7 +146,7 @@ func (s *Store) Execution(ctx context.Context, id delivery.ExecutionID) (deliver
 }
 
 func executionIn(ctx context.Context, from reader, id delivery.ExecutionID) (delivery.Execution, error) {
-	found, err := collect(ctx, from, scanExecution, `SELECT document FROM executions WHERE id = ?`, id)
+	found, err := collect(ctx, from, scanExecution, selectExecution+` WHERE id = ?`, id)
 	if err != nil {
 		return delivery.Execution{}, err
 	}
@@ -227,14 +229,19 @@ func goesBack(from, to delivery.Status) bool {
 	return from.Complete() || to == delivery.StatusNotStarted || to == delivery.StatusUnknown
 }
 
+// selectExecution begins a query whose rows scanExecution reads.
+const selectExecution = `SELECT document, deleted FROM executions`
+
 func scanExecution(row scanner) (delivery.Execution, error) {
 	var e delivery.Execution
 	var doc string
-	if err := row.Scan(&doc); err != nil {
+	var deleted bool
+	if err := row.Scan(&doc, &deleted); err != nil {
 		return e, err
 	}
 	if err := json.Unmarshal([]byte(doc), &e); err != nil {
 		return e, fmt.Errorf("decode execution: %w", err)
 	}
+	e.Deleted = deleted
 	return e, nil
 }

@@ -28,6 +28,10 @@ func TestListsUseIndexes(t *testing.T) {
 		"application and statuses": {Application: "storefront", Statuses: []delivery.Status{delivery.StatusRunning}},
 		"pipeline":                 {PipelineConfigIDs: []string{"p"}},
 		"status":                   {Statuses: []delivery.Status{delivery.StatusRunning}},
+		"name":                     {Application: "storefront", Name: "rolling-aws", TriggerTypes: []string{"manual"}},
+		"event":                    {EventID: "e"},
+		"event in an application":  {Application: "storefront", EventID: "e"},
+		"oldest first":             {Application: "storefront", OldestFirst: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			where := whereExecutions(filter)
@@ -36,12 +40,12 @@ func TestListsUseIndexes(t *testing.T) {
 				var detail string
 				err := row.Scan(&id, &parent, &unused, &detail)
 				return detail, err
-			}, `EXPLAIN QUERY PLAN SELECT document FROM executions`+where.text()+` ORDER BY build_ms DESC, id DESC LIMIT 10`, where.args...)
+			}, `EXPLAIN QUERY PLAN `+selectExecution+where.text()+orderOf(filter)+` LIMIT 10`, where.args...)
 			if err != nil {
 				t.Fatal(err)
 			}
 			text := fmt.Sprint(plan)
-			if !strings.Contains(text, "USING INDEX executions_by_") || strings.Contains(text, "TEMP B-TREE") {
+			if !strings.Contains(text, "USING INDEX executions_by_"+map[bool]string{true: "event"}[filter.EventID != ""]) || strings.Contains(text, "TEMP B-TREE") {
 				t.Errorf("plan: %s", text)
 			}
 		})

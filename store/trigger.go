@@ -43,13 +43,15 @@ func checkCycle(ctx context.Context, tx *sql.Tx, p delivery.Pipeline) error {
 		Message: "its triggers of type pipeline would let the pipeline start itself for ever, by way of others; disable one of them"}})
 }
 
+const triggeredQuery = `SELECT p.id, ` + pipelineColumns + ` FROM pipeline_triggers t JOIN pipelines p ON p.id = t.pipeline_id
+	WHERE t.type = ? AND t.source = ? AND t.pipeline_id > ? AND NOT p.disabled ORDER BY t.pipeline_id LIMIT ?`
+
 // TriggeredPipelines returns the pipelines that are not disabled and have an enabled
 // trigger of that type and source, in the order of their ids: at most limit of them
 // after the id.
 func (s *Store) TriggeredPipelines(ctx context.Context, kind, source, after string, limit int) ([]delivery.Pipeline, error) {
 	key := pipeline.NewTriggerSource(kind, source)
-	found, err := collect(ctx, s.reads, scanPipeline, `SELECT p.id, `+pipelineColumns+` FROM pipeline_triggers t JOIN pipelines p ON p.id = t.pipeline_id
-		WHERE t.type = ? AND t.source = ? AND t.pipeline_id > ? AND NOT p.disabled ORDER BY t.pipeline_id LIMIT ?`, key.Type, key.Source, after, atMost(limit))
+	found, err := collect(ctx, s.reads, scanPipeline, triggeredQuery, key.Type, key.Source, after, atMost(limit))
 	if err != nil {
 		return nil, fmt.Errorf("list pipelines with triggers of type %s and source %s: %w", kind, source, s.classify(err))
 	}

@@ -15,7 +15,7 @@ import (
 type recorder interface {
 	Execution(ctx context.Context, id delivery.ExecutionID) (delivery.Execution, error)
 	ExecutionDefinition(ctx context.Context, id delivery.ExecutionID) (json.RawMessage, error)
-	CreateExecution(ctx context.Context, n delivery.NewExecution) (e delivery.Execution, created bool, err error)
+	startRecords
 	ProjectExecution(ctx context.Context, e delivery.Execution, events []delivery.Event) (stored bool, err error)
 	RecordDeployment(ctx context.Context, d delivery.Deployment, events []delivery.Event) (stored bool, err error)
 	Deployment(ctx context.Context, id delivery.DeploymentID) (delivery.Deployment, error)
@@ -40,6 +40,8 @@ type Dependencies struct {
 	// Metrics is nil where nothing is measured; a check then meets an error.
 	Metrics delivery.Metrics
 	Store   recorder
+	// HTTP calls systems that are no clouds; with nil nothing may be called.
+	HTTP delivery.HTTPCaller
 	// Logger is nil for the default logger.
 	Logger *slog.Logger
 	Poll   Poll
@@ -93,6 +95,9 @@ type Activities struct {
 func newActivities(d Dependencies, e engine) *Activities {
 	if d.Logger == nil {
 		d.Logger = slog.Default()
+	}
+	if d.HTTP == nil {
+		d.HTTP = noHTTP{}
 	}
 	if d.OnCall == nil {
 		d.OnCall = func(Call) {}

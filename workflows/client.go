@@ -216,6 +216,11 @@ func (c *Client) requestLock(ctx context.Context, clusterKey string, r LockReque
 	return nil
 }
 
+// Runs reports whether the workflow of an execution is there and not over.
+func (c *Client) Runs(ctx context.Context, id delivery.ExecutionID) (bool, error) {
+	return c.isOpen(ctx, id.WorkflowID())
+}
+
 func (c *Client) isOpen(ctx context.Context, workflowID string) (bool, error) {
 	d, err := c.temporal.DescribeWorkflowExecution(ctx, workflowID, "")
 	var missing *serviceerror.NotFound

@@ -60,6 +60,8 @@ type execution struct {
 	running, cleanups int
 	// runs are the stages that have begun, by refId.
 	runs map[string]*stageRun
+	// reads are the stages whose expressions read URLs.
+	reads []string
 	// open are the deployments that stages in progress wait for.
 	open []*childDeployment
 	// loaded is set once commands can be carried out, canceled by a cancel,
@@ -106,7 +108,7 @@ func (x *execution) load(ctx workflow.Context) (over bool, err error) {
 	if err := workflow.ExecuteLocalActivity(ctx, a.LoadExecution, x.ID).Get(ctx, &loaded); err != nil {
 		return false, err
 	}
-	x.Progress, x.definition = loaded.Progress, loaded.definition()
+	x.Progress, x.definition, x.reads = loaded.Progress, loaded.definition(), loaded.Reads
 	if x.Status.Complete() {
 		return true, nil
 	}

@@ -46,18 +46,20 @@ func (a *Activities) gateExecution(ctx context.Context, in GateRequest) (deliver
 	if err != nil {
 		return delivery.NewExecution{}, err
 	}
-	parent, err := json.Marshal(parentTrigger{ParentExecution: in.Execution, ParentDeployment: in.Deployment})
+	parent, err := a.deps.Store.Execution(ctx, in.Execution)
+	if err != nil {
+		return delivery.NewExecution{}, err
+	}
+	deployment, err := json.Marshal(in.Deployment)
 	if err != nil {
 		return delivery.NewExecution{}, fmt.Errorf("encode trigger: %w", err)
 	}
-	return pipeline.Start(p, definition, delivery.Trigger{Type: "pipeline", User: delivery.System.Name, Parameters: in.Gate.Pipeline.Parameters,
-		CorrelationID: fmt.Sprintf("%s#%s", in.Deployment, in.Gate.ID), Document: parent}, newID, a.deps.Now())
-}
-
-// parentTrigger is the trigger document of a gate's pipeline.
-type parentTrigger struct {
-	ParentExecution  delivery.ExecutionID  `json:"parentExecution"`
-	ParentDeployment delivery.DeploymentID `json:"parentDeployment"`
+	trigger := pipeline.ChildTrigger(parent)
+	trigger.Parameters, trigger.CorrelationID = in.Gate.Pipeline.Parameters, fmt.Sprintf("%s#%s", in.Deployment, in.Gate.ID)
+	if trigger.Document, err = withField(trigger.Document, "parentDeployment", deployment); err != nil {
+		return delivery.NewExecution{}, fmt.Errorf("encode trigger: %w", err)
+	}
+	return pipeline.Start(p, definition, trigger, newID, a.deps.Now())
 }
 
 // AwaitGate looks once whether the gate's execution has ended. Not yet is an

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -107,15 +108,35 @@ func (m *memory) ExecutionDefinition(_ context.Context, id delivery.ExecutionID)
 	return d, m.do(func() error { d = m.definitions[id]; return nil })
 }
 
+func (m *memory) Executions(_ context.Context, f delivery.ExecutionFilter) (found []delivery.Execution, err error) {
+	return found, m.do(func() error {
+		for _, e := range m.executions {
+			if len(f.PipelineConfigIDs) == 0 || slices.Contains(f.PipelineConfigIDs, e.PipelineConfigID) {
+				found = append(found, e)
+			}
+		}
+		slices.SortFunc(found, func(a, b delivery.Execution) int {
+			return cmp.Or(b.BuildTime.Compare(a.BuildTime), cmp.Compare(b.ID, a.ID))
+		})
+		if f.Limit > 0 {
+			found = found[:min(f.Limit, len(found))]
+		}
+		return nil
+	})
+}
+
 func (m *memory) CreateExecution(_ context.Context, n delivery.NewExecution) (e delivery.Execution, created bool, err error) {
 	err = m.do(func() error {
-		if id, ok := m.correlated[n.CorrelationID]; ok && n.CorrelationID != "" {
+		key := n.Execution.Application + "/" + n.Execution.PipelineConfigID + " " + n.CorrelationID
+		if id, ok := m.correlated[key]; ok && n.CorrelationID != "" {
 			e = m.executions[id]
 			return nil
 		}
-		m.correlated[n.CorrelationID] = n.Execution.ID
+		m.correlated[key] = n.Execution.ID
 		m.executions[n.Execution.ID], m.definitions[n.Execution.ID] = n.Execution, n.Definition
-		m.outbox = append(m.outbox, n.Execution.ID)
+		if !n.Execution.Status.Complete() {
+			m.outbox = append(m.outbox, n.Execution.ID)
+		}
 		e, created = n.Execution, true
 		return nil
 	})

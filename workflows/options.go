@@ -44,6 +44,14 @@ const (
 	// measureTime bounds the measurements that are due together. The look at the
 	// cluster waits for them.
 	measureTime = 10 * time.Second
+	// webhookTime bounds one call of another system, redirects included.
+	webhookTime = 30 * time.Second
+	// webhookPause is how long a webhook stage waits at least between two looks at
+	// the other system.
+	webhookPause = 2 * time.Second
+	// maxProgress is how many times a webhook stage records how far the other system
+	// has come. Each costs about twenty events.
+	maxProgress = 50
 	// maxTroubles is how many failed looks in a row an Advance sits out itself
 	// before it leaves the pace to Temporal's retries.
 	maxTroubles = 10
@@ -74,6 +82,29 @@ var doOptions = workflow.ActivityOptions{
 	StartToCloseTimeout:    time.Minute, // one call of at most 30 s, and a few commits
 	ScheduleToCloseTimeout: time.Hour,
 	RetryPolicy:            cloudRetry,
+}
+
+// readOptions are for reading the URLs of a stage's expressions, up to ten.
+var readOptions = workflow.ActivityOptions{
+	StartToCloseTimeout:    time.Minute,
+	ScheduleToCloseTimeout: 5 * time.Minute,
+	RetryPolicy:            cloudRetry,
+}
+
+// webhookOptions are for the call of a webhook stage. One that may be repeated is for
+// as long as a restart of the other system takes.
+var webhookOptions = workflow.ActivityOptions{
+	StartToCloseTimeout:    webhookTime + 5*time.Second, // the call, and two reads of our own store
+	ScheduleToCloseTimeout: 10 * time.Minute,
+	RetryPolicy:            cloudRetry,
+	WaitForCancellation:    true, // the other system is to be told of a cancel after it was called
+}
+
+// webhookLookOptions are for waiting until the other system is done. Each attempt is
+// one look; the workflow sets the deadline, of hours.
+var webhookLookOptions = workflow.ActivityOptions{
+	StartToCloseTimeout: webhookTime + 5*time.Second,
+	RetryPolicy:         &temporal.RetryPolicy{InitialInterval: webhookPause, BackoffCoefficient: 1.5, MaximumInterval: 30 * time.Second, MaximumAttempts: unbounded},
 }
 
 // stopOptions are for ending what a stage has begun elsewhere. The execution is

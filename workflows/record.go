@@ -18,6 +18,8 @@ import (
 type LoadedExecution struct {
 	Progress Progress    `json:"progress"`
 	Plan     []PlanStage `json:"plan"`
+	// Reads are the refIds of the stages whose expressions read URLs.
+	Reads []string `json:"reads,omitempty"`
 }
 
 // PlanStage is the part of a stage's definition that decides about its turn.
@@ -46,6 +48,7 @@ func (a *Activities) LoadExecution(ctx context.Context, id delivery.ExecutionID)
 	for i := range loaded.Progress.Stages {
 		loaded.Progress.Stages[i].Context = nil
 	}
+	loaded.Reads = readers(definition)
 	for _, s := range definition.Stages {
 		loaded.Plan = append(loaded.Plan, PlanStage{RefID: s.RefID, Type: s.Type, Requisites: s.Requisites, OnFailure: s.OnFailure})
 	}
@@ -143,7 +146,9 @@ type BegunStage struct {
 	Timeout time.Duration `json:"timeout,omitempty"`
 	// Between is the pause between the deployments of a rollback: with it they come
 	// one after the other, and a failure ends the row.
-	Between time.Duration     `json:"between,omitempty"`
+	Between time.Duration `json:"between,omitempty"`
+	// Webhook is set for a stage that calls another system.
+	Webhook *BegunWebhook     `json:"webhook,omitempty"`
 	Failure *delivery.Failure `json:"failure,omitempty"`
 }
 
@@ -156,8 +161,9 @@ type ClusterToDeploy struct {
 
 // BeginStage evaluates the expressions of a stage, reads its input, and writes
 // both the evaluated context and the progress to the store. It evaluates the
-// definition, not the stored context, so repeating it changes nothing.
-func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, at time.Time) (BegunStage, error) {
+// definition, not the stored context, so repeating it changes nothing. What the
+// expressions read was read before.
+func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, at time.Time, read ReadURLs) (BegunStage, error) {
 	e, definition, err := a.definition(ctx, p.ID)
 	if err != nil {
 		return BegunStage{}, applicationError(err)
@@ -167,7 +173,15 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 	}
 	var begun BegunStage
 	stage, spec := e.Stage(refID), definition.Stage(refID)
-	env := environment(e, definition, refID, at)
+	begins := at
+	if !read.At.IsZero() {
+		begins = read.At
+	}
+	env := environment(e, definition, refID, begins)
+	if env.Trigger, err = a.trigger(ctx, e); err != nil {
+		return BegunStage{}, applicationError(err)
+	}
+	env.Read = func(url string) (string, error) { return recall(read.URLs, url) }
 	if begun.Skipped = skipped(spec.Condition, env); begun.Skipped == "" {
 		begun, err = inputOf(stage, definition, e, env)
 	}
@@ -206,16 +220,20 @@ func readStage(stageType string, evaluated json.RawMessage) (BegunStage, error) 
 	}
 	kind := stageKindOf(stageType)
 	begun, err := kind.read(stageType, evaluated)
-	if begun.Timeout = options.Timeout; begun.Timeout == 0 {
+	switch {
+	case begun.Webhook != nil: // it keeps its own time
+	case options.Timeout > 0:
+		begun.Timeout = options.Timeout
+	default:
 		begun.Timeout = kind.timeout
 	}
 	return begun, err
 }
 
-// environment is what the expressions of a stage see. The time is the stage's
+// environment is what the expressions of a stage see, without the trigger. The time is the stage's
 // beginning, so that repeating the activity evaluates the same.
 func environment(e delivery.Execution, d pipeline.Definition, refID string, at time.Time) expression.Env {
-	env := expression.Env{Parameters: e.Trigger.Parameters, Trigger: triggerOf(e), Stage: d.Stage(refID).Context(), RefID: refID, Now: at,
+	env := expression.Env{Parameters: e.Trigger.Parameters, Stage: d.Stage(refID).Context(), RefID: refID, Now: at,
 		Random: uuids(string(e.ID) + "/" + refID)}
 	if whole, err := json.Marshal(e); err == nil {
 		env.Execution = whole

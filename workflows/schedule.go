@@ -137,17 +137,16 @@ func (a *Activities) fire(ctx context.Context, p delivery.Pipeline, definition p
 	if err != nil {
 		return "", err
 	}
-	start, err := pipeline.Start(p, definition, delivery.Trigger{Type: pipeline.CronType, User: delivery.System.Name, Parameters: t.Parameters,
-		CorrelationID: scheduleID(p.ID, t.ID) + "/" + f.Nominal, Document: document}, newID, a.deps.Now())
-	if err != nil {
-		return "", err
-	}
-	e, created, err := a.deps.Store.CreateExecution(ctx, start)
+	e, created, err := createUnattended(ctx, a.deps.Store, p, definition, delivery.Trigger{Type: pipeline.CronType, User: delivery.System.Name, Parameters: t.Parameters,
+		CorrelationID: scheduleID(p.ID, t.ID) + "/" + f.Nominal, Document: document}, a.deps.Now())
 	if err != nil {
 		return "", err
 	}
 	if created {
-		a.deps.Logger.Info("A cron trigger started a pipeline", "pipeline", p.Name, "application", p.Application, "trigger", t.ID, "nominal", f.Nominal, "execution", e.ID)
+		a.deps.Logger.Info("A cron trigger started a pipeline", "pipeline", p.Name, "application", p.Application, "trigger", t.ID, "nominal", f.Nominal, "execution", e.ID, "status", e.Status)
+	}
+	if e.Status.Complete() {
+		return e.ID, nil // it failed before it began, or has ended since
 	}
 	return e.ID, a.engine.StartExecution(ctx, e.ID)
 }

@@ -66,7 +66,11 @@ func stageEvent(s *delivery.Stage) happening {
 }
 
 func (x *execution) carryOut(ctx workflow.Context, refID string) stageResult {
-	begun, err := x.begin(ctx, refID)
+	read, result := x.readURLs(ctx, refID)
+	if result.failure != nil || result.canceled {
+		return result
+	}
+	begun, err := x.begin(ctx, refID, read)
 	switch {
 	case err != nil:
 		return stageResult{failure: delivery.FailureOf("begin the stage", err)}
@@ -94,7 +98,7 @@ func (x *execution) perform(ctx workflow.Context, refID string, begun BegunStage
 }
 
 // begin evaluates the stage's context, once, and records that the stage runs.
-func (x *execution) begin(ctx workflow.Context, refID string) (BegunStage, error) {
+func (x *execution) begin(ctx workflow.Context, refID string, read ReadURLs) (BegunStage, error) {
 	var begun BegunStage
 	if err := x.record.Lock(ctx); err != nil {
 		return begun, err
@@ -102,7 +106,7 @@ func (x *execution) begin(ctx workflow.Context, refID string) (BegunStage, error
 	defer x.record.Unlock()
 	var a *Activities
 	ctx = workflow.WithLocalActivityOptions(ctx, recordOptions)
-	err := workflow.ExecuteLocalActivity(ctx, a.BeginStage, x.nextVersion(), refID, workflow.Now(ctx)).Get(ctx, &begun)
+	err := workflow.ExecuteLocalActivity(ctx, a.BeginStage, x.nextVersion(), refID, workflow.Now(ctx), read).Get(ctx, &begun)
 	return begun, err
 }
 

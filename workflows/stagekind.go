@@ -55,6 +55,8 @@ func stageKindOf(stageType string) stageKind {
 		return waitUntilKind()
 	case stageType == pipeline.ManualJudgmentType:
 		return manualJudgmentKind()
+	case stageType == pipeline.WebhookStageType:
+		return webhookKind()
 	case pipeline.Deploys(stageType):
 		return deployKind()
 	case pipeline.Finds(stageType):

@@ -25,3 +25,30 @@ type LoadBalancerServerGroup struct {
 	TrafficPercent int        `json:"trafficPercent"`
 	Instances      []Instance `json:"instances"`
 }
+
+// NamedLoadBalancer is a load balancer that pipelines name, wherever they do.
+type NamedLoadBalancer struct {
+	Name     string                `json:"name"`
+	Accounts []LoadBalancerAccount `json:"accounts"`
+}
+
+// LoadBalancerAccount is an account in which pipelines name a load balancer.
+type LoadBalancerAccount struct {
+	Name    string               `json:"name"`
+	Regions []LoadBalancerRegion `json:"regions"`
+}
+
+// LoadBalancerRegion is a region in which pipelines name a load balancer.
+type LoadBalancerRegion struct {
+	Name          string            `json:"name"`
+	LoadBalancers []LoadBalancerKey `json:"loadBalancers"`
+}
+
+// LoadBalancerKey tells one load balancer from the others.
+type LoadBalancerKey struct {
+	Name    string `json:"name"`
+	Account string `json:"account"`
+	Region  string `json:"region"`
+	// Type is the cloudProvider.
+	Type string `json:"type"`
+}

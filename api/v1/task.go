@@ -33,3 +33,27 @@ type TaskVariable struct {
 	Key   string          `json:"key"`
 	Value json.RawMessage `json:"value"`
 }
+
+// TaskDetail is the log of one operation of a task on a cloud.
+type TaskDetail struct {
+	ID     string           `json:"id"`
+	Status TaskDetailStatus `json:"status"`
+	// History is the log, the last line the newest.
+	History       []TaskDetailLine  `json:"history"`
+	ResultObjects []json.RawMessage `json:"resultObjects"`
+}
+
+// TaskDetailStatus is where the operation is.
+type TaskDetailStatus struct {
+	Phase     string `json:"phase"`
+	Status    string `json:"status"`
+	Completed bool   `json:"completed"`
+	Failed    bool   `json:"failed"`
+}
+
+// TaskDetailLine is one line of the log.
+type TaskDetailLine struct {
+	Phase  string  `json:"phase"`
+	Status string  `json:"status"`
+	At     *Millis `json:"at"`
+}

@@ -16,6 +16,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/integrations/egress"
 	"github.com/slipway-cd/slipway/providers"
 )
 
@@ -31,6 +32,8 @@ type settings struct {
 	// Poll is how often an unfinished wait looks at the cloud.
 	Poll     time.Duration             `yaml:"poll"`
 	Accounts []providers.AccountConfig `yaml:"accounts"`
+	// Egress is where webhooks and the like may go beyond the public internet.
+	Egress egress.Config `yaml:"egress"`
 
 	file string
 }
@@ -106,7 +109,7 @@ func (s *settings) read(given map[string]bool) error {
 	if !given["simulate"] {
 		s.Simulate = fromFile.Simulate
 	}
-	s.Accounts, s.Poll = fromFile.Accounts, fromFile.Poll
+	s.Accounts, s.Poll, s.Egress = fromFile.Accounts, fromFile.Poll, fromFile.Egress
 	if s.Poll < 0 {
 		return delivery.Errorf(delivery.Invalid, "%s: poll is %s; must not be negative", s.file, s.Poll)
 	}
@@ -129,6 +132,9 @@ func (s *settings) check() error {
 		if a.Name == "" {
 			return delivery.Errorf(delivery.Invalid, "%s: accounts[%d].name is missing", s.file, i)
 		}
+	}
+	if _, err := egress.New(s.Egress); err != nil {
+		return fmt.Errorf("%s: %w", s.file, err)
 	}
 	var err error
 	if s.Data, err = filepath.Abs(s.Data); err != nil {

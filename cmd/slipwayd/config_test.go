@@ -82,6 +82,7 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		"unknown key":              {[]string{"--config", configFile(t, "acounts: []\n")}, nil, "acounts"},
 		"no YAML":                  {[]string{"--config", configFile(t, "{{{")}, nil, "slipway.yaml"},
 		"negative poll":            {[]string{"--simulate", "--config", configFile(t, "poll: -1s\n")}, nil, "poll"},
+		"egress stays closed":      {[]string{"--simulate", "--config", configFile(t, "egress: {allow: [ci.example, 169.254.169.254]}\n")}, nil, "slipway.yaml: egress.allow[1]"},
 		"account without a name":   {[]string{"--config", configFile(t, "accounts: [{provider: aws, regions: [us-east-1]}]\n")}, nil, "accounts[0].name"},
 	} {
 		t.Run(name, func(t *testing.T) {

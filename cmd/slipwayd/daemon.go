@@ -18,6 +18,7 @@ import (
 
 	"github.com/slipway-cd/slipway/api"
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/integrations/egress"
 	"github.com/slipway-cd/slipway/providers"
 	"github.com/slipway-cd/slipway/store"
 	"github.com/slipway-cd/slipway/workflows"
@@ -80,6 +81,10 @@ func serve(ctx context.Context, s settings, logger *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	outside, err := egress.New(s.Egress)
+	if err != nil {
+		return err
+	}
 	records, err := store.Open(ctx, store.Config{Path: filepath.Join(s.Data, storeFile)})
 	if err != nil {
 		return err
@@ -97,7 +102,7 @@ func serve(ctx context.Context, s settings, logger *slog.Logger) (err error) {
 	}
 	ready := func(ctx context.Context) error { _, err := records.Applications(ctx); return err }
 	server := api.New(api.Dependencies{Store: records, Engine: client, Targets: targets, Version: version, Logger: logger, Ready: ready})
-	deps := workflows.Dependencies{Targets: targets, Metrics: targets, Store: measuredStore{records, server}, Logger: logger,
+	deps := workflows.Dependencies{Targets: targets, Metrics: targets, Store: measuredStore{records, server}, HTTP: outside, Logger: logger,
 		Poll: workflows.Poll{Min: min(s.Poll, time.Second), Max: s.Poll}, OnCall: func(c workflows.Call) { server.TargetCalled(c.Operation, c.Cluster, c.Err, c.Took) }}
 	if err := startWorker(ctx, client, records, deps, &open); err != nil {
 		return err
@@ -193,7 +198,7 @@ func dialEngine(ctx context.Context, s settings, records *store.Store, logger *s
 // schedulesLook is how often pipelines that were saved get their schedules.
 const schedulesLook = time.Second
 
-// startWorker lets the worker and the outbox work.
+// startWorker lets the worker and what starts executions work.
 func startWorker(ctx context.Context, client *workflows.Client, records *store.Store, deps workflows.Dependencies, open *closers) error {
 	worker := workflows.NewWorker(client, deps)
 	if err := worker.Start(ctx); err != nil {
@@ -202,6 +207,8 @@ func startWorker(ctx context.Context, client *workflows.Client, records *store.S
 	open.add(func() error { worker.Stop(); return nil })
 	starter := workflows.NewStarter(client, records, workflows.StarterOptions{Logger: deps.Logger})
 	background(open, starter.Run)
+	follower := workflows.NewFollower(records, 0, deps.Logger)
+	background(open, follower.Run)
 	background(open, workflows.NewScheduler(client, records, schedulesLook, deps.Logger).Run)
 	background(open, func(ctx context.Context) {
 		changes, cancel := records.Subscribe()
@@ -210,6 +217,7 @@ func startWorker(ctx context.Context, client *workflows.Client, records *store.S
 			select {
 			case <-changes:
 				starter.Notify()
+				follower.Notify()
 			case <-ctx.Done():
 				return
 			}

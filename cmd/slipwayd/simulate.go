@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -101,7 +102,20 @@ func joinSimulator(ctx context.Context, s *settings, logger *slog.Logger, open *
 	background(open, demo.beat)
 	s.Accounts = append(s.Accounts, demo.accounts()...)
 	s.Poll = min(s.Poll, simulatedPoll)
+	s.Egress.Allow = append(s.Egress.Allow, demo.entrances()...)
 	return demo, nil
+}
+
+// entrances are the hosts and ports of the demo's load balancers: the one site of this
+// machine that webhooks may call without being told so.
+func (s *simulation) entrances() []string {
+	var out []string
+	for _, lb := range slices.Concat(s.file.LoadBalancers, s.file.GCP.LoadBalancers) {
+		if u, err := url.Parse(lb.URL); err == nil {
+			out = append(out, u.Host)
+		}
+	}
+	return out
 }
 
 // simulatedPoll suits clouds that do everything within seconds.

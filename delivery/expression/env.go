@@ -29,6 +29,8 @@ type Env struct {
 	Now time.Time
 	// Random gives texts in the form of a UUID; nil when there are none.
 	Random func() string
+	// Read returns what a URL has, for #fromUrl and the like; nil where no URL is read.
+	Read func(url string) (string, error)
 }
 
 // scope resolves variables. Each is decoded when it is first read.
@@ -40,6 +42,7 @@ type scope struct {
 	refID   string
 	now     time.Time
 	random  func() string
+	readURL func(url string) (string, error)
 }
 
 func newScope(env Env) *scope {
@@ -49,7 +52,7 @@ func newScope(env Env) *scope {
 		},
 		outputs: env.Outputs,
 		known:   make(map[string]value),
-		stage:   env.Stage, refID: env.RefID, now: env.Now, random: env.Random,
+		stage:   env.Stage, refID: env.RefID, now: env.Now, random: env.Random, readURL: env.Read,
 	}
 }
 

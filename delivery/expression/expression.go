@@ -49,6 +49,8 @@ type run struct {
 	steps    int
 	produced int
 	scanned  int
+	// urls counts the reads of URLs.
+	urls     int
 	patterns map[string]compiled
 	// elements are those that the selections and projections being evaluated are at,
 	// the innermost last: bare names read its fields.

@@ -34,14 +34,16 @@ var functions = map[string]method{
 	"deployedServerGroups":          {0, -1, (*run).deployedServerGroups},
 	"triggerResolvedArtifact":       {1, 1, (*run).artifactByName},
 	"triggerResolvedArtifactByType": {1, 1, (*run).artifactByType},
+
+	"fromUrl":           reading("fromUrl"),
+	"jsonFromUrl":       reading("jsonFromUrl"),
+	"propertiesFromUrl": reading("propertiesFromUrl"),
 }
 
 // unserved are functions of Spinnaker's that are refused, with the reason.
 var unserved = map[string]string{
-	"fromUrl": readsURL, "jsonFromUrl": readsURL, "yamlFromUrl": readsURL, "propertiesFromUrl": readsURL,
+	"yamlFromUrl": "expressions read no YAML; #jsonFromUrl reads JSON",
 }
-
-const readsURL = "expressions read nothing but the execution; let a webhook stage fetch it"
 
 // checkCall refuses an unknown function and a wrong number of arguments.
 func checkCall(name string, arguments int) error {

@@ -10,6 +10,7 @@ import (
 // shapesEnv is an execution like those that real pipelines run in.
 func shapesEnv() Env {
 	return Env{
+		Read:       func(string) (string, error) { return `{"x": [1, 2]}`, nil },
 		Parameters: json.RawMessage(`{"env":"prod","flag":"true","replicas":"4","empty":"","images":"a,b,c","cfg":"{\"ns\":\"web\"}","v":"1.2.3","package":"p"}`),
 		Trigger: json.RawMessage(`{"user":"joe","hash":"0a1b2c3d4e","tag":"v7","parameters":{"x":"y"},
 			"properties":{"X":"prop","a.b":"dotted"},"payload":{"a":{"b":"pay"}},
@@ -125,9 +126,11 @@ var shapes = []struct{ text, want string }{
 	{`T(java.lang.Integer).parseInt(parameters.replicas) + 1`, `5`},
 	{`T(java.net.URLEncoder).encode('a b', 'UTF-8')`, `"a+b"`},
 	{`T(String).format('%s-%03d', 'a', 7)`, `"a-007"`},
+	// What a URL has.
+	{`#fromUrl('http://example.com')`, `"{\"x\": [1, 2]}"`},
+	{`#jsonFromUrl('http://example.com').x[1]`, `2`},
 	// Refused when the pipeline is saved.
-	{`#fromUrl('http://example.com')`, ``},
-	{`#jsonFromUrl('http://example.com').x`, ``},
+	{`#yamlFromUrl('http://example.com').x`, ``},
 }
 
 func TestShapes(t *testing.T) {

@@ -180,7 +180,9 @@ func parseStage(o object, raw json.RawMessage) StageSpec {
 	}
 	s.Condition = condition(o)
 	s.Windowed = readWindow(o, "") != nil || o.flag(WindowType, false)
-	readStageOptions(o)
+	if s.Type != WebhookStageType { // which reads stageTimeoutMs itself
+		readStageOptions(o)
+	}
 	return s
 }
 

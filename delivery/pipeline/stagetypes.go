@@ -27,6 +27,7 @@ func stageTypes() []stageType {
 		{name: ManualJudgmentType, check: func(o object) { readManualJudgment(o) }},
 		{name: WaitType, check: func(o object) { readWait(o) }},
 		{name: WaitUntilType, check: func(o object) { readWaitUntil(o) }},
+		{name: WebhookStageType, check: func(o object) { readWebhook(o) }},
 	}
 	for name, read := range findTypes() {
 		types = append(types, stageType{name: name, check: func(o object) { read(o) }})

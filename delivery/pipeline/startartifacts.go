@@ -37,13 +37,14 @@ func (d Definition) WithPrior(earlier []delivery.Execution) Definition {
 // boundIn are the artifacts of a trigger by the ids of the expected ones.
 func boundIn(trigger json.RawMessage) map[string]Artifact {
 	var doc struct {
+		DryRun   bool `json:"dryRun"` // it started nothing that others go on from
 		Resolved []struct {
 			ID            string          `json:"id"`
 			BoundArtifact json.RawMessage `json:"boundArtifact"`
 		} `json:"resolvedExpectedArtifacts"`
 	}
 	out := map[string]Artifact{}
-	if len(trigger) == 0 || json.Unmarshal(trigger, &doc) != nil {
+	if len(trigger) == 0 || json.Unmarshal(trigger, &doc) != nil || doc.DryRun {
 		return out
 	}
 	for _, r := range doc.Resolved {

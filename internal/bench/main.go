@@ -22,6 +22,7 @@ type settings struct {
 	slice    time.Duration // of closed loops in a round
 	callers  int           // closed loops
 	triggers int           // triggers in a round
+	reads    int           // reads of executions in a round
 	parked   int           // executions in flight
 	only     string
 }
@@ -33,7 +34,7 @@ type part struct {
 }
 
 func parts() []part {
-	return []part{{"engine", benchEngine}, {"trigger", benchTrigger}, {"memory", benchMemory}, {"history", benchHistory}}
+	return []part{{"engine", benchEngine}, {"trigger", benchTrigger}, {"list", benchList}, {"memory", benchMemory}, {"history", benchHistory}}
 }
 
 func main() {
@@ -43,8 +44,9 @@ func main() {
 	flag.DurationVar(&s.slice, "slice", 3*time.Second, "time of the closed loops in a round")
 	flag.IntVar(&s.callers, "callers", 8, "closed loops")
 	flag.IntVar(&s.triggers, "triggers", 200, "triggers in a round")
+	flag.IntVar(&s.reads, "reads", 40, "reads of executions in a round")
 	flag.IntVar(&s.parked, "parked", 500, "executions in flight")
-	flag.StringVar(&s.only, "only", "", "one part: engine, trigger, memory or history")
+	flag.StringVar(&s.only, "only", "", "one part: engine, trigger, list, memory or history")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, s, os.Stdout)
@@ -60,8 +62,8 @@ func run(ctx context.Context, s settings, out io.Writer) error {
 	if s.only != "" {
 		all = slices.DeleteFunc(all, func(p part) bool { return p.name != s.only })
 	}
-	if len(all) == 0 || s.rounds < 1 || s.samples < 1 || s.triggers < 1 || s.parked < 1 || s.callers < 1 || s.slice <= 0 {
-		return fmt.Errorf("nothing to measure: -only is one of engine, trigger, memory, history, and every number at least 1")
+	if len(all) == 0 || s.rounds < 1 || s.samples < 1 || s.triggers < 1 || s.reads < 1 || s.parked < 1 || s.callers < 1 || s.slice <= 0 {
+		return fmt.Errorf("nothing to measure: -only is one of engine, trigger, list, memory, history, and every number at least 1")
 	}
 	fmt.Fprintln(out, machine())
 	fmt.Fprintf(out, "%d rounds. A ratio is Slipway / baseline: of the medians, and in parentheses the lowest and highest of a round.\n", s.rounds)

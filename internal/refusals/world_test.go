@@ -88,6 +88,7 @@ func (idle) Judge(_ context.Context, id delivery.DeploymentID, _ delivery.Judgme
 func (idle) UpdateStage(_ context.Context, id delivery.ExecutionID, _ pipeline.StageCommand) error {
 	return delivery.Errorf(delivery.NotFound, "execution %s", id)
 }
+func (idle) Runs(context.Context, delivery.ExecutionID) (bool, error) { return false, nil }
 
 func (idle) Resume(_ context.Context, id delivery.ExecutionID, _ delivery.Principal) error {
 	return delivery.Errorf(delivery.NotFound, "execution %s", id)

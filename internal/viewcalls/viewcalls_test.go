@@ -178,6 +178,7 @@ func (idle) Judge(_ context.Context, id delivery.DeploymentID, _ delivery.Judgme
 func (idle) UpdateStage(_ context.Context, id delivery.ExecutionID, _ pipeline.StageCommand) error {
 	return delivery.Errorf(delivery.NotFound, "execution %s", id)
 }
+func (idle) Runs(context.Context, delivery.ExecutionID) (bool, error) { return false, nil }
 
 func (idle) Resume(_ context.Context, id delivery.ExecutionID, _ delivery.Principal) error {
 	return delivery.Errorf(delivery.NotFound, "execution %s", id)
@@ -308,5 +309,14 @@ func TestViewsShareWhatWasRead(t *testing.T) {
 	// One cluster, the group of one instance and the images: 9 + 1 + 1.
 	if asked != 11 {
 		t.Errorf("%d calls for %d views, want 11", asked, len(views))
+	}
+}
+
+// TestSearchForAnInstance: an id is asked for once in each region.
+func TestSearchForAnInstance(t *testing.T) {
+	w := newAWS(t, 100)
+	answers, calls := w.get(t, "/search?type=instances&q={instance}", true)
+	if diff := cmp.Diff(map[string]int{"autoscaling:DescribeAutoScalingInstances": 1}, calls); diff != "" || answers != 1 {
+		t.Errorf("%d answers; calls (-want +got):\n%s", answers, diff)
 	}
 }

@@ -274,6 +274,9 @@ func executionLists(t *testing.T, open Opener) {
 		if i%4 == 0 {
 			e.Status = delivery.StatusTerminal
 		}
+		if i == 7 || i == 2 {
+			e.Trigger.Type, e.Trigger.Document = "webhook", json.RawMessage(fmt.Sprintf(`{"type":"webhook","eventId":"event-%d"}`, i))
+		}
 		all = append(all, create(t, s, e))
 	}
 	id := func(ns ...int) []delivery.ExecutionID {
@@ -302,6 +305,14 @@ func executionLists(t *testing.T, open Opener) {
 		{"newest two of each pipeline of an application", delivery.ExecutionFilter{Application: "storefront", LimitPerPipeline: 2}, id(11, 10, 9, 6)},
 		{"limit counts after the statuses", delivery.ExecutionFilter{Application: "storefront", LimitPerPipeline: 1,
 			Statuses: []delivery.Status{delivery.StatusTerminal}}, id(8, 0)},
+		{"oldest first", delivery.ExecutionFilter{OldestFirst: true, Offset: 1, Limit: 2}, id(1, 2)},
+		{"types of triggers", delivery.ExecutionFilter{TriggerTypes: []string{"webhook", "cron"}}, id(7, 2)},
+		{"event", delivery.ExecutionFilter{EventID: "event-2"}, id(2)},
+		{"event that nobody had", delivery.ExecutionFilter{EventID: "event-3"}, id()},
+		{"trigger", delivery.ExecutionFilter{Trigger: ofWebhook}, id(7, 2)},
+		{"a page by trigger", delivery.ExecutionFilter{Trigger: ofWebhook, Offset: 1, Limit: 1}, id(2)},
+		{"by trigger, oldest first", delivery.ExecutionFilter{Trigger: ofWebhook, OldestFirst: true, Limit: 1}, id(2)},
+		{"trigger after the rest", delivery.ExecutionFilter{Trigger: ofWebhook, Name: "two-regions"}, id()},
 		{"limit of each and in all", delivery.ExecutionFilter{Application: "storefront", LimitPerPipeline: 2, Offset: 1, Limit: 2}, id(10, 9)},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -316,6 +327,42 @@ func executionLists(t *testing.T, open Opener) {
 		slices.Reverse(got)
 		same(t, got, all)
 	})
+}
+
+func ofWebhook(t delivery.Trigger) bool { return t.Type == "webhook" && t.EventID() != "" }
+
+// executionDeletion: what is deleted is in no list, and its keys are still taken.
+func executionDeletion(t *testing.T, open Opener) {
+	s, ctx := open(t), t.Context()
+	n := delivery.NewExecution{Execution: execution(1), CorrelationID: "correlation"}
+	e := must(s.CreateExecution(ctx, n)).created(t)
+	other := create(t, s, execution(2))
+	kind(t, delivery.NotFound, s.DeleteExecution(ctx, "unknown"))
+	kind(t, delivery.Conflict, s.DeleteExecution(ctx, e.ID))
+	e.Status, e.Version = delivery.StatusSucceeded, 2
+	if _, err := s.ProjectExecution(ctx, e, nil); err != nil {
+		t.Fatal(err)
+	}
+	noError(t, s.DeleteExecution(ctx, e.ID))
+	kind(t, delivery.NotFound, s.DeleteExecution(ctx, e.ID))
+	for name, filter := range map[string]delivery.ExecutionFilter{
+		"all": {}, "ids": {IDs: []delivery.ExecutionID{e.ID, other.ID}}, "each pipeline": {Application: "storefront", LimitPerPipeline: 5},
+		"trigger": {Trigger: func(delivery.Trigger) bool { return true }},
+	} {
+		got, err := s.Executions(ctx, filter)
+		noError(t, err)
+		if len(got) != 1 || got[0].ID != other.ID {
+			t.Errorf("%s: %v, want the other alone", name, ids(got))
+		}
+	}
+	got, err := s.Execution(ctx, e.ID)
+	noError(t, err)
+	if !got.Deleted {
+		t.Error("the execution does not say that it is deleted")
+	}
+	again := n
+	again.Execution = execution(3)
+	same(t, must(s.CreateExecution(ctx, again)).repeated(t).ID, e.ID)
 }
 
 func outbox(t *testing.T, open Opener) {

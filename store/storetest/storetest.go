@@ -38,6 +38,7 @@ func Run(t *testing.T, open Opener) {
 		{"ProjectionConverges", projectionConverges},
 		{"ProjectionNeverLeavesComplete", projectionNeverLeavesComplete},
 		{"ExecutionLists", executionLists},
+		{"ExecutionDeletion", executionDeletion},
 		{"Outbox", outbox},
 		{"TriggerIndex", triggerIndex},
 		{"TriggerCycles", triggerCycles},

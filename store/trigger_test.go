@@ -1,7 +1,9 @@
 package store
 
 import (
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -9,6 +11,28 @@ import (
 
 	"github.com/slipway-cd/slipway/store/migrations"
 )
+
+// TestEventsUseAnIndex: an event reads the pipelines that wait for it and no others,
+// and sorts nothing.
+func TestEventsUseAnIndex(t *testing.T) {
+	s, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "slipway.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	plan, err := collect(t.Context(), s.reads, func(row scanner) (string, error) {
+		var id, parent, unused int
+		var detail string
+		err := row.Scan(&id, &parent, &unused, &detail)
+		return detail, err
+	}, `EXPLAIN QUERY PLAN `+triggeredQuery, "webhook", "ci", "", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := fmt.Sprint(plan); strings.Contains(text, "SCAN") || strings.Contains(text, "TEMP B-TREE") {
+		t.Errorf("plan: %s", text)
+	}
+}
 
 // TestTriggersOfOlderStores: pipelines that were saved before there was an index of
 // triggers are found by it.
