@@ -19,6 +19,7 @@ func presentExecution(e delivery.Execution, expand bool) v1.Execution {
 		BuildTime: v1.MillisOf(e.BuildTime), StartTime: v1.MillisOf(e.StartTime), EndTime: v1.MillisOf(e.EndTime),
 		Canceled:   e.Status == delivery.StatusCanceled || e.CanceledBy != "",
 		CanceledBy: orNull(e.CanceledBy), CancellationReason: orNull(e.CancellationReason),
+		LimitConcurrent: e.LimitConcurrent, MaxConcurrentExecutions: e.MaxConcurrentExecutions, KeepWaitingPipelines: e.KeepWaitingPipelines,
 		SpelEvaluator: "v4", Origin: "api",
 		Authentication: v1.Authentication{User: e.Trigger.User, AllowedAccounts: []string{}},
 		Trigger:        presentTrigger(e.Trigger),

@@ -166,6 +166,11 @@ type Execution struct {
 	Paused             *Pause    `json:"paused,omitempty"`
 	Trigger            Trigger   `json:"trigger"`
 	Stages             []Stage   `json:"stages"`
+	// LimitConcurrent, MaxConcurrentExecutions and KeepWaitingPipelines are the limits of
+	// its pipeline when it was accepted.
+	LimitConcurrent         bool `json:"limitConcurrent,omitempty"`
+	MaxConcurrentExecutions int  `json:"maxConcurrentExecutions,omitempty"`
+	KeepWaitingPipelines    bool `json:"keepWaitingPipelines,omitempty"`
 	// Version grows with every projection; a write with a version that is not
 	// newer than the stored one changes nothing.
 	Version int64 `json:"version"`

@@ -32,6 +32,10 @@ const moveTime = 40 * time.Second
 // over from one that was not started yet.
 type executions interface {
 	Execution(ctx context.Context, id delivery.ExecutionID) (delivery.Execution, error)
+	// Waits reports whether an execution is not to be started before others have ended.
+	Waits(ctx context.Context, id delivery.ExecutionID) (bool, error)
+	// CancelWaiting is false for an execution that does not wait.
+	CancelWaiting(ctx context.Context, id delivery.ExecutionID, by delivery.Principal, reason string, at time.Time) (canceled bool, err error)
 }
 
 // Client starts and commands executions.
@@ -63,8 +67,12 @@ func NewClient(c client.Client, store executions) *Client { return &Client{tempo
 func (c *Client) Close() { c.temporal.Close() }
 
 // StartExecution starts the workflow of a recorded execution. It does nothing
-// when the workflow runs or has ended.
+// when the workflow runs or has ended, or when the execution waits for others of its
+// pipeline: its turn comes from the outbox.
 func (c *Client) StartExecution(ctx context.Context, id delivery.ExecutionID) error {
+	if waits, err := c.store.Waits(ctx, id); err != nil || waits {
+		return err
+	}
 	_, err := c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: id.WorkflowID(), TaskQueue: TaskQueue, WorkflowTaskTimeout: taskTimeout, EnableEagerStart: true,
 		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
@@ -82,6 +90,9 @@ func (c *Client) StartExecution(ctx context.Context, id delivery.ExecutionID) er
 // its deployments restore what they changed. Canceling twice is canceling once.
 // NotFound for an unknown execution, Conflict for one that is complete.
 func (c *Client) Cancel(ctx context.Context, id delivery.ExecutionID, by delivery.Principal, reason string) error {
+	if canceled, err := c.store.CancelWaiting(ctx, id, by, reason, time.Now()); err != nil || canceled {
+		return err
+	}
 	return c.command(ctx, id, updateCancel, updateCancel, Command{By: by.Name, Reason: reason})
 }
 
@@ -164,13 +175,26 @@ func (c *Client) command(ctx context.Context, id delivery.ExecutionID, name, upd
 			err = c.update(ctx, id, name, updateID, command)
 		}
 		if errors.As(err, &missing) {
-			return delivery.Errorf(delivery.Conflict, "execution %s has ended", id)
+			return c.absent(ctx, id)
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("%s execution %s: %w", name, id, unavailable(err))
 	}
 	return nil
+}
+
+// absent is the error of a command to an execution without a workflow.
+func (c *Client) absent(ctx context.Context, id delivery.ExecutionID) error {
+	waits, err := c.store.Waits(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case waits:
+		return delivery.Errorf(delivery.Conflict, "execution %s waits until others of its pipeline have ended", id)
+	default:
+		return delivery.Errorf(delivery.Conflict, "execution %s has ended", id)
+	}
 }
 
 func (c *Client) update(ctx context.Context, id delivery.ExecutionID, name, updateID string, command any) error {

@@ -279,6 +279,13 @@ func (m *memory) MarkStarted(_ context.Context, id delivery.ExecutionID) error {
 	})
 }
 
+// Waits is false: nothing in these tests has limits.
+func (m *memory) Waits(context.Context, delivery.ExecutionID) (bool, error) { return false, nil }
+
+func (m *memory) CancelWaiting(context.Context, delivery.ExecutionID, delivery.Principal, string, time.Time) (bool, error) {
+	return false, nil
+}
+
 // calm makes the store faultless, for assertions.
 func (m *memory) calm() {
 	m.mu.Lock()

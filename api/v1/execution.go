@@ -23,10 +23,11 @@ type Execution struct {
 	CancellationReason *string `json:"cancellationReason"`
 	Paused             *Paused `json:"paused,omitempty"`
 
-	LimitConcurrent      bool   `json:"limitConcurrent"`
-	KeepWaitingPipelines bool   `json:"keepWaitingPipelines"`
-	SpelEvaluator        string `json:"spelEvaluator"`
-	Origin               string `json:"origin"`
+	LimitConcurrent         bool   `json:"limitConcurrent"`
+	MaxConcurrentExecutions int    `json:"maxConcurrentExecutions"`
+	KeepWaitingPipelines    bool   `json:"keepWaitingPipelines"`
+	SpelEvaluator           string `json:"spelEvaluator"`
+	Origin                  string `json:"origin"`
 
 	Authentication Authentication `json:"authentication"`
 	// Trigger is what the client sent, with type, user and the resolved parameters set.

@@ -16,6 +16,11 @@ type Definition struct {
 	Parameters []Parameter
 	Triggers   []Trigger
 	Artifacts  []ExpectedArtifact
+	// LimitConcurrent, MaxConcurrentExecutions and KeepWaitingPipelines limit how many
+	// executions run at once.
+	LimitConcurrent         bool
+	MaxConcurrentExecutions int
+	KeepWaitingPipelines    bool
 	// Timezone is that of the stages' execution windows that name none; empty for Spinnaker's.
 	Timezone string
 	// prior are earlier artifacts by the ids of the expected ones.
@@ -119,6 +124,7 @@ func Parse(document json.RawMessage) (Definition, error) {
 		if doc.given("timezone") {
 			d.Timezone = readZone(doc, "").String()
 		}
+		d.limits(doc)
 		d.Parameters = parseParameters(doc)
 		d.Stages = parseStages(doc)
 		d.refuseMissing(r, doc)
