@@ -55,6 +55,17 @@ func (m *memoryEngine) UpdateStage(_ context.Context, id delivery.ExecutionID, c
 	if err != nil {
 		return err
 	}
+	if c.Action == pipeline.RestartStage {
+		definition, err := pipeline.Parse(m.store.definition(id))
+		if err != nil {
+			return err
+		}
+		if e, err = pipeline.Reopen(definition, e, c.Stage, c.RestartReason()); err != nil {
+			return err
+		}
+		m.store.change(id, func(was *delivery.Execution) { *was = e })
+		return nil
+	}
 	if err := c.Action.Accepts(*e.Stage(c.Stage)); err != nil {
 		return err
 	}

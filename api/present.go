@@ -44,7 +44,7 @@ func presentStage(s delivery.Stage, expand bool) v1.Stage {
 		StartTime: v1.MillisOf(s.StartTime), EndTime: v1.MillisOf(s.EndTime),
 		RequisiteStageRefIDs: append([]string{}, s.RequisiteStageRefIDs...),
 		ParentStageID:        orNull(s.ParentStageID), SyntheticStageOwner: orNull(s.SyntheticStageOwner), ScheduledTime: v1.MillisOf(s.ScheduledTime),
-		StatusReason: s.StatusReason, Deadline: v1.MillisOf(s.Deadline),
+		Attempt: s.Attempt, StatusReason: s.StatusReason, Deadline: v1.MillisOf(s.Deadline),
 	}
 	for _, id := range s.Deployments {
 		out.Deployments = append(out.Deployments, string(id))

@@ -99,6 +99,7 @@ var routes = append(emptyRoutes(), []route{
 	{http.MethodPut, "/pipelines/:id/advance", access{execute, ofObject}, (*Server).advanceExecution},
 	{http.MethodPut, "/pipelines/:id/promote", access{execute, ofObject}, (*Server).promoteExecution},
 	{http.MethodPatch, "/pipelines/:id/stages/:stage", access{execute, ofObject}, (*Server).updateStage},
+	{http.MethodPut, "/pipelines/:id/stages/:stage/restart", access{execute, ofObject}, (*Server).restartStage},
 	{http.MethodPut, "/pipelines/:id/resume", access{execute, ofObject}, (*Server).resumeExecution},
 	{http.MethodGet, "/executions", access{read, ofObject}, (*Server).listExecutions},
 	{http.MethodGet, "/executions/failedStages", access{read, ofObject}, (*Server).listFailedStages},

@@ -171,6 +171,8 @@ type Execution struct {
 	LimitConcurrent         bool `json:"limitConcurrent,omitempty"`
 	MaxConcurrentExecutions int  `json:"maxConcurrentExecutions,omitempty"`
 	KeepWaitingPipelines    bool `json:"keepWaitingPipelines,omitempty"`
+	// Restarts is how often the execution had ended and was begun again at a stage.
+	Restarts int `json:"restarts,omitempty"`
 	// Version grows with every projection; a write with a version that is not
 	// newer than the stored one changes nothing.
 	Version int64 `json:"version"`
@@ -208,6 +210,8 @@ type Stage struct {
 	Failure *Failure `json:"failure,omitempty"`
 	// Deployments are the ids of the deployments that the stage started.
 	Deployments []DeploymentID `json:"deployments,omitempty"`
+	// Attempt is 2 and more for a stage that was restarted; zero before.
+	Attempt int `json:"attempt,omitempty"`
 	// ParentStageID is the id of the stage that this one is a part of, and
 	// SyntheticStageOwner where: both are empty for the stages of the definition.
 	ParentStageID       string `json:"parentStageId,omitempty"`

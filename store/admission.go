@@ -137,3 +137,53 @@ func (s *Store) CancelWaiting(ctx context.Context, id delivery.ExecutionID, by d
 	}
 	return canceled, nil
 }
+
+// ReopenExecution records that an execution which had ended begins again, and puts it
+// into the outbox. e is the stored one with the next version. Conflict when another
+// change came first, or while a deployment of the execution still goes on.
+func (s *Store) ReopenExecution(ctx context.Context, e delivery.Execution, event delivery.Event) error {
+	doc, err := encode("execution", e)
+	if err != nil {
+		return err
+	}
+	err = s.write(ctx, func(tx *sql.Tx) error {
+		if err := atRest(ctx, tx, e); err != nil {
+			return err
+		}
+		if _, err := insertEvents(ctx, tx, e.ID, []delivery.Event{event}); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE executions SET status = ?, version = ?, document = ? WHERE id = ?`, e.Status, e.Version, doc, e.ID); err != nil {
+			return err
+		}
+		return enqueue(ctx, tx, e)
+	})
+	if err != nil {
+		return fmt.Errorf("reopen execution %s: %w", e.ID, err)
+	}
+	s.notify()
+	return nil
+}
+
+// atRest checks that an execution is as its caller saw it, and that nothing of it goes on.
+func atRest(ctx context.Context, tx *sql.Tx, e delivery.Execution) error {
+	was, err := executionIn(ctx, tx, e.ID)
+	if err != nil {
+		return err
+	}
+	if was.Version != e.Version-1 || !was.Status.Complete() {
+		return delivery.Errorf(delivery.Conflict, "execution %s has changed meanwhile: it is %s", e.ID, was.Status)
+	}
+	type row struct {
+		id     delivery.DeploymentID
+		status delivery.DeploymentStatus
+	}
+	rows, err := collect(ctx, tx, func(r scanner) (one row, err error) { return one, r.Scan(&one.id, &one.status) },
+		`SELECT id, status FROM deployments WHERE execution_id = ?`, e.ID)
+	for _, d := range rows {
+		if !d.status.Complete() {
+			return delivery.Errorf(delivery.Conflict, "deployment %s is still %s", d.id, d.status)
+		}
+	}
+	return err
+}

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,6 +33,9 @@ const moveTime = 40 * time.Second
 // over from one that was not started yet.
 type executions interface {
 	Execution(ctx context.Context, id delivery.ExecutionID) (delivery.Execution, error)
+	ExecutionDefinition(ctx context.Context, id delivery.ExecutionID) (json.RawMessage, error)
+	// ReopenExecution is Conflict when the execution is not as it was read, or not at rest.
+	ReopenExecution(ctx context.Context, e delivery.Execution, event delivery.Event) error
 	// Waits reports whether an execution is not to be started before others have ended.
 	Waits(ctx context.Context, id delivery.ExecutionID) (bool, error)
 	// CancelWaiting is false for an execution that does not wait.
@@ -79,10 +83,13 @@ func (c *Client) StartExecution(ctx context.Context, id delivery.ExecutionID) er
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 	}, executionType, ExecutionInput{ID: id})
 	var already *serviceerror.WorkflowExecutionAlreadyStarted
-	if err == nil || errors.As(err, &already) {
-		return nil
+	if errors.As(err, &already) {
+		err = c.startAgain(ctx, id)
 	}
-	return fmt.Errorf("start execution %s: %w", id, unavailable(err))
+	if err != nil {
+		return fmt.Errorf("start execution %s: %w", id, unavailable(err))
+	}
+	return nil
 }
 
 // Cancel asks an execution to end. Its answer means that the cancel is recorded
@@ -126,6 +133,15 @@ func (c *Client) Judge(ctx context.Context, id delivery.DeploymentID, a delivery
 // stage, Conflict when the stage cannot take it now or any more, Invalid when stages
 // of its type never take it or the answer is none that may be given.
 func (c *Client) UpdateStage(ctx context.Context, id delivery.ExecutionID, command pipeline.StageCommand) error {
+	if command.Action == pipeline.RestartStage {
+		e, err := c.store.Execution(ctx, id)
+		if err != nil {
+			return err
+		}
+		if e.Status.Complete() {
+			return c.reopen(ctx, e, command)
+		}
+	}
 	return c.command(ctx, id, updateStage, ulid.Make().String(), command)
 }
 

@@ -112,7 +112,10 @@ func (x *execution) load(ctx workflow.Context) (over bool, err error) {
 	if x.Status.Complete() {
 		return true, nil
 	}
-	x.Status, x.StartTime = delivery.StatusRunning, workflow.Now(ctx)
+	x.Status = delivery.StatusRunning
+	if x.StartTime.IsZero() { // a restarted execution began before
+		x.StartTime = workflow.Now(ctx)
+	}
 	return false, nil
 }
 

@@ -154,7 +154,7 @@ func (m *memory) ProjectExecution(_ context.Context, e delivery.Execution, event
 			m.breach("execution %s: %s became %s", e.ID, was.Status, e.Status)
 		}
 		for i, s := range e.Stages {
-			if !was.Stages[i].Status.CanBecome(s.Status) {
+			if !was.Stages[i].Status.CanBecome(s.Status) && s.Attempt <= was.Stages[i].Attempt {
 				m.breach("stage %s: %s became %s", s.RefID, was.Stages[i].Status, s.Status)
 			}
 		}
@@ -284,6 +284,18 @@ func (m *memory) Waits(context.Context, delivery.ExecutionID) (bool, error) { re
 
 func (m *memory) CancelWaiting(context.Context, delivery.ExecutionID, delivery.Principal, string, time.Time) (bool, error) {
 	return false, nil
+}
+
+func (m *memory) ReopenExecution(_ context.Context, e delivery.Execution, event delivery.Event) error {
+	return m.do(func() error {
+		if was := m.executions[e.ID]; was.Version != e.Version-1 || !was.Status.Complete() {
+			return delivery.Errorf(delivery.Conflict, "execution %s has changed", e.ID)
+		}
+		m.executions[e.ID] = e
+		m.outbox = append(m.outbox, e.ID)
+		m.add([]delivery.Event{event})
+		return nil
+	})
 }
 
 // calm makes the store faultless, for assertions.

@@ -44,7 +44,7 @@ func (a *Activities) LoadExecution(ctx context.Context, id delivery.ExecutionID)
 	if err != nil {
 		return LoadedExecution{}, applicationError(err)
 	}
-	loaded := LoadedExecution{Progress: Progress{ID: e.ID, Status: e.Status, Version: e.Version, Stages: slices.Clone(e.Stages)}}
+	loaded := LoadedExecution{Progress: Progress{ID: e.ID, Status: e.Status, StartTime: e.StartTime, Version: e.Version, Stages: slices.Clone(e.Stages)}}
 	for i := range loaded.Progress.Stages {
 		loaded.Progress.Stages[i].Context = nil
 	}

@@ -196,7 +196,7 @@ func cancelAll(ctx workflow.Context, children []*childDeployment) {
 // startDeployment starts the child and follows it in the background.
 func (x *execution) startDeployment(ctx workflow.Context, refID string, to ClusterToDeploy) *childDeployment {
 	stage := x.stage(refID)
-	id := delivery.NewDeploymentID(x.ID, refID, to.Cluster)
+	id := delivery.NewAttemptID(x.ID, refID, stage.Attempt, to.Cluster)
 	stage.Deployments = append(stage.Deployments, id)
 	child := &childDeployment{id: id}
 	x.open = append(x.open, child)

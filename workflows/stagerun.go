@@ -91,6 +91,10 @@ func (x *execution) acceptStage(c pipeline.StageCommand) error {
 	if stage == nil {
 		return refusal(delivery.Errorf(delivery.NotFound, "execution %s has no stage %s", x.ID, c.Stage))
 	}
+	if c.Action == pipeline.RestartStage {
+		_, err := pipeline.Restart(x.definition, x.Stages, c.Stage, "")
+		return refusal(err)
+	}
 	if run := x.runs[c.Stage]; run != nil && run.judged != nil && c.Action == pipeline.Judge {
 		return refusal(delivery.Errorf(delivery.Conflict, "%s has answered: %s", run.judged.JudgedBy, run.judged.JudgmentStatus))
 	}
@@ -100,6 +104,9 @@ func (x *execution) acceptStage(c pipeline.StageCommand) error {
 // act does to a stage what somebody asked for. It is done when the stage's end is
 // recorded.
 func (x *execution) act(ctx workflow.Context, c pipeline.StageCommand) (done func() bool, err error) {
+	if c.Action == pipeline.RestartStage && !x.halting() {
+		return nil, x.restart(ctx, c)
+	}
 	run := x.runs[c.Stage]
 	if run == nil || x.halting() {
 		return nil, refusal(delivery.Errorf(delivery.Conflict, "execution %s is ending", x.ID))

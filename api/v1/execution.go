@@ -72,6 +72,8 @@ type Stage struct {
 	Tasks                []StageTask     `json:"tasks"`
 	// Deployments are the ids of the deployments that the stage started.
 	Deployments []string `json:"deployments,omitempty"`
+	// Attempt is 2 and more for a stage that was restarted.
+	Attempt int `json:"attempt,omitempty"`
 	// StatusReason says why the stage has its status, where no failure does.
 	StatusReason string `json:"statusReason,omitempty"`
 	// Deadline is when the stage is out of time; absent without a limit.

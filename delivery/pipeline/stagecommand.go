@@ -15,6 +15,8 @@ const (
 	SkipRemainingWait StageAction = "skipRemainingWait"
 	// ManualSkip ends the stage SKIPPED; what comes after it runs.
 	ManualSkip StageAction = "manualSkip"
+	// RestartStage lets a stage that is over, and all that comes after it, begin again.
+	RestartStage StageAction = "restart"
 )
 
 // StageCommand is an action on one stage of an execution, and who asks for it.
@@ -27,6 +29,9 @@ type StageCommand struct {
 	Status delivery.JudgmentStatus `json:"status,omitempty"`
 	Input  string                  `json:"input,omitempty"`
 }
+
+// RestartReason is what a restarted stage shows until it begins.
+func (c StageCommand) RestartReason() string { return c.By.Name + " restarted it" }
 
 // Takes reports whether stages of a type take the action. A judgment is answered and
 // not skipped; a stage that deploys is canceled or promoted.
