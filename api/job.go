@@ -4,18 +4,46 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
-// The job types that tasks can have.
+// The job types that are run inside the request.
 const (
 	createApplication = "createApplication"
 	updateApplication = "updateApplication"
 	deleteApplication = "deleteApplication"
+	upsertProject     = "upsertProject"
+	deleteProject     = "deleteProject"
+	reorderPipelines  = "reorderPipelines"
+	createTemplate    = "createV2PipelineTemplate"
+	updateTemplate    = "updateV2PipelineTemplate"
+	deleteTemplate    = "deleteV2PipelineTemplate"
 )
+
+// requestJob is a type of job that is run inside the request.
+type requestJob struct {
+	// bind checks the document and says whose right the job needs; empty for the
+	// platform's. taskApplication is the one that the task names.
+	bind func(document object, taskApplication string) (application string, findings []delivery.Finding)
+	run  func(s *Server, ctx context.Context, by delivery.Principal, j job) error
+}
+
+var requestJobs = map[string]requestJob{
+	createApplication: {bindApplicationJob, (*Server).upsertApplication},
+	updateApplication: {bindApplicationJob, (*Server).upsertApplication},
+	deleteApplication: {bindApplicationJob, (*Server).deleteApplication},
+	upsertProject:     {bindProjectJob, (*Server).upsertProject},
+	deleteProject:     {bindProjectJob, (*Server).deleteProject},
+	reorderPipelines:  {bindReorder, (*Server).reorder},
+	createTemplate:    {bindTemplateJob, (*Server).saveTemplate},
+	updateTemplate:    {bindTemplateJob, (*Server).saveTemplate},
+	deleteTemplate:    {bindTemplateDeletion, (*Server).deleteTemplate},
+}
 
 // bindJob reads one job; a job without its own application takes the task's.
 func bindJob(document object, taskApplication string) (job, []delivery.Finding) {
@@ -27,44 +55,46 @@ func bindJob(document object, taskApplication string) (job, []delivery.Finding) 
 	if j.kind, err = document.text("type"); err != nil || j.kind == "" {
 		return j, []delivery.Finding{{Pointer: "/type", Message: "is required: a job has a type, which is a string"}}
 	}
-	switch j.kind {
-	case createApplication, updateApplication, deleteApplication:
-	default:
+	known, ok := requestJobs[j.kind]
+	if !ok {
 		return j, nil // accepted; it fails when it is run
 	}
+	var findings []delivery.Finding
+	j.application, findings = known.bind(document, taskApplication)
+	return j, findings
+}
+
+func bindApplicationJob(document object, taskApplication string) (string, []delivery.Finding) {
+	own := strings.ToLower(taskApplication)
 	var application object
 	if raw, ok := document["application"]; !ok || json.Unmarshal(raw, &application) != nil || application == nil {
-		return j, []delivery.Finding{{Pointer: "/application", Message: "must be an object, not " + typeOf(raw)}}
+		return own, []delivery.Finding{{Pointer: "/application", Message: "must be an object, not " + typeOf(raw)}}
 	}
 	for _, key := range [...]string{"name", "email"} {
 		if _, err := application.text(key); err != nil {
-			return j, under("/application", delivery.FindingsOf(err))
+			return own, under("/application", delivery.FindingsOf(err))
 		}
 	}
 	name, _ := application.text("name")
 	if name == "" {
 		name = taskApplication
 	}
-	j.application = strings.ToLower(name)
+	own = strings.ToLower(name)
 	switch {
 	case !applicationName.MatchString(name):
-		return j, []delivery.Finding{{Pointer: "/application/name", Message: fmt.Sprintf("%q is not the name of an application", name)}}
+		return own, []delivery.Finding{{Pointer: "/application/name", Message: fmt.Sprintf("%q is not the name of an application", name)}}
 	case taskApplication != "" && !strings.EqualFold(taskApplication, name):
-		return j, []delivery.Finding{{Pointer: "/application/name", Message: fmt.Sprintf("is %q, but the task's application is %q", name, taskApplication)}}
+		return own, []delivery.Finding{{Pointer: "/application/name", Message: fmt.Sprintf("is %q, but the task's application is %q", name, taskApplication)}}
 	}
-	return j, nil
+	return own, nil
 }
 
 func (s *Server) runJob(ctx context.Context, by delivery.Principal, j job) error {
-	switch j.kind {
-	case createApplication, updateApplication:
-		return s.upsertApplication(ctx, by, j)
-	case deleteApplication:
-		return s.deleteApplication(ctx, j.application)
-	default:
-		return delivery.Errorf(delivery.Invalid, "unknown job type %q; known: %s", j.kind,
-			strings.Join(append([]string{createApplication, updateApplication, deleteApplication}, pipeline.JobTypes()...), ", "))
+	if known, ok := requestJobs[j.kind]; ok {
+		return known.run(s, ctx, by, j)
 	}
+	return delivery.Errorf(delivery.Invalid, "unknown job type %q; known: %s", j.kind,
+		strings.Join(append(slices.Sorted(maps.Keys(requestJobs)), pipeline.JobTypes()...), ", "))
 }
 
 // upsertApplication saves the attributes over those that are stored: what the
@@ -94,7 +124,8 @@ func (s *Server) upsertApplication(ctx context.Context, by delivery.Principal, j
 
 // deleteApplication refuses while the application has server groups or runs
 // anything. An application that is gone already is no error.
-func (s *Server) deleteApplication(ctx context.Context, name string) error {
+func (s *Server) deleteApplication(ctx context.Context, _ delivery.Principal, j job) error {
+	name := j.application
 	running, err := s.store.Executions(ctx, delivery.ExecutionFilter{
 		Application: name, Limit: 1,
 		Statuses: []delivery.Status{delivery.StatusNotStarted, delivery.StatusRunning, delivery.StatusPaused},

@@ -21,14 +21,17 @@ type memory struct {
 	applications map[string]delivery.Application
 	pipelines    map[string]delivery.Pipeline
 	history      []delivery.Pipeline
-	executions   map[delivery.ExecutionID]delivery.Execution
-	order        []delivery.ExecutionID
-	definitions  map[delivery.ExecutionID]json.RawMessage
-	keys         map[string]delivery.NewExecution
-	deployments  []delivery.Deployment
-	events       []delivery.Event
-	responses    map[string]delivery.StoredResponse
-	listeners    map[chan struct{}]bool
+	// documents and documentHistory are those of documents_test.go.
+	documents       map[documentKey]delivery.Document
+	documentHistory []delivery.Document
+	executions      map[delivery.ExecutionID]delivery.Execution
+	order           []delivery.ExecutionID
+	definitions     map[delivery.ExecutionID]json.RawMessage
+	keys            map[string]delivery.NewExecution
+	deployments     []delivery.Deployment
+	events          []delivery.Event
+	responses       map[string]delivery.StoredResponse
+	listeners       map[chan struct{}]bool
 	// failure is what every call returns when it is set.
 	failure error
 }
@@ -36,6 +39,7 @@ type memory struct {
 func newMemory() *memory {
 	return &memory{
 		applications: map[string]delivery.Application{}, pipelines: map[string]delivery.Pipeline{},
+		documents:  map[documentKey]delivery.Document{},
 		executions: map[delivery.ExecutionID]delivery.Execution{}, definitions: map[delivery.ExecutionID]json.RawMessage{}, keys: map[string]delivery.NewExecution{},
 		responses: map[string]delivery.StoredResponse{}, listeners: map[chan struct{}]bool{},
 	}
@@ -94,6 +98,9 @@ func (m *memory) SavePipeline(_ context.Context, p delivery.Pipeline, expect del
 		p.ID = fmt.Sprintf("00000000-0000-4000-8000-%012d", len(m.history)+1)
 	}
 	stored, exists := m.pipelines[p.ID]
+	if expect.Absent && exists || expect.Revision != 0 && expect.Revision != stored.Revision {
+		return p, delivery.Errorf(delivery.Conflict, "the pipeline was changed by somebody else; read it again")
+	}
 	if !expect.UpdatedAt.IsZero() && (!exists || stored.UpdatedAt.UnixMilli() != expect.UpdatedAt.UnixMilli()) {
 		return p, delivery.Errorf(delivery.Conflict, "the pipeline was changed by somebody else; read it again")
 	}
@@ -102,7 +109,12 @@ func (m *memory) SavePipeline(_ context.Context, p delivery.Pipeline, expect del
 			return p, delivery.Errorf(delivery.Invalid, "A pipeline with name %s already exists in application %s", p.Name, p.Application)
 		}
 	}
-	p.Revision = stored.Revision + 1
+	p.Revision = 1
+	for _, was := range m.history {
+		if was.ID == p.ID {
+			p.Revision = was.Revision + 1
+		}
+	}
 	m.pipelines[p.ID] = p
 	m.history = append(m.history, p)
 	return p, m.failure

@@ -28,11 +28,11 @@ func (s *Server) savePipeline(c *gin.Context) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	p, err := bindPipeline(c)
+	doc, err := bindDocument(c)
 	if err != nil {
 		return err
 	}
-	if _, err := s.putPipeline(c, p, staleCheck); err != nil {
+	if _, err := s.putPipeline(c, doc, staleCheck); err != nil {
 		return err
 	}
 	return renderVoid(c)
@@ -40,57 +40,86 @@ func (s *Server) savePipeline(c *gin.Context) error {
 
 // replacePipeline replaces the pipeline of the path's id and answers with it.
 func (s *Server) replacePipeline(c *gin.Context) error {
-	p, err := bindPipeline(c)
+	doc, err := bindDocument(c)
 	if err != nil {
 		return err
 	}
 	id := param(c, "id")
-	if p.ID != "" && p.ID != id {
-		return invalid("/id", fmt.Sprintf("is %q, but the path says %q", p.ID, id))
+	if own, err := doc.text("id"); err == nil && own != "" && own != id {
+		return invalid("/id", fmt.Sprintf("is %q, but the path says %q", own, id))
 	}
 	if _, err := s.store.PipelineByID(c.Request.Context(), id); err != nil {
 		return missing(err, "Pipeline config", id)
 	}
-	p.ID = id
-	saved, err := s.putPipeline(c, p, false)
+	doc.set("id", id)
+	saved, err := s.putPipeline(c, doc, false)
 	if err != nil {
 		return err
 	}
 	return render(c, http.StatusOK, presentPipeline(saved))
 }
 
-// putPipeline stores a pipeline. The caller needs the right to write to its
+// putPipeline checks and stores a pipeline. The caller needs the right to write to its
 // application and, when it replaces one of another application, to that one.
-func (s *Server) putPipeline(c *gin.Context, p delivery.Pipeline, staleCheck bool) (delivery.Pipeline, error) {
-	ctx, by := c.Request.Context(), principalOf(c)
-	if err := s.authorize(by, write, resource{p.Application}); err != nil {
+func (s *Server) putPipeline(c *gin.Context, doc object, staleCheck bool) (delivery.Pipeline, error) {
+	ctx := c.Request.Context()
+	p, findings, err := s.checkPipeline(ctx, doc)
+	if err != nil {
 		return p, err
 	}
-	if err := s.checkSuited(p.Document); err != nil {
+	if err := s.authorize(principalOf(c), write, resource{p.Application}); err != nil {
 		return p, err
 	}
-	var expect delivery.PipelineExpectation
-	if p.ID != "" {
-		stored, err := s.store.PipelineByID(ctx, p.ID)
-		switch {
-		case err == nil:
-			if err := s.authorize(by, write, resource{stored.Application}); err != nil {
-				return p, err
-			}
-			if staleCheck {
-				expect.UpdatedAt = updatedAtOf(p.Document)
-			}
-		case delivery.KindOf(err) != delivery.NotFound:
-			return p, err
-		}
+	if err := delivery.InvalidError("pipeline is not valid", findings); err != nil {
+		return p, err
 	}
-	p.UpdatedAt, p.LastModifiedBy = s.now(), by.Name
-	saved, err := s.store.SavePipeline(ctx, p, expect)
-	if delivery.KindOf(err) == delivery.Conflict {
+	expect, err := s.expectationOf(c, p, staleCheck)
+	if err != nil {
+		return p, err
+	}
+	return s.storePipeline(c, p, expect)
+}
+
+// storePipeline saves a pipeline that was checked. What the caller of the request
+// believed is stored stands in expect.
+func (s *Server) storePipeline(c *gin.Context, p delivery.Pipeline, expect delivery.PipelineExpectation) (delivery.Pipeline, error) {
+	p.UpdatedAt, p.LastModifiedBy = s.now(), principalOf(c).Name
+	saved, err := s.store.SavePipeline(c.Request.Context(), p, expect)
+	switch {
+	case delivery.KindOf(err) == delivery.Conflict && expect.UpdatedAt.IsZero():
+		return p, changedMeanwhile("pipeline")
+	case delivery.KindOf(err) == delivery.Conflict:
 		return p, &failure{status: http.StatusBadRequest, code: "stale", title: "The pipeline was changed by somebody else",
 			message: "The submitted pipeline is stale", hint: "read the pipeline again, apply the change to what is stored now, and save"}
+	case err == nil:
+		setETag(c, saved.Revision)
 	}
 	return saved, err
+}
+
+// expectationOf returns what the request believes is stored, by If-Match or by the
+// document's updateTs when that is to be checked.
+func (s *Server) expectationOf(c *gin.Context, p delivery.Pipeline, staleCheck bool) (delivery.PipelineExpectation, error) {
+	var expect delivery.PipelineExpectation
+	var stored delivery.Pipeline
+	if p.ID != "" {
+		var err error
+		stored, err = s.store.PipelineByID(c.Request.Context(), p.ID)
+		if err != nil && delivery.KindOf(err) != delivery.NotFound {
+			return expect, err
+		}
+	}
+	if stored.Revision > 0 {
+		if err := s.authorize(principalOf(c), write, resource{stored.Application}); err != nil {
+			return expect, err
+		}
+		if staleCheck {
+			expect.UpdatedAt = updatedAtOf(p.Document)
+		}
+	}
+	revision, err := matched(c, stored.Revision, "pipeline")
+	expect.Revision = revision
+	return expect, err
 }
 
 // updatedAtOf returns the time of change that the saver saw; without one it
@@ -106,18 +135,33 @@ func updatedAtOf(document json.RawMessage) time.Time {
 
 var applicationName = regexp.MustCompile(`^[a-zA-Z0-9_]([a-zA-Z0-9_. -]{0,98}[a-zA-Z0-9_])?$`)
 
-// bindPipeline reads a pipeline document and checks all of it.
-func bindPipeline(c *gin.Context) (delivery.Pipeline, error) {
-	doc, err := bindObject(c, false)
+// checkPipeline reads a pipeline document and checks all of it, together with the
+// template that it is made from.
+func (s *Server) checkPipeline(ctx context.Context, doc object) (delivery.Pipeline, []delivery.Finding, error) {
+	p, findings := readPipeline(doc)
+	planned, wrong, err := s.plan(ctx, p.Document)
 	if err != nil {
-		return delivery.Pipeline{}, err
+		return p, nil, err
 	}
+	if len(wrong) == 0 {
+		if wrong = delivery.FindingsOf(checkDefinition(planned.Document)); len(wrong) == 0 {
+			wrong = delivery.FindingsOf(s.checkSuited(planned.Document))
+		}
+		wrong = planned.Findings(wrong)
+		p.Document = planned.WithTriggers(p.Document)
+	}
+	return p, inOrder(append(findings, wrong...)), nil
+}
+
+// readPipeline reads the fields of a pipeline that the server itself looks at.
+func readPipeline(doc object) (delivery.Pipeline, []delivery.Finding) {
 	var p delivery.Pipeline
 	var findings []delivery.Finding
+	var err error
 	keep := func(err error) { findings = append(findings, delivery.FindingsOf(err)...) }
 	for key, into := range map[string]*string{"id": &p.ID, "name": &p.Name, "application": &p.Application} {
 		if *into, err = doc.text(key); err != nil && key == "id" {
-			keep(err) // of name and application Parse complains below
+			keep(err) // of name and application Parse complains later
 		}
 	}
 	if p.Name = strings.TrimSpace(p.Name); p.Name == "" && absentOrText(doc["name"]) {
@@ -139,8 +183,7 @@ func bindPipeline(c *gin.Context) (delivery.Pipeline, error) {
 	}
 	nameTriggers(doc)
 	p.Document = doc.raw()
-	keep(checkDefinition(p.Document))
-	return p, delivery.InvalidError("pipeline is not valid", inOrder(findings))
+	return p, findings
 }
 
 // nameTriggers gives each cron trigger that has no id one, as Gate does when a
@@ -184,18 +227,18 @@ func absentOrText(raw json.RawMessage) bool {
 	return kind == "nothing" || kind == "null" || kind == "a string"
 }
 
-// checkDefinition returns what is wrong with a pipeline's stages, parameters and
-// expressions.
+// checkDefinition returns everything that is wrong with a pipeline's stages,
+// parameters, triggers and expressions.
 func checkDefinition(document json.RawMessage) error {
-	definition, err := pipeline.Parse(document)
-	if err != nil {
-		return err
+	_, err := pipeline.Parse(document)
+	findings := delivery.FindingsOf(err)
+	var stages []json.RawMessage
+	if json.Unmarshal(objectOf(document)["stages"], &stages) == nil {
+		for i, stage := range stages {
+			findings = append(findings, under(stagePointer(i), expression.Check(stage))...)
+		}
 	}
-	var findings []delivery.Finding
-	for i, stage := range definition.Stages {
-		findings = append(findings, under(stagePointer(i), expression.Check(stage.Raw))...)
-	}
-	return delivery.InvalidError("pipeline is not valid", findings)
+	return delivery.InvalidError("pipeline is not valid", inOrder(findings))
 }
 
 func stagePointer(index int) string { return "/stages/" + strconv.Itoa(index) }
@@ -231,6 +274,7 @@ func (s *Server) getPipeline(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	setETag(c, p.Revision)
 	return render(c, http.StatusOK, presentPipeline(p))
 }
 
@@ -302,6 +346,7 @@ func presentPipeline(p delivery.Pipeline) object {
 	out.set("index", p.Index)
 	out.set("updateTs", v1.TextOf(p.UpdatedAt))
 	out.set("lastModifiedBy", p.LastModifiedBy)
+	out.set("revision", p.Revision)
 	for _, list := range [...]string{"stages", "triggers"} {
 		if _, ok := out[list]; !ok {
 			out[list] = json.RawMessage(`[]`)

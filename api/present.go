@@ -21,10 +21,11 @@ func presentExecution(e delivery.Execution, expand bool) v1.Execution {
 		CanceledBy: orNull(e.CanceledBy), CancellationReason: orNull(e.CancellationReason),
 		LimitConcurrent: e.LimitConcurrent, MaxConcurrentExecutions: e.MaxConcurrentExecutions, KeepWaitingPipelines: e.KeepWaitingPipelines,
 		SpelEvaluator: "v4", Origin: "api",
-		Authentication: v1.Authentication{User: e.Trigger.User, AllowedAccounts: []string{}},
-		Trigger:        presentTrigger(e.Trigger),
-		Stages:         make([]v1.Stage, len(e.Stages)),
-		Notifications:  []json.RawMessage{}, SystemNotifications: []json.RawMessage{},
+		Authentication:    v1.Authentication{User: e.Trigger.User, AllowedAccounts: []string{}},
+		Trigger:           presentTrigger(e.Trigger),
+		TemplateVariables: e.TemplateVariables,
+		Stages:            make([]v1.Stage, len(e.Stages)),
+		Notifications:     []json.RawMessage{}, SystemNotifications: []json.RawMessage{},
 	}
 	if e.Paused != nil {
 		out.Paused = &v1.Paused{

@@ -106,6 +106,8 @@ func TestOpenAPIHasTheSameFields(t *testing.T) {
 		"InstanceDetail": v1.InstanceDetail{}, "Image": v1.Image{}, "Judgment": v1.Judgment{},
 		"EventRef": v1.EventRef{}, "FailedStage": v1.FailedStage{}, "TaskDetail": v1.TaskDetail{}, "ExpressionCapabilities": v1.ExpressionCapabilities{},
 		"QuietPeriod": v1.QuietPeriod{}, "SearchPage": v1.SearchPage{}, "NamedLoadBalancer": v1.NamedLoadBalancer{},
+		"PipelineCheck": v1.PipelineCheck{}, "BulkSave": v1.BulkSave{}, "CanaryConfigSummary": v1.CanaryConfigSummary{}, "CanaryConfigID": v1.CanaryConfigID{},
+		"ProjectCluster": v1.ProjectCluster{}, "NotificationType": v1.NotificationType{},
 	} {
 		schema := schemas[name]
 		if schema == nil {

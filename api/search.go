@@ -2,11 +2,10 @@ package api
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"regexp"
+	"net/url"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -31,6 +30,7 @@ var finders = map[string]func(s *Server, c *gin.Context, text string) ([]object,
 	"loadBalancers": (*Server).findLoadBalancers,
 	"serverGroups":  (*Server).findServerGroups,
 	"instances":     (*Server).findInstances,
+	"projects":      (*Server).findProjects,
 }
 
 // search looks in what is recorded, and for server groups and instances into the
@@ -64,9 +64,6 @@ func (s *Server) search(c *gin.Context) error {
 	}
 	return render(c, http.StatusOK, out)
 }
-
-// instanceID is the form of an id of EC2, old or new.
-var instanceID = regexp.MustCompile(`^i-[0-9a-f]{8}([0-9a-f]{9})?$`)
 
 // searchParameters are those that are no filters.
 var searchParameters = []string{"type", "q", "platform", "pageSize", "page", "allowShortQuery"}
@@ -124,6 +121,23 @@ func (s *Server) findApplications(c *gin.Context, text string) ([]object, error)
 	return out, nil
 }
 
+func (s *Server) findProjects(c *gin.Context, text string) ([]object, error) {
+	all, err := s.store.Documents(c.Request.Context(), delivery.ProjectDocument, "")
+	if err != nil {
+		return nil, err
+	}
+	var out []object
+	for _, d := range all {
+		if strings.Contains(strings.ToLower(d.Name), text) {
+			one := presentProject(d)
+			one.set("project", d.Name)
+			one.set("url", "/projects/"+url.PathEscape(d.Name))
+			out = append(out, one)
+		}
+	}
+	return out, nil
+}
+
 // findClusters finds clusters that pipelines deploy to.
 func (s *Server) findClusters(c *gin.Context, text string) ([]object, error) {
 	places, err := s.seenPlaces(c)
@@ -163,93 +177,4 @@ func (s *Server) findLoadBalancers(c *gin.Context, text string) ([]object, error
 		}
 	}
 	return out, nil
-}
-
-// snapshotsNamed reads the application whose name the text begins with; nothing
-// when there is no such application.
-func (s *Server) snapshotsNamed(c *gin.Context, text string) ([]delivery.Snapshot, error) {
-	name, _, _ := strings.Cut(text, "-")
-	app, err := s.store.Application(c.Request.Context(), name)
-	if delivery.KindOf(err) == delivery.NotFound || err == nil && s.authorize(principalOf(c), read, resource{app.Name}) != nil {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return s.snapshots(c.Request.Context(), app.Name, clusterFilter{anew: wantsAnew(c)})
-}
-
-func (s *Server) findServerGroups(c *gin.Context, text string) ([]object, error) {
-	snapshots, err := s.snapshotsNamed(c, text)
-	if err != nil {
-		return nil, err
-	}
-	var out []object
-	for _, seen := range snapshots {
-		for _, g := range seen.Groups {
-			if strings.Contains(g.Name, text) {
-				one := found(groupFields(seen.Cluster, g.Name))
-				one.set("sequence", g.Sequence)
-				out = append(out, one)
-			}
-		}
-	}
-	return out, nil
-}
-
-func groupFields(of delivery.Cluster, group string) map[string]string {
-	return map[string]string{"serverGroup": group, "name": group, "cluster": of.Name(), "application": of.Moniker.App, "account": of.Account,
-		"region": of.Region, "provider": of.Provider, "stack": of.Moniker.Stack, "detail": of.Moniker.Detail}
-}
-
-// findInstances finds instances by the beginning of their name where that has the
-// application's, as it does in Google Cloud, and in other clouds by their whole id:
-// one call for each region of each account.
-func (s *Server) findInstances(c *gin.Context, text string) ([]object, error) {
-	snapshots, err := s.snapshotsNamed(c, text)
-	if err != nil {
-		return nil, err
-	}
-	var out []object
-	add := func(of delivery.Cluster, group, id string) {
-		one := found(groupFields(of, group))
-		one.set("instanceId", id)
-		one.set("name", id)
-		out = append(out, one)
-	}
-	for _, seen := range snapshots {
-		for _, g := range seen.Groups {
-			for _, i := range g.Instances {
-				if strings.Contains(strings.ToLower(i.ID), text) {
-					add(seen.Cluster, g.Name, i.ID)
-				}
-			}
-		}
-	}
-	if !instanceID.MatchString(text) {
-		return out, nil
-	}
-	ctx, cancel := context.WithTimeout(c.Request.Context(), observeTimeout)
-	defer cancel()
-	is, err := s.memberAnywhere(ctx, text, wantsAnew(c))
-	if err == nil && s.authorize(principalOf(c), read, resource{is.cluster.Moniker.App}) == nil {
-		add(is.cluster, is.group, text)
-	}
-	if delivery.KindOf(err) == delivery.NotFound {
-		err = nil
-	}
-	return out, err
-}
-
-// memberAnywhere asks the regions of all accounts, one after the other.
-func (s *Server) memberAnywhere(ctx context.Context, id string, anew bool) (member, error) {
-	for _, account := range s.targets.Accounts() {
-		for _, region := range account.Regions {
-			is, err := s.memberOf(ctx, account.Name, region, id, anew)
-			if delivery.KindOf(err) != delivery.NotFound {
-				return is, err
-			}
-		}
-	}
-	return member{}, delivery.Errorf(delivery.NotFound, "instance %s", id)
 }

@@ -12,6 +12,7 @@ func TestSearch(t *testing.T) {
 	h.save("deploy", deployStages("storefront-1.1"))
 	h.cloud.add("us-east-1")
 	h.cloud.add("us-west-2")
+	h.runTask(`{"application":"spinnaker","job":[{"type":"upsertProject","project":{"name":"Storefronts","email":"e@x"}}]}`)
 	find := func(query, field string) string {
 		t.Helper()
 		var pages []struct {
@@ -38,7 +39,8 @@ func TestSearch(t *testing.T) {
 		"type=clusters&q=prod&account=other":          "0",
 		"type=clusters&q=prod&unknown=1":              "clusters storefront-prod, 1",
 		"type=loadBalancers&q=store&region=us-east-1": "loadBalancers storefront, 1",
-		"type=projects&q=store":                       "0",
+		"type=projects&q=store":                       "projects Storefronts, 1",
+		"type=projects&q=other":                       "0",
 		"type=applications&q=st":                      "",
 		"type=applications&q=st&allowShortQuery=true": "applications storefront, 1",
 	} {

@@ -19,6 +19,7 @@ import (
 type records interface {
 	applicationRecords
 	pipelineRecords
+	documentRecords
 	executionRecords
 	// Response returns NotFound when no answer is kept for the key, Invalid when
 	// it belongs to another request.
@@ -35,6 +36,8 @@ type applicationRecords interface {
 
 type pipelineRecords interface {
 	SavePipeline(ctx context.Context, p delivery.Pipeline, expect delivery.PipelineExpectation) (delivery.Pipeline, error)
+	// SavePipelines makes all of the saves or none.
+	SavePipelines(ctx context.Context, saves []delivery.PipelineSave) ([]delivery.Pipeline, error)
 	Pipeline(ctx context.Context, application, nameOrID string) (delivery.Pipeline, error)
 	PipelineByID(ctx context.Context, id string) (delivery.Pipeline, error)
 	// Pipelines lists those of all applications for an empty name.
@@ -44,6 +47,17 @@ type pipelineRecords interface {
 	// the order of their ids, after one id.
 	TriggeredPipelines(ctx context.Context, kind, source, after string, limit int) ([]delivery.Pipeline, error)
 	PipelineHistory(ctx context.Context, id string, limit int) ([]delivery.Pipeline, error)
+	// PipelineRevision is one entry of that history.
+	PipelineRevision(ctx context.Context, id string, revision int) (delivery.Pipeline, error)
+}
+
+type documentRecords interface {
+	// ChangeDocuments makes all of the changes or none.
+	ChangeDocuments(ctx context.Context, changes ...delivery.DocumentChange) ([]delivery.Document, error)
+	Document(ctx context.Context, kind delivery.DocumentKind, id string) (delivery.Document, error)
+	// Documents lists those of all applications for an empty name.
+	Documents(ctx context.Context, kind delivery.DocumentKind, application string) ([]delivery.Document, error)
+	DocumentHistory(ctx context.Context, kind delivery.DocumentKind, id string, limit int) ([]delivery.Document, error)
 }
 
 type executionRecords interface {

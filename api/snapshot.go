@@ -196,6 +196,14 @@ func (s *Server) pipelinePlaces(ctx context.Context, application string) ([]plac
 	}
 	var out []place
 	for _, p := range pipelines {
+		planned, findings, err := s.plan(ctx, p.Document)
+		if err != nil {
+			return nil, err
+		}
+		if len(findings) > 0 {
+			continue // its template is another one than when it was saved
+		}
+		p.Document = planned.Document
 		out = append(out, placesOf(p)...)
 	}
 	return out, nil
@@ -209,6 +217,9 @@ func placesOf(p delivery.Pipeline) []place {
 		return nil // saved by an earlier version with other rules
 	}
 	var env expression.Env
+	if definition.TemplateVariables != nil {
+		env.Execution = object{"templateVariables": definition.TemplateVariables}.raw()
+	}
 	if defaults, err := definition.ResolveParameters(nil); err == nil {
 		env.Parameters = defaults
 	}

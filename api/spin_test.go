@@ -149,22 +149,29 @@ func TestSpin(t *testing.T) {
 	for name, slash := range map[string]string{"endpoint": "", "endpoint with a slash": "/"} {
 		t.Run(name, func(t *testing.T) {
 			s := &spinClient{harness: newHarness(t), slash: slash}
-			for _, command := range spinCommands {
-				t.Run(command.name, func(t *testing.T) {
-					s.t, s.sent = t, nil
-					if err := s.start(); err != nil {
-						t.Fatal(err)
-					}
-					printed, err := command.run(s)
-					if diff := cmp.Diff(append([]string{"GET /version"}, command.sent...), s.requests()); diff != "" {
-						t.Errorf("requests (-want +got):\n%s", diff)
-					}
-					command.compare(t, printed, err)
-				})
-			}
+			s.run(t, spinCommands)
 		})
 	}
 }
+
+func (s *spinClient) run(t *testing.T, commands []spinCommand) {
+	t.Helper()
+	for _, command := range commands {
+		t.Run(command.name, func(t *testing.T) {
+			s.t, s.sent = t, nil
+			if err := s.start(); err != nil {
+				t.Fatal(err)
+			}
+			printed, err := command.run(s)
+			if diff := cmp.Diff(append([]string{"GET /version"}, command.sent...), s.requests()); diff != "" {
+				t.Errorf("requests (-want +got):\n%s", diff)
+			}
+			command.compare(t, printed, err)
+		})
+	}
+}
+
+func (c spinCommand) about(kind string) bool { return strings.HasPrefix(c.name, kind+" ") }
 
 func (c spinCommand) compare(t *testing.T, printed any, err error) {
 	t.Helper()

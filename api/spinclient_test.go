@@ -87,7 +87,13 @@ func (s *spinClient) show(path string) (any, error) {
 // task sends jobs and polls: the first poll has to find a task that is complete, since
 // the next ones cost the user a second and more.
 func (s *spinClient) task(application, description, doing string, exact int, job map[string]any) error {
-	a := s.send("POST", "/tasks", map[string]any{"application": application, "description": description, "job": []any{job}})
+	return s.taskOf(map[string]any{"application": application, "description": description, "job": []any{job}}, doing, exact)
+}
+
+// taskOf is task with the whole body. Where exact is not 0, only that status will do.
+func (s *spinClient) taskOf(body map[string]any, doing string, exact int) error {
+	s.t.Helper()
+	a := s.send("POST", "/tasks", body)
 	if exact != 0 {
 		if err := a.needs(exact, doing); err != nil {
 			return err

@@ -37,8 +37,7 @@ func (t taskInput) misfits() []delivery.Finding {
 	}
 	for i, j := range t.jobs {
 		at := fmt.Sprintf("/job/%d", i)
-		switch j.kind {
-		case createApplication, updateApplication, deleteApplication:
+		if _, inside := requestJobs[j.kind]; inside {
 			out = append(out, delivery.Finding{Pointer: at + "/type", Message: "is " + j.kind + ", which needs a task of its own: this one changes clusters"})
 		}
 		for _, key := range [...]string{"refId", "requisiteStageRefIds"} {

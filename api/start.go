@@ -134,6 +134,10 @@ func (s *Server) prepareStart(c *gin.Context, p delivery.Pipeline, trigger deliv
 		return none, &failure{status: http.StatusBadRequest, code: "pipeline_disabled", title: "The pipeline is disabled",
 			message: "Pipeline is disabled and cannot be started."}
 	}
+	var err error
+	if p.Document, err = s.planned(c.Request.Context(), p.Document); err != nil {
+		return none, err
+	}
 	definition, err := pipeline.Parse(p.Document)
 	if err != nil {
 		return none, err
@@ -155,6 +159,9 @@ func environmentOf(e delivery.Execution) expression.Env {
 	about.set("application", e.Application)
 	about.set("name", e.Name)
 	about.set("pipelineConfigId", e.PipelineConfigID)
+	if len(e.TemplateVariables) > 0 {
+		about.set("templateVariables", e.TemplateVariables)
+	}
 	return expression.Env{Parameters: e.Trigger.Parameters, Trigger: presentTrigger(e.Trigger), Execution: about.raw()}
 }
 

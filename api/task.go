@@ -14,9 +14,8 @@ import (
 	"github.com/slipway-cd/slipway/delivery"
 )
 
-// createTask runs the jobs inside the request and records them as an execution
-// that is complete, so that the first poll of the task has its result. Jobs that
-// are stages are left to the workflows.
+// createTask runs the jobs inside the request, so that the first poll of the task
+// has its result. Jobs that are stages are left to the workflows.
 func (s *Server) createTask(c *gin.Context) error {
 	task, err := bindTask(c)
 	if err != nil {
@@ -25,13 +24,36 @@ func (s *Server) createTask(c *gin.Context) error {
 	if task.staged() {
 		return s.startTask(c, task)
 	}
+	e, _, err := s.runTask(c, task)
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, v1.Ref{Ref: "/tasks/" + string(e.ID)})
+}
+
+// answerTask runs a task that a route of its own asks for, and answers with the
+// finished task; a job that is refused is the answer's error.
+func (s *Server) answerTask(c *gin.Context, status int, task taskInput) error {
+	e, refused, err := s.runTask(c, task)
+	if err != nil {
+		return err
+	}
+	if refused != nil {
+		return refused
+	}
+	return render(c, status, presentTask(e))
+}
+
+// runTask runs the jobs and records them as an execution that is complete. refused
+// is why a job ended it.
+func (s *Server) runTask(c *gin.Context, task taskInput) (e delivery.Execution, refused, err error) {
 	by := principalOf(c)
 	for _, j := range task.jobs {
 		if err := s.authorize(by, write, resource{j.application}); err != nil {
-			return err
+			return e, nil, err
 		}
 	}
-	e := delivery.Execution{
+	e = delivery.Execution{
 		ID: delivery.ExecutionID(ulid.Make().String()), Type: delivery.Orchestration, Application: task.application,
 		Description: task.description, BuildTime: s.now(), StartTime: s.now(), Status: delivery.StatusSucceeded,
 		Trigger: delivery.Trigger{Type: "manual", User: by.Name},
@@ -45,34 +67,45 @@ func (s *Server) createTask(c *gin.Context) error {
 			stage.RequisiteStageRefIDs = []string{strconv.Itoa(i - 1)}
 		}
 		if e.Status == delivery.StatusSucceeded {
-			if err := s.runStage(c, j, &stage); err != nil {
-				return err
+			if refused, err = s.runStage(c, j, &stage); err != nil {
+				return e, nil, err
 			}
 			e.Status = stage.Status
 		}
 		e.Stages = append(e.Stages, stage)
 	}
 	e.EndTime = s.now()
-	recorded, _, err := s.store.CreateExecution(c.Request.Context(), delivery.NewExecution{Execution: e, Definition: bodyOf(c)})
-	if err != nil {
-		return err
-	}
-	return render(c, http.StatusOK, v1.Ref{Ref: "/tasks/" + string(recorded.ID)})
+	e, _, err = s.store.CreateExecution(c.Request.Context(), delivery.NewExecution{Execution: e, Definition: task.definition()})
+	return e, refused, err
 }
 
-// runStage runs one job. A job that is refused ends its stage TERMINAL; an error
-// is for what Slipway itself could not do.
-func (s *Server) runStage(c *gin.Context, j job, stage *delivery.Stage) error {
+// runStage runs one job. A job that is refused ends its stage TERMINAL; the error is
+// for what Slipway itself could not do.
+func (s *Server) runStage(c *gin.Context, j job, stage *delivery.Stage) (refused, err error) {
 	stage.StartTime, stage.Status = s.now(), delivery.StatusSucceeded
-	if err := s.runJob(c.Request.Context(), principalOf(c), j); err != nil {
-		if delivery.KindOf(err) == delivery.Internal {
-			return fmt.Errorf("run job %s: %w", j.kind, err)
+	if refused = s.runJob(c.Request.Context(), principalOf(c), j); refused != nil {
+		p := describe(refused)
+		if p.Status >= http.StatusInternalServerError && p.Status != http.StatusServiceUnavailable {
+			return nil, fmt.Errorf("run job %s: %w", j.kind, refused)
 		}
 		stage.Status = delivery.StatusTerminal
-		stage.Failure = &delivery.Failure{Kind: delivery.KindOf(err).String(), Message: messageOf(err)}
+		stage.Failure = &delivery.Failure{Kind: p.Code, Message: p.Message}
 	}
 	stage.EndTime = s.now()
-	return nil
+	return refused, nil
+}
+
+// definition is the task as it is recorded.
+func (t taskInput) definition() json.RawMessage {
+	jobs := make([]object, len(t.jobs))
+	for i, j := range t.jobs {
+		jobs[i] = j.document
+	}
+	out := object{}
+	out.set("application", t.application)
+	out.set("description", t.description)
+	out.set("job", jobs)
+	return out.raw()
 }
 
 // taskInput is the body of POST /tasks.

@@ -95,6 +95,15 @@ func (s *Server) startTriggered(ctx context.Context, in incoming) error {
 // startByEvent starts one pipeline when the event fires one of its triggers. Nobody
 // waits for the answer, so a start that is not valid is recorded as a failed one.
 func (s *Server) startByEvent(ctx context.Context, p delivery.Pipeline, in incoming) error {
+	document, unplanned := s.planned(ctx, p.Document)
+	switch delivery.KindOf(unplanned) {
+	case delivery.Invalid: // what is wrong with its template becomes the reason of a failed start
+	default:
+		if unplanned != nil {
+			return unplanned
+		}
+		p.Document = document
+	}
 	definition, err := pipeline.Parse(p.Document)
 	if err != nil {
 		s.log.WarnContext(ctx, "A pipeline cannot be read; an event does not start it", "pipeline", p.Name, "application", p.Application, "event", in.id, "error", err.Error())
@@ -105,7 +114,10 @@ func (s *Server) startByEvent(ctx context.Context, p delivery.Pipeline, in incom
 		return nil
 	}
 	trigger.CorrelationID = in.correlation
-	start, err := s.resolveStart(ctx, p, definition, trigger)
+	var start delivery.NewExecution
+	if err = unplanned; err == nil {
+		start, err = s.resolveStart(ctx, p, definition, trigger)
+	}
 	if delivery.KindOf(err) == delivery.Invalid {
 		start, err = pipeline.FailedStart(p, definition, trigger, newID, s.now(), err), nil
 	}

@@ -165,7 +165,10 @@ type Execution struct {
 	CancellationReason string    `json:"cancellationReason,omitempty"`
 	Paused             *Pause    `json:"paused,omitempty"`
 	Trigger            Trigger   `json:"trigger"`
-	Stages             []Stage   `json:"stages"`
+	// TemplateVariables are the values of the variables of the template that the
+	// pipeline was made from, a JSON object; nil for a pipeline of its own.
+	TemplateVariables json.RawMessage `json:"templateVariables,omitempty"`
+	Stages            []Stage         `json:"stages"`
 	// LimitConcurrent, MaxConcurrentExecutions and KeepWaitingPipelines are the limits of
 	// its pipeline when it was accepted.
 	LimitConcurrent         bool `json:"limitConcurrent,omitempty"`

@@ -53,10 +53,18 @@ type ExecutionFilter struct {
 // PipelineExpectation is what the saver of a pipeline believes is stored. The
 // zero value expects nothing.
 type PipelineExpectation struct {
+	// Absent expects that there is no pipeline of that id.
+	Absent bool
 	// Revision is the stored revision; zero is not compared.
 	Revision int
 	// UpdatedAt is the stored time of change to the millisecond; zero is not compared.
 	UpdatedAt time.Time
+}
+
+// PipelineSave is one save of several that are made together.
+type PipelineSave struct {
+	Pipeline Pipeline
+	Expect   PipelineExpectation
 }
 
 // StoredResponse is the answer given to a request with an Idempotency-Key.

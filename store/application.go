@@ -55,12 +55,18 @@ func (s *Store) Applications(ctx context.Context) ([]delivery.Application, error
 	return apps, nil
 }
 
-// DeleteApplication removes the application and its pipelines; their history and
-// their executions stay. NotFound when there is none of that name.
+// DeleteApplication removes the application, its pipelines, its strategies and its
+// notification settings; their history and their executions stay. NotFound when
+// there is none of that name.
 func (s *Store) DeleteApplication(ctx context.Context, name string) error {
 	key := strings.ToLower(name)
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM pipelines WHERE application = ?`, key); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM documents WHERE kind IN (?, ?)
+			AND id IN (SELECT id FROM document_names n WHERE n.kind = documents.kind AND n.application = ?)`,
+			string(delivery.StrategyDocument), string(delivery.NotificationDocument), key); err != nil {
 			return err
 		}
 		result, err := tx.ExecContext(ctx, `DELETE FROM applications WHERE name = ?`, key)

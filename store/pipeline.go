@@ -21,6 +21,33 @@ import (
 // Conflict when the stored one is not the expected one. The document is stored
 // as it is given.
 func (s *Store) SavePipeline(ctx context.Context, p delivery.Pipeline, expect delivery.PipelineExpectation) (delivery.Pipeline, error) {
+	saved, err := s.SavePipelines(ctx, []delivery.PipelineSave{{Pipeline: p, Expect: expect}})
+	if err != nil {
+		return p, err
+	}
+	return saved[0], nil
+}
+
+// SavePipelines makes all of the saves or none, each as SavePipeline does.
+func (s *Store) SavePipelines(ctx context.Context, saves []delivery.PipelineSave) ([]delivery.Pipeline, error) {
+	out := make([]delivery.Pipeline, len(saves))
+	err := s.write(ctx, func(tx *sql.Tx) error {
+		for i, one := range saves {
+			var err error
+			if out[i], err = savePipeline(ctx, tx, one); err != nil {
+				return fmt.Errorf("save pipeline %s of %s: %w", one.Pipeline.Name, one.Pipeline.Application, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func savePipeline(ctx context.Context, tx *sql.Tx, save delivery.PipelineSave) (delivery.Pipeline, error) {
+	p := save.Pipeline
 	doc, err := document("the pipeline's document", p.Document)
 	if err != nil {
 		return p, err
@@ -32,23 +59,17 @@ func (s *Store) SavePipeline(ctx context.Context, p delivery.Pipeline, expect de
 	if p.ID == "" {
 		p.ID = newUUID()
 	}
-	err = s.write(ctx, func(tx *sql.Tx) error {
-		if err := checkExpectation(ctx, tx, p, expect); err != nil {
-			return err
-		}
-		if err := checkName(ctx, tx, p); err != nil {
-			return err
-		}
-		if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(revision), 0) + 1 FROM pipeline_revisions WHERE pipeline_id = ?`,
-			p.ID).Scan(&p.Revision); err != nil {
-			return err
-		}
-		return putPipeline(ctx, tx, p)
-	})
-	if err != nil {
-		return p, fmt.Errorf("save pipeline %s of %s: %w", p.Name, p.Application, err)
+	if err := checkExpectation(ctx, tx, p, save.Expect); err != nil {
+		return p, err
 	}
-	return p, nil
+	if err := checkName(ctx, tx, p); err != nil {
+		return p, err
+	}
+	if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(revision), 0) + 1 FROM pipeline_revisions WHERE pipeline_id = ?`,
+		p.ID).Scan(&p.Revision); err != nil {
+		return p, err
+	}
+	return p, putPipeline(ctx, tx, p)
 }
 
 func checkExpectation(ctx context.Context, tx *sql.Tx, p delivery.Pipeline, expect delivery.PipelineExpectation) error {
@@ -60,6 +81,12 @@ func checkExpectation(ctx context.Context, tx *sql.Tx, p delivery.Pipeline, expe
 	found, err := first(tx.QueryRowContext(ctx, `SELECT revision, updated_us FROM pipelines WHERE id = ?`, p.ID), &revision, &updated)
 	if err != nil {
 		return err
+	}
+	if expect.Absent {
+		if found {
+			return delivery.Errorf(delivery.Conflict, "the pipeline exists already")
+		}
+		return nil
 	}
 	stored := fromMicros(updated)
 	if !found ||
@@ -178,6 +205,20 @@ func (s *Store) PipelineHistory(ctx context.Context, id string, limit int) ([]de
 		return nil, fmt.Errorf("read history of pipeline %s: %w", id, s.classify(err))
 	}
 	return found, nil
+}
+
+// PipelineRevision returns one save of a pipeline; NotFound when there is none of
+// that number.
+func (s *Store) PipelineRevision(ctx context.Context, id string, revision int) (delivery.Pipeline, error) {
+	found, err := collect(ctx, s.reads, scanPipeline, `SELECT pipeline_id, `+pipelineColumns+` FROM pipeline_revisions
+		WHERE pipeline_id = ? AND revision = ?`, id, revision)
+	if err != nil {
+		return delivery.Pipeline{}, fmt.Errorf("read revision %d of pipeline %s: %w", revision, id, s.classify(err))
+	}
+	if len(found) == 0 {
+		return delivery.Pipeline{}, delivery.Errorf(delivery.NotFound, "revision %d of pipeline %s", revision, id)
+	}
+	return found[0], nil
 }
 
 func scanPipeline(row scanner) (delivery.Pipeline, error) {

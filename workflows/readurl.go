@@ -74,7 +74,10 @@ func (a *Activities) ReadURLs(ctx context.Context, in ReadRequest) ([]ReadURL, e
 	var read []ReadURL
 	var later error
 	left := maxReads
-	env := environment(todo.Execution, todo.Definition, in.Stage, in.At)
+	env, err := a.environment(ctx, todo.Execution, todo.Definition, in.Stage, in.At)
+	if err != nil {
+		return nil, applicationError(err)
+	}
 	env.Read = func(url string) (string, error) {
 		if text, err := recall(read, url); err == nil || delivery.KindOf(err) != delivery.NotFound {
 			return text, err

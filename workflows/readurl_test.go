@@ -42,7 +42,7 @@ func (p *pages) Call(_ context.Context, r delivery.HTTPRequest) (delivery.HTTPAn
 
 // TestURLsOfExpressions are read once, before the stage begins.
 func TestURLsOfExpressions(t *testing.T) {
-	has := map[string]string{"https://x.example/good": `{"seconds":7}`, "https://x.example/large": strings.Repeat("1", maxReads+1), "https://x.example/half": strings.Repeat(" ", maxReads/2) + "1"}
+	has := map[string]string{"https://x.example/good": `{"seconds":7}`, "https://x.example/joe": `{"seconds":8}`, "https://x.example/large": strings.Repeat("1", maxReads+1), "https://x.example/half": strings.Repeat(" ", maxReads/2) + "1"}
 	for _, test := range []struct {
 		name, wait string
 		failing    int
@@ -51,6 +51,7 @@ func TestURLsOfExpressions(t *testing.T) {
 		reads      int
 	}{
 		{"a number", `#jsonFromUrl('https://x.example/' + parameters.image).seconds`, 0, delivery.StatusSucceeded, "", 1},
+		{"who asks", `#jsonFromUrl('https://x.example/' + trigger.user).seconds`, 0, delivery.StatusSucceeded, "", 1},
 		{"twice", `#jsonFromUrl('https://x.example/good').seconds + #jsonFromUrl('https://x.example/good').seconds`, 0, delivery.StatusSucceeded, "", 1},
 		{"after some failures", `#jsonFromUrl('https://x.example/good').seconds`, 3, delivery.StatusSucceeded, "", 4},
 		{"nothing there", `#jsonFromUrl('https://x.example/none').seconds`, 0, delivery.StatusTerminal, "#jsonFromUrl: the URL answered 404", 1},

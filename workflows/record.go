@@ -177,8 +177,8 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 	if !read.At.IsZero() {
 		begins = read.At
 	}
-	env := environment(e, definition, refID, begins)
-	if env.Trigger, err = a.trigger(ctx, e); err != nil {
+	env, err := a.environment(ctx, e, definition, refID, begins)
+	if err != nil {
 		return BegunStage{}, applicationError(err)
 	}
 	env.Read = func(url string) (string, error) { return recall(read.URLs, url) }
@@ -230,8 +230,15 @@ func readStage(stageType string, evaluated json.RawMessage) (BegunStage, error) 
 	return begun, err
 }
 
-// environment is what the expressions of a stage see, without the trigger. The time is the stage's
-// beginning, so that repeating the activity evaluates the same.
+// environment is what the expressions of a stage see. The time is the stage's beginning,
+// so that repeating the activity evaluates the same.
+func (a *Activities) environment(ctx context.Context, e delivery.Execution, d pipeline.Definition, refID string, at time.Time) (env expression.Env, err error) {
+	env = environment(e, d, refID, at)
+	env.Trigger, err = a.trigger(ctx, e)
+	return env, err
+}
+
+// environment is what the expressions of a stage see, without the trigger.
 func environment(e delivery.Execution, d pipeline.Definition, refID string, at time.Time) expression.Env {
 	env := expression.Env{Parameters: e.Trigger.Parameters, Stage: d.Stage(refID).Context(), RefID: refID, Now: at,
 		Random: uuids(string(e.ID) + "/" + refID)}

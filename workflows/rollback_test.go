@@ -83,8 +83,8 @@ func TestRollbackStage(t *testing.T) {
 }
 
 // remember records the deployment that replaced the standby by the serving group,
-// and the one that deployed the standby.
-func (w *world) remember(t tester, before rollout.Recorded) {
+// and the one that deployed the standby, of the image.
+func (w *world) remember(t tester, before rollout.Recorded, image string) {
 	t.Helper()
 	detail, err := json.Marshal(map[string]any{"before": before})
 	if err != nil {
@@ -94,7 +94,7 @@ func (w *world) remember(t tester, before rollout.Recorded) {
 		execution := delivery.ExecutionID(fmt.Sprintf("01JD3Z8Q6V5T0H3W4M8N7K2RX%d", i))
 		id := delivery.NewDeploymentID(execution, "1", testCluster)
 		w.store.executions[execution] = delivery.Execution{ID: execution, Status: delivery.StatusSucceeded, Stages: []delivery.Stage{{RefID: "1", Type: "deploy",
-			Context: json.RawMessage(`{"clusters":[` + clusterObject("good", "lb", `"strategy":"rolling"`, 2) + `]}`)}}}
+			Context: json.RawMessage(`{"clusters":[` + clusterObject(image, "lb", `"strategy":"rolling"`, 2) + `]}`)}}}
 		w.store.deployments[id] = delivery.Deployment{ID: id, Execution: execution, Stage: "1", Cluster: testCluster, Status: delivery.DeploymentSucceeded,
 			ServerGroup: group, Detail: detail, Version: 1, EndTime: w.env.Now()}
 		w.store.newest[testCluster.Key()]++
@@ -119,8 +119,7 @@ func TestRollbackSchedules(t *testing.T) {
 		}
 		fields := fmt.Sprintf(`,"scaleDown":%t,"destroy":%t`, rapid.Bool().Draw(rt, "scaleDown"), rapid.Bool().Draw(rt, "destroy"))
 		w := newWorld(rt, operateDocument(rollbackFields+fields), drawConfig(rt), groups...)
-		w.remember(rt, rollout.Recorded{Routed: true, Weights: []delivery.Weight{{ServerGroup: "shop-prod-v000", Percent: 100}},
-			Groups: []rollout.RecordedGroup{{Name: "shop-prod-v000", Capacity: delivery.Capacity{Min: 1, Max: 4, Desired: 2}, Healthy: 2, Serving: true}}})
+		w.remember(rt, was(2), "good")
 		w.store.failing = rapid.Float64Range(0, 0.1).Draw(rt, "store")
 		w.cloud.Bound(fakecloud.Bounds{Floor: 1, Ceiling: 20})
 		was := w.cloud.Truth()

@@ -372,6 +372,35 @@ func TestCommandsFindTheirExecution(t *testing.T) {
 	}
 }
 
+// TestAbandonedExecutions: of a workflow that an operator ended, the record says that
+// it runs, a cancel says that it has ended, and Runs says that it is over.
+func TestAbandonedExecutions(t *testing.T) {
+	t.Parallel()
+	l := startLive(t, `{"stages":[{"refId":"1","type":"wait","waitTime":3600}]}`, quick())
+	l.until(t, "the start", func(e delivery.Execution, _ delivery.Deployment) bool { return e.Status == delivery.StatusRunning })
+	runs := func(id delivery.ExecutionID) bool {
+		t.Helper()
+		out, err := l.client.Runs(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	if !runs(testExecution) || runs("nobody") {
+		t.Error("Runs is wrong of one that runs, or of one that there is not")
+	}
+	if err := l.client.temporal.TerminateWorkflow(t.Context(), testExecution.WorkflowID(), "", "by an operator"); err != nil {
+		t.Fatal(err)
+	}
+	if runs(testExecution) {
+		t.Error("what was terminated runs")
+	}
+	err := l.client.Cancel(t.Context(), testExecution, delivery.Principal{Name: "joe"}, "")
+	if e := l.store.executions[testExecution]; delivery.KindOf(err) != delivery.Conflict || e.Status != delivery.StatusRunning {
+		t.Errorf("cancel: %v; the record says %s", err, e.Status)
+	}
+}
+
 // TestReplay runs today's workflow code over recorded histories: what it would
 // do has to be what was done.
 func TestReplay(t *testing.T) {

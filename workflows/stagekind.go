@@ -3,6 +3,7 @@ package workflows
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -40,6 +41,16 @@ type StageToDo struct {
 	Definition pipeline.Definition
 	// Stage has the evaluated context.
 	Stage delivery.Stage
+}
+
+// Key tells one attempt of a stage from every other, for what it begins elsewhere:
+// "01JD3Z8Q6V5T0H3W4M8N7K2RXA/2", and ".../2~2" for the second attempt.
+func (s StageToDo) Key() string {
+	key := string(s.Execution.ID) + "/" + s.Stage.RefID
+	if s.Stage.Attempt > 1 {
+		key += fmt.Sprintf("~%d", s.Stage.Attempt)
+	}
+	return key
 }
 
 // stageKindOf returns the kind of a stage type. Each is in the file of its noun. An

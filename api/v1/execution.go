@@ -32,7 +32,10 @@ type Execution struct {
 	Authentication Authentication `json:"authentication"`
 	// Trigger is what the client sent, with type, user and the resolved parameters set.
 	Trigger json.RawMessage `json:"trigger"`
-	Stages  []Stage         `json:"stages"`
+	// TemplateVariables are those of the template that the pipeline was made from;
+	// absent for a pipeline of its own.
+	TemplateVariables json.RawMessage `json:"templateVariables,omitempty"`
+	Stages            []Stage         `json:"stages"`
 
 	Notifications       []json.RawMessage `json:"notifications"`
 	SystemNotifications []json.RawMessage `json:"systemNotifications"`

@@ -102,7 +102,7 @@ func serve(ctx context.Context, s settings, logger *slog.Logger) (err error) {
 	}
 	ready := func(ctx context.Context) error { _, err := records.Applications(ctx); return err }
 	server := api.New(api.Dependencies{Store: records, Engine: client, Targets: targets, Version: version, Logger: logger, Ready: ready})
-	deps := workflows.Dependencies{Targets: targets, Metrics: targets, Store: measuredStore{records, server}, HTTP: outside, Logger: logger,
+	deps := workflows.Dependencies{Targets: targets, Metrics: targets, Store: measuredStore{plannedStore{records, logger}, server}, HTTP: outside, Logger: logger,
 		Poll: workflows.Poll{Min: min(s.Poll, time.Second), Max: s.Poll}, OnCall: func(c workflows.Call) { server.TargetCalled(c.Operation, c.Cluster, c.Err, c.Took) }}
 	if err := startWorker(ctx, client, records, deps, &open); err != nil {
 		return err
@@ -167,7 +167,7 @@ func forgetAnswers(ctx context.Context, records *store.Store, logger *slog.Logge
 
 // measuredStore counts the executions that end.
 type measuredStore struct {
-	*store.Store
+	plannedStore
 	server *api.Server
 }
 

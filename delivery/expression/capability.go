@@ -24,15 +24,18 @@ type Field struct{ Name, Description string }
 
 // described is what can be said of each function beside how it is carried out.
 var described = map[string]Function{
-	"toInt":          about("A whole number of a text", takesAny("value", "a text or a number")),
-	"toFloat":        about("A number of a text", takesAny("value", "a text or a number")),
-	"toBoolean":      about("True for the text true in any case, else false", takesAny("value", "a text or a boolean")),
-	"toJson":         about("A value as the text of a JSON document", takesAny("value", "any value")),
-	"readJson":       about("The value of a JSON document", takesText("text", "the document")),
-	"toBase64":       about("A text in base64", takesText("text", "the text")),
-	"fromBase64":     about("The text that was put into base64", takesText("text", "base64")),
-	"alphanumerical": about("A text without everything but A-Z, a-z and 0-9", takesText("text", "the text")),
-	"doNotEval":      about("A value as it is", takesAny("value", "any value")),
+	"toInt":             about("A whole number of a text", takesAny("value", "a text or a number")),
+	"toFloat":           about("A number of a text", takesAny("value", "a text or a number")),
+	"toBoolean":         about("True for the text true in any case, else false", takesAny("value", "a text or a boolean")),
+	"toJson":            about("A value as the text of a JSON document", takesAny("value", "any value")),
+	"fromUrl":           about("The text that an address answers with", takesText("url", "the address")),
+	"jsonFromUrl":       about("The value of the JSON document that an address answers with", takesText("url", "the address")),
+	"propertiesFromUrl": about("The properties that an address answers with, as an object", takesText("url", "the address")),
+	"readJson":          about("The value of a JSON document", takesText("text", "the document")),
+	"toBase64":          about("A text in base64", takesText("text", "the text")),
+	"fromBase64":        about("The text that was put into base64", takesText("text", "base64")),
+	"alphanumerical":    about("A text without everything but A-Z, a-z and 0-9", takesText("text", "the text")),
+	"doNotEval":         about("A value as it is", takesAny("value", "any value")),
 
 	"stage":                         about("A stage of the execution", takesText("nameOrId", "its name or id")),
 	"stageByRefId":                  about("A stage of the execution", takesText("refId", "its refId")),

@@ -217,6 +217,9 @@ func (r *run) member(n *ast.MemberNode) (value, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the key into %s %w", describe(n.Node), err)
 		}
+		if id, ok := n.Node.(*ast.IdentifierNode); ok && id.Value == templateVariables {
+			return r.nested(t[key])
+		}
 		return t[key], nil
 	case list:
 		i, ok := property.(int64)

@@ -26,7 +26,7 @@ func (s *scope) derived(name string) (value, bool, error) {
 			stages, err := s.stages()
 			return deployed(stages, nil), err
 		},
-		"templateVariables": func() (value, error) { return s.read("execution", "templateVariables") },
+		templateVariables: func() (value, error) { return s.read("execution", templateVariables) },
 	}[name]
 	if of == nil {
 		return nil, false, nil

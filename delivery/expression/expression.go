@@ -55,6 +55,8 @@ type run struct {
 	// elements are those that the selections and projections being evaluated are at,
 	// the innermost last: bare names read its fields.
 	elements []value
+	// inVariable is true while the value of a template's variable is evaluated.
+	inVariable bool
 }
 
 // template evaluates a string that contains at least one "${".

@@ -25,6 +25,9 @@ type Definition struct {
 	Timezone string
 	// prior are earlier artifacts by the ids of the expected ones.
 	prior map[string]Artifact
+	// TemplateVariables are the values of a template's variables as a JSON object;
+	// nil in a pipeline that was not made from one.
+	TemplateVariables json.RawMessage
 }
 
 // Stage returns the stage with that refId, or nil.
@@ -111,15 +114,16 @@ func (m FailureMode) Status() delivery.Status {
 // Parse reads a pipeline document. An Invalid error carries every finding, with
 // JSON pointers into the document: malformed JSON, wrong types, an unknown stage
 // type, broken edges, cycles, and what the stage types themselves refuse. A
-// pipeline without stages is right: it can be saved, and fails when it is run.
+// pipeline without stages is right: it can be saved, and fails when it is run. So is
+// one of TemplatedType, whose stages PlanTemplate gives.
 func Parse(document json.RawMessage) (Definition, error) {
 	r := &reader{deferred: true}
 	var d Definition
 	if doc, ok := r.document(document); ok {
 		doc.text("name")
 		doc.text("application")
-		if doc.text("type") == "templatedPipeline" {
-			doc.refuse("type", "templated pipelines are not supported")
+		if v, ok := doc.child("templateVariables"); ok {
+			d.TemplateVariables = encoded(v.fields)
 		}
 		if doc.given("timezone") {
 			d.Timezone = readZone(doc, "").String()

@@ -50,9 +50,9 @@ func TestParseFindings(t *testing.T) {
 				{Pointer: "/stages", Message: "must be a list, not an object"},
 			},
 		},
-		"template": {
-			document: `{"type":"templatedPipeline"}`,
-			want:     []delivery.Finding{{Pointer: "/type", Message: "templated pipelines are not supported"}},
+		"variables of a template that are no object": {
+			document: `{"templateVariables":[1]}`,
+			want:     []delivery.Finding{{Pointer: "/templateVariables", Message: "must be an object, not a list"}},
 		},
 		"stage of wrong type": {
 			document: string(stages(`1`, wait("a"))),

@@ -12,7 +12,8 @@ import (
 // Defaults are filled into the trigger's parameters and its expected artifacts are
 // bound; an Invalid error names what is missing or wrong, with pointers into the
 // trigger or, of expected artifacts, into the pipeline. newID gives the execution
-// and each stage its own id. Neither whether the pipeline is disabled nor what its
+// and each stage its own id. A pipeline that is made from a template is planned before.
+// Neither whether the pipeline is disabled nor what its
 // stages name is looked at.
 func Start(p delivery.Pipeline, d Definition, t delivery.Trigger, newID func() string, now time.Time) (delivery.NewExecution, error) {
 	if t.Depth > MaxChain {
@@ -37,6 +38,7 @@ func newExecution(p delivery.Pipeline, d Definition, t delivery.Trigger, newID f
 			ID: delivery.ExecutionID(newID()), Type: delivery.PipelineExecution, Application: p.Application, Name: p.Name,
 			PipelineConfigID: p.ID, Status: delivery.StatusNotStarted, BuildTime: now, Trigger: t, Stages: NewStages(d, newID),
 			LimitConcurrent: d.LimitConcurrent, MaxConcurrentExecutions: d.MaxConcurrentExecutions, KeepWaitingPipelines: d.KeepWaitingPipelines,
+			TemplateVariables: d.TemplateVariables,
 		},
 	}
 }

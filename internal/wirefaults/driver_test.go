@@ -37,7 +37,7 @@ type driver struct {
 	schedule
 	clock  clock
 	target delivery.Target
-	want   pipeline.DeployCluster
+	wanted
 	random *rand.Rand
 	// beforeLook is called before each look.
 	beforeLook func(look int) error
@@ -45,9 +45,14 @@ type driver struct {
 	onPhase func(from, to rollout.Phase)
 	// metrics answers the checks of the strategy; nil when it has none.
 	metrics delivery.Metrics
-	// begin gives the server group its name and the deployment its fence; nil for
-	// the first of each.
-	begin func(context.Context) (group string, fence int64, err error)
+	// fence gives the deployment its fence; nil for the first.
+	fence func(context.Context) (int64, error)
+	// number gives the server group its name; nil for the first.
+	number func(context.Context) (group string, err error)
+	// records are what a rollback is chosen from.
+	records func(context.Context) ([]delivery.Deployment, error)
+	// earlierOnes are what deployments wanted of which there are records.
+	earlierOnes map[delivery.DeploymentID]pipeline.DeployCluster
 	// record keeps the state with what happened; nil for nowhere.
 	record func(ctx context.Context, happened string) error
 
@@ -62,41 +67,30 @@ func (d *driver) note(format string, args ...any) {
 	d.trace = append(d.trace, d.clock.Now().Format("15:04:05.0 ")+fmt.Sprintf(format, args...))
 }
 
-// prepare checks what is wanted and gives the server group its name.
-func (d *driver) prepare(ctx context.Context) error {
-	var findings []delivery.Finding
-	if err := d.retry(ctx, lookBudget, func() (err error) {
-		findings, err = d.target.Validate(ctx, d.want.Cluster, d.want.Spec)
-		d.note("validate: %v", err)
-		return err
-	}); err != nil {
-		return fmt.Errorf("validate: %w", err)
-	}
-	if err := delivery.InvalidError("spec", findings); err != nil {
-		return err
-	}
-	group, fence := d.want.Cluster.Moniker.ServerGroup(1), int64(1)
-	if d.begin != nil {
-		var err error
-		if group, fence, err = d.begin(ctx); err != nil {
-			return fmt.Errorf("begin: %w", err)
+// prepare finds out what is to be done.
+func (d *driver) prepare(ctx context.Context) (err error) {
+	fence := int64(1)
+	if d.fence != nil {
+		if fence, err = d.fence(ctx); err != nil {
+			return fmt.Errorf("take the fence: %w", err)
 		}
 	}
-	spec := d.want.Spec
-	spec.Settings = nil // as in a history
-	d.state = rollout.Start(rollout.Input{
-		Deployment: d.deployment(),
-		Cluster:    d.want.Cluster, Spec: spec, Strategy: d.want.Strategy, Fence: fence,
-		Capabilities: d.target.Describe().Capabilities, Group: group,
-	})
-	if d.want.Strategy.Baseline {
-		d.state.Input.Baseline = d.want.Cluster.Moniker.ServerGroup(2)
+	input, err := d.input(ctx)
+	if err != nil {
+		return fmt.Errorf("prepare: %w", err)
 	}
+	input.Deployment, input.Fence = d.deployment(), fence
+	d.state = rollout.Start(input)
 	return d.recorded(ctx, "prepared")
 }
 
 func (d *driver) deployment() delivery.DeploymentID {
-	return delivery.NewDeploymentID(delivery.ExecutionID(fmt.Sprintf("SCHEDULE%d", d.seed)), "1", d.want.Cluster)
+	return delivery.NewDeploymentID(executionOf(d.seed), "1", d.want.Cluster)
+}
+
+// executionOf is the execution of the deployment of a seed.
+func executionOf(seed int64) delivery.ExecutionID {
+	return delivery.ExecutionID(fmt.Sprintf("SCHEDULE%d", seed))
 }
 
 func (d *driver) recorded(ctx context.Context, format string, args ...any) error {
@@ -153,7 +147,7 @@ func (d *driver) run(ctx context.Context) (rollout.Outcome, error) {
 func (d *driver) look(ctx context.Context) (decision rollout.Decision, moved bool, err error) {
 	var seen delivery.Snapshot
 	err = d.retry(ctx, lookBudget, func() (err error) {
-		seen, err = d.target.Observe(ctx, d.want.Cluster, d.want.Spec.LoadBalancer)
+		seen, err = d.target.Observe(ctx, d.want.Cluster, d.state.Input.Spec.LoadBalancer)
 		if err != nil {
 			err = delivery.Errorf(delivery.Transient, "observe: %w", err) // looks are repeated whatever the error
 		}
@@ -208,7 +202,7 @@ func (d *driver) measure(ctx context.Context) (measured bool, err error) {
 func (d *driver) apply(ctx context.Context, change delivery.Change) error {
 	if change.Spec != nil && change.Spec.Settings == nil {
 		spec := *change.Spec
-		spec.Settings = d.want.Spec.Settings
+		spec.Settings = d.settings()
 		change.Spec = &spec
 	}
 	times := 1

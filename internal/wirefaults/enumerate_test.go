@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"os"
@@ -17,8 +18,9 @@ import (
 )
 
 // TestEnumerated lets the process die at every call of the cloud over the wire and
-// at every commit to the store, and cancels at every event: of each strategy, on
-// each target kind, of a good version and of one that is never healthy. A dry run
+// at every commit to the store, and cancels at every event: of each strategy, update
+// in place, promotion, abandonment, clone and rollback, on each target kind that has
+// it, of a good version and of one that is never healthy. A dry run
 // numbers them. Dying before a read or after it is the same; at a write and at a
 // commit both are tried. Another process goes on from what is in the store, with
 // nothing of the one that died. Time stands still but where somebody waits.
@@ -83,7 +85,7 @@ func enumerations(t *testing.T) []*enumeration {
 		for _, s := range enumeratedStrategies() {
 			for _, image := range []string{k.good, k.crashing, k.broken} {
 				c := newEnumeration(kept, k, s, image)
-				if (image != k.broken || s.checked) && (k.sized || !s.needsSize) && (k.dark != "" || !s.dark) && strings.Contains(c.name, os.Getenv("SLIPWAY_CASE")) {
+				if s.tried(k, image) && strings.Contains(c.name, os.Getenv("SLIPWAY_CASE")) {
 					out = append(out, c)
 				}
 			}
@@ -94,46 +96,6 @@ func enumerations(t *testing.T) []*enumeration {
 		out = slices.DeleteFunc(out, func(*enumeration) bool { n++; return n%7 != 1 })
 	}
 	return out
-}
-
-// enumeratedSize is that of the old server group and of the new one.
-const enumeratedSize = 2
-
-// enumeratedStrategy is a strategy with its bounds for groups of enumeratedSize.
-type enumeratedStrategy struct {
-	name, fields string
-	// needsSize is true when groups without a size cannot be deployed so.
-	needsSize bool
-	// checked strategies meet a version that fails its requests, too.
-	checked        bool
-	floor, ceiling int
-	// empties is true when the old server group ends without instances.
-	empties bool
-	// groups is how many server groups it makes; zero is one.
-	groups   int
-	judgment judgment
-	// dark is true for a dark release: its fields are the kind's.
-	dark bool
-}
-
-func enumeratedStrategies() []enumeratedStrategy {
-	return []enumeratedStrategy{
-		{name: "rolling", fields: `"strategy":"rolling","maxSurge":1`, floor: 2, ceiling: 3, empties: true},
-		{name: "unavailability", fields: `"strategy":"rolling","maxSurge":0,"maxUnavailable":1`, needsSize: true, floor: 1, ceiling: 2, empties: true},
-		{name: "rollingredblack", fields: `"strategy":"rollingredblack","targetPercentages":[50]`, floor: 2, ceiling: 4},
-		{name: "canary", fields: `"strategy":"canary","steps":[{"weight":5,"bake":30},{"weight":50}]`, floor: 2, ceiling: 4},
-		{name: "canary-kept", fields: `"strategy":"canary","steps":[{"weight":10,"size":1,"bake":20}],"keepOldFor":20`, needsSize: true, floor: 2, ceiling: 4, empties: true},
-		{name: "canary-checked", fields: `"strategy":"canary","steps":[{"weight":50,"bake":300}],"checks":[{"name":"errors","query":"errorRate","max":1}]`,
-			checked: true, floor: 2, ceiling: 4},
-		{name: "canary-baseline", fields: `"strategy":"canary","baseline":true,"steps":[{"weight":20,"bake":20}]`, floor: 2, ceiling: 5, groups: 2},
-		{name: "canary-gated", fields: `"strategy":"canary","steps":[{"weight":50,"bake":20` + judgment{onTimeout: "rollback"}.gate() + `}]`, floor: 2, ceiling: 4,
-			judgment: judgment{answer: delivery.JudgmentContinue, onTimeout: "rollback"}},
-		{name: "dark", dark: true, floor: 2, ceiling: 4},
-		{name: "bluegreen", fields: `"strategy":"bluegreen","delayBeforeDisableSec":20`, floor: 2, ceiling: 4},
-		{name: "bluegreen-scaled", fields: `"strategy":"redblack","scaleDown":true`, needsSize: true, floor: 2, ceiling: 4, empties: true},
-		{name: "highlander", fields: `"strategy":"highlander"`, floor: 2, ceiling: 4},
-		{name: "none", fields: `"strategy":"none"`, floor: 2, ceiling: 4},
-	}
 }
 
 // trouble is what befalls a deployment: a death at a call or commit, or a cancel at
@@ -155,12 +117,17 @@ func (w trouble) String() string {
 	}
 }
 
+// enumeratedTime bounds a run. Its time is virtual: on a busy machine it only takes
+// longer.
+const enumeratedTime = 20 * time.Minute
+
 // enumeration is one case with the troubles that are to be tried.
 type enumeration struct {
 	schedule
-	name string
-	kept *keeper
-	dry  enumeratedRun
+	name    string
+	inPlace bool
+	kept    *keeper
+	dry     enumeratedRun
 	// possible is how many troubles there are, troubles are those that are tried.
 	possible int
 	troubles []trouble
@@ -181,16 +148,8 @@ type enumeratedRun struct {
 	effects []bool
 	events  int
 	took    time.Duration
-}
-
-func newEnumeration(kept *keeper, k kind, s enumeratedStrategy, image string) *enumeration {
-	version := map[string]string{k.good: "good", k.crashing: "crashing", k.broken: "broken"}[image]
-	if s.dark {
-		s.fields = k.dark
-	}
-	return &enumeration{name: fmt.Sprintf("%s/%s/%s", k.name, s.name, version), kept: kept,
-		schedule: schedule{kind: k, old: enumeratedSize, wanted: enumeratedSize, strategy: s.fields, empties: s.empties,
-			floor: s.floor, ceiling: s.ceiling, groups: max(1, s.groups), judgment: s.judgment, image: image, pageSize: 5}}
+	// wrote is how often each action had an effect.
+	wrote map[string]int
 }
 
 // dryRun numbers everything, and chooses what is tried. n is the number of the case.
@@ -235,21 +194,33 @@ func sample(all []trouble, many, n int) []trouble {
 	return out
 }
 
-// meet carries the deployment out with a trouble. A death must not show in how it ends.
+// meet carries the deployment out with a trouble. A death must not show in how it ends,
+// nor in what an update in place writes: it neither makes a version twice nor starts
+// anew what the cloud is at.
 func (c *enumeration) meet(t *testing.T, w trouble) {
-	if got := c.carryOut(t, w); w.cancelAt == 0 && got.status != c.dry.status {
+	got := c.carryOut(t, w)
+	if w.cancelAt > 0 {
+		return
+	}
+	if got.status != c.dry.status {
 		t.Errorf("ended %s, and %s without the death", got.status, c.dry.status)
+	}
+	if c.inPlace && !maps.Equal(got.wrote, c.dry.wrote) {
+		t.Errorf("had the effects %v, and %v without the death", got.wrote, c.dry.wrote)
 	}
 }
 
 // carryOut carries the deployment out and judges it.
 func (c *enumeration) carryOut(t *testing.T, w trouble) enumeratedRun {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(t.Context(), realTime)
+	ctx, cancel := context.WithTimeout(t.Context(), enumeratedTime)
 	defer cancel()
 	x := newMortalTrial(t, c, w)
 	if err := x.time.warmUp(ctx); err != nil {
 		x.Fatal(err)
+	}
+	if err := x.deployEarlier(ctx); err != nil {
+		x.Fatalf("earlier: %v", err)
 	}
 	before := x.truth(ctx)
 	outcome, err := x.run(ctx)
@@ -267,7 +238,7 @@ func (c *enumeration) carryOut(t *testing.T, w trouble) enumeratedRun {
 	}
 	c.add(x, w)
 	counts, effects := x.wire.numbered()
-	return enumeratedRun{status: outcome.Status, counts: counts, effects: effects, events: x.events, took: time.Since(began)}
+	return enumeratedRun{status: outcome.Status, counts: counts, effects: effects, events: x.events, took: time.Since(began), wrote: x.wrote()}
 }
 
 func (c *enumeration) add(x *mortalTrial, w trouble) {

@@ -14,11 +14,11 @@ func migKind() kind {
 		account: providers.AccountConfig{Name: simulator.GoogleAccount, Provider: "gce", Project: simulator.Project,
 			AccessToken: simulator.GoogleToken, DrainingTimeout: drain},
 		cluster: simulator.Cluster, group: simulator.Group, loadBalancer: simulator.LoadBalancer,
-		good: "storefront-1-1", crashing: "storefront-2-0-crash", broken: "storefront-2-0-broken", slow: "storefront-2-0-slow",
+		imageField: "image", seeded: simulator.GoogleImage, good: "storefront-1-1", crashing: "storefront-2-0-crash", broken: "storefront-2-0-broken", slow: "storefront-2-0-slow",
 		object: `"cloudProvider":"gce","stack":"prod","image":%q,"region":"us-central1","regional":true,
 			"availabilityZones":{"us-central1":["us-central1-a","us-central1-b"]},"loadBalancers":["storefront"],"instanceType":"e2-small",
 			"network":"default","autoHealingPolicy":{"healthCheck":"storefront","initialDelaySec":15}`,
-		launch: simcloud.Match{Service: "compute", Action: "instances.insert"}, sized: true,
+		launch: simcloud.Match{Service: "compute", Action: "instances.insert"}, sized: true, ahead: 2, // a zone each
 	}
 }
 
@@ -29,7 +29,7 @@ func runKind() kind {
 		account: providers.AccountConfig{Name: simulator.GoogleAccount, Provider: "cloudrun", Project: simulator.Project,
 			AccessToken: simulator.GoogleToken},
 		cluster: simulator.Service, group: simulator.Revision, loadBalancer: simulator.Service,
-		good: repository + "1.1", crashing: repository + "2.0-crash", broken: repository + "2.0-broken", slow: repository + "2.0-slow",
+		imageField: "image", seeded: simulator.ContainerImage, good: repository + "1.1", crashing: repository + "2.0-crash", broken: repository + "2.0-broken", slow: repository + "2.0-slow",
 		object: `"cloudProvider":"cloudrun","stack":"run","image":%q,"region":"us-central1"`,
 		dark:   `"strategy":"dark"`,
 	}

@@ -46,7 +46,7 @@ func updateInPlace(t *testing.T, s schedule) {
 	before := x.truth(ctx)
 	s.strategy, s.seed = `"strategy":"rolling","inPlace":true,"maxSurge":1`, s.seed+1_000_000
 	x.schedule = s
-	x.driver = &driver{schedule: s, clock: x.sim.World.Clock, target: x.driver.target, want: parse(t, s),
+	x.driver = &driver{schedule: s, clock: x.sim.World.Clock, target: x.driver.target, wanted: parse(t, s),
 		random: rand.New(rand.NewPCG(uint64(s.seed), 0x2)), beforeLook: x.happen, onPhase: x.entered}
 	load, err := loadgen.Start(ctx, loadgen.Config{URL: s.kind.cloud.entrance(x.sim, s.kind.loadBalancer, s.kind.region), Rate: loadRate})
 	if err != nil {
@@ -61,10 +61,10 @@ func updateInPlace(t *testing.T, s schedule) {
 	if err != nil {
 		t.Fatalf("not carried out: %v\n%s", err, strings.Join(x.driver.trace, "\n"))
 	}
-	want := before.Groups[0].Image
+	wanted, want := settled(before), before.Groups[0].Image
 	switch outcome.Status {
 	case delivery.DeploymentSucceeded:
-		want = s.image
+		wanted, want = updated(before, s.image), s.image
 	case delivery.DeploymentRolledBack, delivery.DeploymentCanceled:
 	default:
 		t.Errorf("ended %+v: %v", outcome, outcome.Failure)
@@ -74,8 +74,8 @@ func updateInPlace(t *testing.T, s schedule) {
 	if ready, outdated := g.Rolled(); g.Image != want || ready != s.wanted || outdated != 0 || len(g.Spare) > 0 || (want == s.image) != (x.canceledIn == "" && s.image != s.kind.crashing) {
 		t.Errorf("%s of %s: the group runs %s, %d ready, %d outdated, spare %v", outcome.Status, s.image, g.Image, ready, outdated, g.Spare)
 	}
-	if diff := cmp.Diff(settled(before), settled(after)); diff != "" {
-		t.Errorf("cluster (-before +after):\n%s", diff)
+	if diff := cmp.Diff(wanted, settled(after)); diff != "" {
+		t.Errorf("cluster (-want +is):\n%s", diff)
 	}
 	if traffic.Failed > 0 {
 		t.Errorf("%s, the first: %+v", traffic, traffic.Failures[0])

@@ -38,7 +38,8 @@ func (j judgment) turnsBack() bool {
 	return j.answer == delivery.JudgmentStop || j.answer == "" && j.onTimeout == "rollback"
 }
 
-// ask gives the open judgment its answer, or lets a moment pass.
+// ask gives the open judgment its answer, or lets a moment pass. An answer that a
+// cancel has overtaken is refused, and the next look goes on from there.
 func (d *driver) ask(ctx context.Context, g rollout.Gate) error {
 	if d.judgment.answer == "" {
 		return d.clock.Sleep(ctx, pollMax)
@@ -46,5 +47,8 @@ func (d *driver) ask(ctx context.Context, g rollout.Gate) error {
 	next, err := d.state.Judged(delivery.JudgmentAnswer{Gate: g.ID, Status: d.judgment.answer, By: delivery.Principal{Name: "joe"}}, d.clock.Now())
 	d.note("judged %s: %s %v", g.ID, d.judgment.answer, err)
 	d.state = next
+	if d.state.CancelRequested && delivery.KindOf(err) == delivery.Conflict {
+		return nil
+	}
 	return err
 }

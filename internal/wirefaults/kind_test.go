@@ -24,6 +24,10 @@ type kind struct {
 	// healthy; broken fails a tenth of its requests; slow takes 0.4 s of real time for
 	// each answer, so that requests are always in flight.
 	good, crashing, broken, slow string
+	// seeded is the image of the seeded server group.
+	seeded string
+	// imageField is how a stage names the image.
+	imageField string
 	// object are the fields of the cluster object that only this kind has, with a
 	// %q for the image.
 	object string
@@ -33,6 +37,9 @@ type kind struct {
 	// sized is true when a server group has a size of its own and its instances are
 	// seen. Otherwise it keeps its capacity and is healthy as one.
 	sized bool
+	// ahead is how many instances an update in place may replace before the load balancer
+	// has heard of the new ones.
+	ahead int
 	// dark are the fields of a dark release; empty where the seeded load balancer leads
 	// nobody to one.
 	dark string
@@ -66,7 +73,7 @@ func asgKind() kind {
 		account: providers.AccountConfig{Name: simulator.Account, Provider: "aws", AccountID: simulator.AccountID,
 			AccessKeyID: simulator.AccessKey, SecretAccessKey: "simulated", DeregistrationDelay: drain},
 		cluster: simulator.Cluster, group: simulator.Group, loadBalancer: simulator.LoadBalancer,
-		good: "storefront-1.1", crashing: "storefront-2.0-crash", broken: "storefront-2.0-broken", slow: "storefront-2.0-slow",
+		imageField: "amiName", seeded: simulator.Image, good: "storefront-1.1", crashing: "storefront-2.0-crash", broken: "storefront-2.0-broken", slow: "storefront-2.0-slow",
 		object: `"cloudProvider":"aws","stack":"prod","amiName":%q,"availabilityZones":{"us-east-1":["us-east-1a","us-east-1b"]},
 			"loadBalancers":["storefront"],"securityGroups":["storefront"],"instanceType":"m6i.large","healthCheckGracePeriod":15`,
 		launch: simcloud.Match{Service: "ec2", Action: "RunInstances"}, sized: true,
@@ -97,6 +104,11 @@ func (k kind) healthy(size int) int {
 		return size
 	}
 	return 1
+}
+
+// operationStage is the JSON of a stage about the cluster.
+func (k kind) operationStage(fields string) string {
+	return fmt.Sprintf(`{"cloudProvider":%q,"credentials":%q,"region":%q,"cluster":%q,%s}`, k.account.Provider, k.account.Name, k.region, k.cluster, fields)
 }
 
 // stage is the JSON of a deploy stage with fields of strategy and capacity.

@@ -45,6 +45,13 @@ func newKeeper(t *testing.T) *keeper {
 	return &keeper{Store: s}
 }
 
+// newExecution records the execution of a deployment.
+func (k *keeper) newExecution(ctx context.Context, seed int64) (delivery.ExecutionID, error) {
+	e := delivery.Execution{ID: executionOf(seed), Type: delivery.PipelineExecution, Application: "storefront", Status: delivery.StatusRunning, Version: 1}
+	_, _, err := k.CreateExecution(ctx, delivery.NewExecution{Definition: json.RawMessage(`{}`), Execution: e})
+	return e.ID, err
+}
+
 // mortalTrial is a deployment whose process may die.
 type mortalTrial struct {
 	trial
@@ -71,7 +78,7 @@ func newMortalTrial(t *testing.T, c *enumeration, w trouble) *mortalTrial {
 		t.Fatal(err)
 	}
 	t.Cleanup(sim.Close)
-	x := &mortalTrial{trial: trial{T: t, schedule: s, sim: sim}, trouble: w, kept: c.kept,
+	x := &mortalTrial{trial: trial{T: t, schedule: s, sim: sim, since: sim.Seeded()}, trouble: w, kept: c.kept,
 		wire: &mortal{cloud: s.kind.cloud, api: s.kind.cloud.api(sim), dieAt: w.dieAt, after: w.after},
 		time: newStepper(sim.World, s.kind.cloud.entrance(sim, s.kind.loadBalancer, s.kind.region))}
 	t.Cleanup(x.time.close)
@@ -80,11 +87,9 @@ func newMortalTrial(t *testing.T, c *enumeration, w trouble) *mortalTrial {
 	t.Cleanup(endpoint.Close)
 	endpoint.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	x.endpoint = endpoint.URL
-	x.driver = &driver{schedule: s, clock: x.time, want: parse(t, s), random: rand.New(rand.NewPCG(1, 2)), beforeLook: func(int) error { return nil }, onPhase: x.entered,
-		begin: x.begin, record: x.record}
-	_, _, err = c.kept.CreateExecution(t.Context(), delivery.NewExecution{Definition: json.RawMessage(`{}`),
-		Execution: delivery.Execution{ID: x.execution(), Type: delivery.PipelineExecution, Application: "storefront", Status: delivery.StatusRunning, Version: 1}})
-	if err != nil {
+	x.driver = &driver{schedule: s, clock: x.time, wanted: parse(t, s), random: rand.New(rand.NewPCG(1, 2)), beforeLook: func(int) error { return nil }, onPhase: x.entered,
+		fence: x.fence, number: x.number, records: x.records, record: x.record}
+	if _, err = c.kept.newExecution(t.Context(), s.seed); err != nil {
 		t.Fatal(err)
 	}
 	return x
@@ -99,9 +104,7 @@ func unlimited() map[string]aws.Bucket {
 	return out
 }
 
-func (x *mortalTrial) execution() delivery.ExecutionID {
-	return delivery.ExecutionID(fmt.Sprintf("SCHEDULE%d", x.seed))
-}
+func (x *mortalTrial) execution() delivery.ExecutionID { return executionOf(x.seed) }
 
 // run lets one process after the other carry the deployment on, until it has ended.
 func (x *mortalTrial) run(ctx context.Context) (rollout.Outcome, error) {
@@ -141,27 +144,39 @@ func (x *mortalTrial) remember(ctx context.Context) error {
 	return json.Unmarshal(d.Detail, &x.driver.state)
 }
 
-// begin takes the fence and the number of the server group from the store.
-func (x *mortalTrial) begin(ctx context.Context) (group string, fence int64, err error) {
-	d := x.driver
-	key := fmt.Sprintf("%d/%s", x.seed, d.want.Cluster.Key()) // the store is shared by many
-	if err = x.wire.commit(ctx, "next fence", func(ctx context.Context) error {
-		fence, err = x.kept.NextFence(ctx, key, string(d.deployment()))
+// key is that of the cluster in the store, which many share.
+func (x *mortalTrial) key() string {
+	return fmt.Sprintf("%d/%s", x.seed, x.driver.want.Cluster.Key())
+}
+
+// fence takes the fence from the store.
+func (x *mortalTrial) fence(ctx context.Context) (fence int64, err error) {
+	err = x.wire.commit(ctx, "next fence", func(ctx context.Context) error {
+		fence, err = x.kept.NextFence(ctx, x.key(), x.driver.deployment().WorkflowID())
 		return err
-	}); err != nil {
-		return "", 0, err
-	}
+	})
+	return fence, err
+}
+
+// number takes the number of the server group from the store.
+func (x *mortalTrial) number(ctx context.Context) (group string, err error) {
+	d := x.driver
 	seen, err := d.target.Observe(ctx, d.want.Cluster, d.want.Spec.LoadBalancer)
 	if err != nil {
-		return "", 0, err
+		return "", err
 	}
 	sequence := 0
 	floor, taken := seen.Numbers()
 	err = x.wire.commit(ctx, "allocate sequence", func(ctx context.Context) error {
-		sequence, err = x.kept.AllocateSequence(ctx, key, d.deployment(), floor, taken)
+		sequence, err = x.kept.AllocateSequence(ctx, x.key(), d.deployment(), floor, taken)
 		return err
 	})
-	return d.want.Cluster.Moniker.ServerGroup(sequence), fence, err
+	return d.want.Cluster.Moniker.ServerGroup(sequence), err
+}
+
+// records are those of the cluster's deployments.
+func (x *mortalTrial) records(ctx context.Context) ([]delivery.Deployment, error) {
+	return x.kept.ClusterDeployments(ctx, x.key(), rollout.MaxRecords)
 }
 
 // record commits the state with an event, and cancels at the event that is asked for.

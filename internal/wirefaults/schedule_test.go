@@ -23,6 +23,14 @@ type schedule struct {
 	// groups is how many server groups it makes.
 	groups int
 	image  string
+	// earlier is what is deployed before, one after the other, while nothing goes wrong.
+	earlier []earlier
+	// operation are the fields of a stage that is about server groups which are there, from
+	// "type" on; empty for a deploy stage.
+	operation string
+	// shares are the percents that an operation ends with, by the numbers of the server
+	// groups. Those that are not named are gone.
+	shares map[int]int
 	// judgment is that of the first step of a canary.
 	judgment judgment
 	// cancelAt is the look at which the deployment is canceled; 0 for never.
@@ -126,8 +134,11 @@ func (s *schedule) drawStrategy(r *rand.Rand) {
 	}
 }
 
-// stage is the deploy stage's JSON.
+// stage is the stage's JSON.
 func (s schedule) stage() string {
+	if s.operation != "" {
+		return s.kind.operationStage(s.operation)
+	}
 	return s.kind.stage(fmt.Sprintf(`%s,"capacity":{"min":%d,"max":%d,"desired":%d}`, s.strategy, s.wanted, s.wanted+1, s.wanted), s.image)
 }
 

@@ -2,7 +2,6 @@ package wirefaults
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -17,7 +16,6 @@ import (
 	"time"
 
 	"github.com/slipway-cd/slipway/delivery"
-	"github.com/slipway-cd/slipway/delivery/pipeline"
 	"github.com/slipway-cd/slipway/delivery/rollout"
 	"github.com/slipway-cd/slipway/internal/loadgen"
 	"github.com/slipway-cd/slipway/providers"
@@ -102,6 +100,8 @@ type trial struct {
 	schedule
 	driver *driver
 	sim    *simulator.Simulator
+	// since is the last event before the deployment.
+	since  int64
 	wire   *lossy
 	random *rand.Rand
 	// rollbackAfter is the last event before the rollback began; 0 without one.
@@ -166,11 +166,11 @@ func newTrial(t *testing.T, s schedule) *trial {
 		t.Fatal(err)
 	}
 	t.Cleanup(sim.Close)
-	x := &trial{T: t, schedule: s, sim: sim, wire: newLossy(s.kind.cloud.api(sim), s), random: rand.New(rand.NewPCG(uint64(s.seed), 0xdead))}
+	x := &trial{T: t, schedule: s, sim: sim, since: sim.Seeded(), wire: newLossy(s.kind.cloud.api(sim), s), random: rand.New(rand.NewPCG(uint64(s.seed), 0xdead))}
 	endpoint := httptest.NewServer(x.wire)
 	t.Cleanup(endpoint.Close)
 	endpoint.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	x.driver = &driver{schedule: s, clock: sim.World.Clock, target: x.open(endpoint.URL), want: parse(t, s),
+	x.driver = &driver{schedule: s, clock: sim.World.Clock, target: x.open(endpoint.URL), wanted: parse(t, s),
 		random: rand.New(rand.NewPCG(uint64(s.seed), 0x2)), beforeLook: x.happen, onPhase: x.entered}
 	return x
 }
@@ -178,7 +178,7 @@ func newTrial(t *testing.T, s schedule) *trial {
 // open returns the target of the cluster as the product makes it.
 func (x *trial) open(endpoint string) delivery.Target {
 	x.Helper()
-	target, err := x.registry(endpoint).Target(parse(x.T, x.schedule).Cluster)
+	target, err := x.registry(endpoint).Target(parse(x.T, x.schedule).want.Cluster)
 	if err != nil {
 		x.Fatal(err)
 	}
@@ -201,15 +201,6 @@ func (x *trial) registry(endpoint string) *providers.Registry {
 	return registry
 }
 
-func parse(t *testing.T, s schedule) pipeline.DeployCluster {
-	t.Helper()
-	stage, err := pipeline.ParseDeploy(pipeline.DeployType, json.RawMessage(s.stage()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return stage.Clusters[0]
-}
-
 // happen does what the schedule has for a look.
 func (x *trial) happen(look int) error {
 	if look == x.cancelAt {
@@ -230,6 +221,9 @@ func (x *trial) cancel() {
 	d.state = d.state.Cancel(delivery.Principal{Name: "joe"}, "a test")
 	if d.state.CancelRequested && !was.CancelRequested || was.Phase == rollout.Cleaning {
 		x.canceledIn = was.Phase
+		if was.Phase == rollout.Operating && !was.Changing {
+			x.canceledIn = rollout.Preparing // nothing was written
+		}
 		d.note("canceled while %s", was.Phase)
 	}
 }

@@ -100,6 +100,11 @@ func pipelineLife(t *testing.T, open Opener) {
 	history, err := s.PipelineHistory(ctx, one.ID, 0)
 	noError(t, err)
 	same(t, history, []delivery.Pipeline{changed, one})
+	earlier, err := s.PipelineRevision(ctx, one.ID, 1)
+	noError(t, err)
+	same(t, earlier, one)
+	_, err = s.PipelineRevision(ctx, one.ID, 3)
+	kind(t, delivery.NotFound, err)
 
 	// A pipeline that comes back goes on counting.
 	back := save(t, s, one)
@@ -215,4 +220,27 @@ func pipelinesSavedSince(t *testing.T, open Opener) {
 			t.Errorf("since %s: %s, want %s", tt.since, names, tt.want)
 		}
 	}
+}
+
+// pipelinesTogether: of several saves all are made or none.
+func pipelinesTogether(t *testing.T, open Opener) {
+	s, ctx := open(t), t.Context()
+	one, two := save(t, s, pipeline("one", 0)), save(t, s, pipeline("two", 1))
+	one.Index, two.Index = 1, 0
+	_, err := s.SavePipelines(ctx, []delivery.PipelineSave{
+		{Pipeline: one, Expect: delivery.PipelineExpectation{Revision: 1}}, {Pipeline: two, Expect: delivery.PipelineExpectation{Revision: 9}}})
+	kind(t, delivery.Conflict, err)
+	_, err = s.SavePipeline(ctx, one, delivery.PipelineExpectation{Absent: true})
+	kind(t, delivery.Conflict, err)
+	stored, err := s.PipelineByID(ctx, one.ID)
+	noError(t, err)
+	if stored.Revision != 1 || stored.Index != 0 {
+		t.Fatalf("a refused save left revision %d and index %d", stored.Revision, stored.Index)
+	}
+	saved, err := s.SavePipelines(ctx, []delivery.PipelineSave{
+		{Pipeline: one, Expect: delivery.PipelineExpectation{Revision: 1}}, {Pipeline: two, Expect: delivery.PipelineExpectation{Revision: 1}}})
+	noError(t, err)
+	of, err := s.Pipelines(ctx, "storefront")
+	noError(t, err)
+	same(t, of, []delivery.Pipeline{saved[1], saved[0]})
 }
