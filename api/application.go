@@ -74,6 +74,27 @@ func (s *Server) getApplication(c *gin.Context) error {
 	return render(c, http.StatusOK, out)
 }
 
+// getApplicationHistory lists the saves of an application, newest first.
+func (s *Server) getApplicationHistory(c *gin.Context) error {
+	q := queryOf(c)
+	limit := q.number("limit", 20, 1000)
+	if err := q.err(); err != nil {
+		return err
+	}
+	out := []object{}
+	if limit == 0 { // the store takes it for no limit
+		return render(c, http.StatusOK, out)
+	}
+	found, err := s.store.DocumentHistory(c.Request.Context(), delivery.ApplicationDocument, strings.ToLower(param(c, "app")), limit)
+	if err != nil {
+		return err
+	}
+	for _, d := range found {
+		out = append(out, presentAttributes(delivery.Application{Name: d.Name, Attributes: d.Content, CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt, LastModifiedBy: d.LastModifiedBy}))
+	}
+	return render(c, http.StatusOK, out)
+}
+
 func (s *Server) application(ctx context.Context, name string) (delivery.Application, error) {
 	app, err := s.store.Application(ctx, name)
 	return app, missing(err, "Application", name)

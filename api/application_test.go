@@ -133,3 +133,17 @@ func TestTasksThatAreRefused(t *testing.T) {
 		t.Errorf("something was created: %d applications, %d executions", applications, executions)
 	}
 }
+
+func TestApplicationHistory(t *testing.T) {
+	h := newHarness(t)
+	for _, email := range []string{"a@example.com", "b@example.com"} {
+		h.task(`{"application":"shop","job":[{"type":"createApplication","application":{"name":"Shop","email":"` + email + `"}}]}`)
+	}
+	var list []struct{ Name, Email, UpdateTs string }
+	for path, want := range map[string]int{"/applications/SHOP/history": 2, "/applications/shop/history?limit=1": 1, "/applications/shop/history?limit=0": 0, "/applications/nothing/history": 0} {
+		h.do("GET", path, "").want(200).into(&list)
+		if len(list) != want || want > 0 && (list[0].Name != "shop" || list[0].Email != "b@example.com" || list[0].UpdateTs == "") {
+			t.Errorf("%s: %+v, want %d", path, list, want)
+		}
+	}
+}

@@ -19,7 +19,7 @@ func (s *Server) checkFinds(by delivery.Principal, d pipeline.Definition, env ex
 		if !pipeline.Finds(stage.Type) {
 			continue
 		}
-		evaluated, err := expression.Evaluate(stage.Context(), env)
+		evaluated, err := evaluateStage(stage, env)
 		if err != nil {
 			continue // it may be about what an earlier stage puts out
 		}
@@ -48,7 +48,7 @@ func withEvaluatedFinds(d pipeline.Definition, env expression.Env) pipeline.Defi
 		if !pipeline.Finds(stage.Type) {
 			continue
 		}
-		if evaluated, err := expression.Evaluate(stage.Context(), env); err == nil {
+		if evaluated, err := evaluateStage(stage, env); err == nil {
 			d.Stages[i].Raw = evaluated
 		}
 	}

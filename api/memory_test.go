@@ -50,6 +50,8 @@ func (m *memory) SaveApplication(_ context.Context, app delivery.Application) er
 	defer m.mu.Unlock()
 	app.Name = strings.ToLower(app.Name)
 	m.applications[app.Name] = app
+	m.documentHistory = append(m.documentHistory, delivery.Document{Kind: delivery.ApplicationDocument, ID: app.Name, Name: app.Name, Applications: []string{app.Name},
+		Content: app.Attributes, CreatedAt: app.CreatedAt, UpdatedAt: app.UpdatedAt, LastModifiedBy: app.LastModifiedBy})
 	return m.failure
 }
 

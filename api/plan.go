@@ -53,7 +53,7 @@ func (s *Server) planOf(ctx context.Context, start delivery.NewExecution) (v1.Pl
 	if err != nil {
 		return v1.Plan{}, err
 	}
-	p := &planner{Server: s, definition: definition, env: environmentOf(start.Execution),
+	p := &planner{Server: s, definition: definition, env: s.environmentBefore(ctx, delivery.Principal{Name: start.Execution.Trigger.User}, start.Execution),
 		seen: map[string]delivery.Snapshot{}, found: map[string][]pipeline.FoundImage{}}
 	out := v1.Plan{Stages: []v1.PlannedStage{}}
 	for i, stage := range definition.Stages {
@@ -123,7 +123,7 @@ func (p *planner) stage(ctx context.Context, stage pipeline.StageSpec) (v1.Plann
 	}
 	env := p.env
 	env.Outputs = outputs
-	evaluated, err := expression.Evaluate(stage.Context(), env)
+	evaluated, err := evaluateStage(stage, env)
 	if err != nil {
 		out.Unplanned = "it depends on what an earlier stage puts out: " + messageOf(err)
 		p.hash.add(stage.RefID, string(stage.Raw))

@@ -320,7 +320,7 @@ func (s *Server) checkRollbacks(by delivery.Principal, d pipeline.Definition, en
 		if !pipeline.RollsBack(stage.Type) {
 			continue
 		}
-		evaluated, err := expression.Evaluate(stage.Context(), env)
+		evaluated, err := evaluateStage(stage, env)
 		if err != nil {
 			continue // it may be about what an earlier stage puts out
 		}

@@ -37,6 +37,7 @@ var routes = append(emptyRoutes(), []route{
 
 	{http.MethodGet, "/applications", access{read, platform}, (*Server).listApplications},
 	{http.MethodGet, "/applications/:app", access{read, ofPath}, (*Server).getApplication},
+	{http.MethodGet, "/applications/:app/history", access{read, ofPath}, (*Server).getApplicationHistory},
 	{http.MethodGet, "/applications/:app/pipelines", access{read, ofPath}, (*Server).listApplicationExecutions},
 	{http.MethodPut, "/applications/:app/pipelines/:id/cancel", access{execute, ofObject}, (*Server).cancelExecution},
 	{http.MethodGet, "/applications/:app/pipelineConfigs", access{read, ofPath}, (*Server).listApplicationPipelines},
@@ -142,6 +143,10 @@ var routes = append(emptyRoutes(), []route{
 	{http.MethodPatch, "/pipelines/:id/stages/:stage", access{execute, ofObject}, (*Server).updateStage},
 	{http.MethodPut, "/pipelines/:id/stages/:stage/restart", access{execute, ofObject}, (*Server).restartStage},
 	{http.MethodPut, "/pipelines/:id/resume", access{execute, ofObject}, (*Server).resumeExecution},
+	{http.MethodGet, "/pipelines/:id/evaluateExpression", access{read, ofObject}, (*Server).evaluateExpression},
+	{http.MethodPost, "/pipelines/:id/evaluateExpression", access{read, ofObject}, (*Server).evaluateExpression},
+	{http.MethodGet, "/pipelines/:id/:stage/evaluateExpression", access{read, ofObject}, (*Server).evaluateExpression},
+	{http.MethodPost, "/pipelines/:id/evaluateVariables", access{read, ofObject}, (*Server).evaluateVariables},
 	{http.MethodGet, "/executions", access{read, ofObject}, (*Server).listExecutions},
 	{http.MethodGet, "/executions/failedStages", access{read, ofObject}, (*Server).listFailedStages},
 	{http.MethodGet, eventsPath, access{read, ofObject}, (*Server).streamEvents},

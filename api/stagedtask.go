@@ -127,7 +127,7 @@ func (s *Server) prepareTask(c *gin.Context, task taskInput) (delivery.NewExecut
 		Trigger: delivery.Trigger{Type: "manual", User: by.Name},
 		Stages:  pipeline.NewStages(definition, func() string { return ulid.Make().String() }),
 	}
-	if err := s.checkStart(c.Request.Context(), by, definition, environmentOf(e)); err != nil {
+	if err := s.checkStart(c.Request.Context(), by, definition, s.environmentBefore(c.Request.Context(), by, e)); err != nil {
 		return none, ofJobs(err)
 	}
 	return delivery.NewExecution{Execution: e, Definition: document}, nil

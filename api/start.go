@@ -10,7 +10,6 @@ import (
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
-	"github.com/slipway-cd/slipway/delivery/expression"
 	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
@@ -149,20 +148,7 @@ func (s *Server) prepareStart(c *gin.Context, p delivery.Pipeline, trigger deliv
 	if err != nil {
 		return none, err
 	}
-	return start, s.checkStart(c.Request.Context(), principalOf(c), definition, environmentOf(start.Execution))
-}
-
-// environmentOf returns what expressions can read before any stage has run.
-func environmentOf(e delivery.Execution) expression.Env {
-	about := object{}
-	about.set("id", e.ID)
-	about.set("application", e.Application)
-	about.set("name", e.Name)
-	about.set("pipelineConfigId", e.PipelineConfigID)
-	if len(e.TemplateVariables) > 0 {
-		about.set("templateVariables", e.TemplateVariables)
-	}
-	return expression.Env{Parameters: e.Trigger.Parameters, Trigger: presentTrigger(e.Trigger), Execution: about.raw()}
+	return start, s.checkStart(c.Request.Context(), principalOf(c), definition, s.environmentBefore(c.Request.Context(), principalOf(c), start.Execution))
 }
 
 // bindTrigger reads the body of a start: a trigger, or an object that holds one
@@ -172,17 +158,22 @@ func bindTrigger(c *gin.Context) (delivery.Trigger, error) {
 	if err != nil {
 		return delivery.Trigger{}, err
 	}
-	at := ""
 	inner, wrapped, err := unwrapTrigger(body)
 	if err != nil {
 		return delivery.Trigger{}, err
 	}
 	if wrapped {
-		body, at = inner, "/trigger"
+		return readTrigger(c, inner, "/trigger")
 	}
+	return readTrigger(c, body, "")
+}
+
+// readTrigger reads a trigger that stands at a place of the body.
+func readTrigger(c *gin.Context, body object, at string) (delivery.Trigger, error) {
 	t := delivery.Trigger{Type: "manual", User: principalOf(c).Name, Document: body.raw()}
 	var findings []delivery.Finding
-	if kind, err := body.text("type"); err != nil {
+	kind, err := body.text("type")
+	if err != nil {
 		findings = append(findings, delivery.FindingsOf(err)...)
 	} else if kind != "" {
 		t.Type = kind

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -159,48 +158,6 @@ func versioned(id, tag, digest string) string {
 	}
 }
 
-// planTemplate answers with the pipeline that a templated one stands for.
-func (s *Server) planTemplate(c *gin.Context) error {
-	doc, err := bindDocument(c)
-	if err != nil {
-		return err
-	}
-	return s.renderPlanned(c, doc)
-}
-
-// startOrPlan plans a templated pipeline, Deck's way of asking. Pipelines that are not
-// saved cannot be started.
-func (s *Server) startOrPlan(c *gin.Context) error {
-	doc, err := bindObject(c, false)
-	if err != nil {
-		return err
-	}
-	plan, err := doc.flag("plan")
-	if err != nil {
-		return err
-	}
-	if !plan || !pipeline.IsTemplated(doc.raw()) {
-		return invalid("/plan", "must be true, for a pipeline of type templatedPipeline: a pipeline that is not saved cannot be started")
-	}
-	delete(doc, "plan")
-	return s.renderPlanned(c, doc)
-}
-
-func (s *Server) renderPlanned(c *gin.Context, doc object) error {
-	doc.set("type", pipeline.TemplatedType)
-	planned, findings, err := s.plan(c.Request.Context(), doc.raw())
-	if err != nil {
-		return err
-	}
-	if len(findings) == 0 {
-		findings = planned.Findings(delivery.FindingsOf(checkDefinition(planned.Document)))
-	}
-	if err := delivery.InvalidError("pipeline is not valid", findings); err != nil {
-		return err
-	}
-	return render(c, http.StatusOK, planned.Document)
-}
-
 // listTemplateDependents lists the pipelines that are made from a template.
 func (s *Server) listTemplateDependents(c *gin.Context) error {
 	found, err := s.dependents(c.Request.Context(), func(key pipeline.TemplateKey) bool { return key.ID == param(c, "id") })
@@ -214,24 +171,6 @@ func (s *Server) listTemplateDependents(c *gin.Context) error {
 		}
 	}
 	return render(c, http.StatusOK, out)
-}
-
-// dependents returns the pipelines that are made from a version that is meant.
-func (s *Server) dependents(ctx context.Context, meant func(pipeline.TemplateKey) bool) ([]delivery.Pipeline, error) {
-	all, err := s.store.Pipelines(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	var out []delivery.Pipeline
-	for _, p := range all {
-		if !pipeline.IsTemplated(p.Document) {
-			continue
-		}
-		if key, err := pipeline.TemplateOf(p.Document); err == nil && meant(key) {
-			out = append(out, p)
-		}
-	}
-	return out, nil
 }
 
 // createTemplateVersion and the two after it run the job of a task, and answer with
@@ -289,20 +228,4 @@ func (s *Server) deleteTemplateVersion(c *gin.Context) error {
 		return err
 	}
 	return s.answerTask(c, http.StatusAccepted, taskInput{description: "Delete pipeline template " + param(c, "id"), jobs: []job{j}})
-}
-
-// convertToTemplate answers with a template that stands for a saved pipeline.
-func (s *Server) convertToTemplate(c *gin.Context) error {
-	p, err := s.store.PipelineByID(c.Request.Context(), param(c, "id"))
-	if err != nil {
-		return missing(err, "Pipeline config", param(c, "id"))
-	}
-	if err := s.authorize(principalOf(c), read, resource{p.Application}); err != nil {
-		return err
-	}
-	template, err := pipeline.ToTemplate(p)
-	if err != nil {
-		return err
-	}
-	return render(c, http.StatusOK, template)
 }

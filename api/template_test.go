@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/slipway-cd/slipway/delivery"
 )
 
 func sprint(value any) string { return fmt.Sprint(value) }
@@ -163,4 +165,48 @@ func TestConvertToTemplate(t *testing.T) {
 	h.do("POST", "/v2/pipelineTemplates/create", string(template.body)).want(200)
 	h.do("GET", "/v2/pipelineTemplates/storefront-deploy-prod", "").want(200)
 	h.do("GET", "/pipelineConfigs/nothing/convertToTemplate", "").want(404)
+}
+
+// TestEventsAndTemplates: the triggers of a template start what is made from it, follow
+// the template, and record a failed start when it is gone.
+func TestEventsAndTemplates(t *testing.T) {
+	h := newHarness(t)
+	withTrigger := func(source string) string {
+		return strings.Replace(templateOf("3", ""), `"parameterConfig"`, `"triggers":[{"type":"webhook","source":"`+source+`"}],"parameterConfig"`, 1)
+	}
+	h.do("POST", "/v2/pipelineTemplates/create?tag=stable", withTrigger("ci")).want(200)
+	h.do("POST", "/pipelines", templatedPipeline("deploy", `,"variables":{"image":"x"}`)).want(200)
+	h.do("POST", "/pipelines", templatedPipeline("quiet", `,"variables":{"image":"x"},"exclude":["triggers"]`)).want(200)
+	started := func(event string) []string {
+		t.Helper()
+		h.do("POST", "/webhooks/webhook/"+event, `{}`).want(200)
+		var list []struct {
+			Name, Status       string
+			CancellationReason string
+			TemplateVariables  struct{ Image string }
+		}
+		h.do("GET", "/applications/storefront/pipelines?limit=100", "").want(200).into(&list)
+		out := []string{}
+		for _, e := range list {
+			out = append(out, e.Name+" "+e.Status+" "+e.TemplateVariables.Image+e.CancellationReason)
+		}
+		return out
+	}
+	if got := started("ci"); sprint(got) != "[deploy NOT_STARTED x]" {
+		t.Errorf("started %q", got)
+	}
+	h.do("POST", "/v2/pipelineTemplates/update/rollout?tag=stable", withTrigger("other")).want(200)
+	if got := started("ci"); len(got) != 1 {
+		t.Errorf("a trigger that the template lost fired: %q", got)
+	}
+	if got := started("other"); len(got) != 2 {
+		t.Errorf("a trigger that the template got did not fire: %q", got)
+	}
+	if _, err := h.store.ChangeDocuments(t.Context(), delivery.DocumentChange{Delete: true, Document: delivery.Document{Kind: delivery.TemplateDocument, ID: "rollout:stable"}}); err != nil {
+		t.Fatal(err)
+	}
+	got := started("other")
+	if len(got) != 3 || !strings.Contains(sprint(got), "deploy TERMINAL Failed on startup: pipeline is not valid: /template/reference: there is no template rollout:stable") {
+		t.Errorf("started %q", got)
+	}
 }

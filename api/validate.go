@@ -42,6 +42,7 @@ func (s *Server) checkStart(ctx context.Context, by delivery.Principal, d pipeli
 			return err
 		}
 	}
+	findings = append(findings, checkEvaluations(d, env)...)
 	operations, wrong := intendedOperations(d, env)
 	findings = append(findings, wrong...)
 	for _, one := range operations {
@@ -96,7 +97,7 @@ func intendedDeployments(d pipeline.Definition, env expression.Env) ([]intended,
 			untouched = untouched && !pipeline.Operates(stage.Type) && !pipeline.RollsBack(stage.Type)
 			continue
 		}
-		evaluated, err := expression.Evaluate(stage.Context(), env)
+		evaluated, err := evaluateStage(stage, env)
 		if err != nil {
 			untouched = false
 			continue // it may be about what an earlier stage puts out
@@ -129,7 +130,7 @@ func intendedOperations(d pipeline.Definition, env expression.Env) ([]intendedOp
 		if !pipeline.Operates(stage.Type) {
 			continue
 		}
-		evaluated, err := expression.Evaluate(stage.Context(), env)
+		evaluated, err := evaluateStage(stage, env)
 		if err != nil {
 			continue // it may be about what an earlier stage puts out
 		}

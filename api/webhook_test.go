@@ -131,7 +131,8 @@ func TestDeliveriesStartOnce(t *testing.T) {
 	}
 	h := newHarness(t)
 	h.hooked("a", `{"type":"webhook","source":"ci"}`, "")
-	if h.hook("webhook/ci", `{}`) == h.hook("webhook/ci", `{}`) || len(h.startedBy("a")) != 2 {
+	first, second := h.hook("webhook/ci", `{}`), h.hook("webhook/ci", `{}`)
+	if first == second || len(h.startedBy("a")) != 2 {
 		t.Error("events that nobody tells apart are taken for one")
 	}
 }

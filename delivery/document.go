@@ -15,6 +15,8 @@ const (
 	StrategyDocument     DocumentKind = "strategy"
 	CanaryConfigDocument DocumentKind = "canaryConfig"
 	NotificationDocument DocumentKind = "notification"
+	// ApplicationDocument is in histories alone: applications have a table of their own.
+	ApplicationDocument DocumentKind = "application"
 )
 
 // Document is something that people write and Slipway keeps as they wrote it: a

@@ -11,19 +11,24 @@ import (
 )
 
 // SaveApplication inserts or replaces the application of that name, which is
-// stored in lower case. The first save's CreatedAt stays. Idempotent.
+// stored in lower case. The first save's CreatedAt stays. Every save is kept in the
+// history of documents.
 func (s *Store) SaveApplication(ctx context.Context, app delivery.Application) error {
 	attributes, err := document("attributes", app.Attributes)
 	if err != nil {
 		return err
 	}
 	err = s.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `
+		key, created := strings.ToLower(app.Name), int64(0)
+		if err := tx.QueryRowContext(ctx, `
 			INSERT INTO applications (name, attributes, created_us, updated_us, last_modified_by) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT (name) DO UPDATE SET attributes = excluded.attributes, updated_us = excluded.updated_us,
-				last_modified_by = excluded.last_modified_by`,
-			strings.ToLower(app.Name), attributes, micros(app.CreatedAt), micros(app.UpdatedAt), app.LastModifiedBy)
-		return err
+				last_modified_by = excluded.last_modified_by RETURNING created_us`,
+			key, attributes, micros(app.CreatedAt), micros(app.UpdatedAt), app.LastModifiedBy).Scan(&created); err != nil {
+			return err
+		}
+		return recordRevision(ctx, tx, &delivery.Document{Kind: delivery.ApplicationDocument, ID: key, Name: key, Applications: []string{key},
+			Content: json.RawMessage(attributes), CreatedAt: fromMicros(created), UpdatedAt: app.UpdatedAt, LastModifiedBy: app.LastModifiedBy})
 	})
 	if err != nil {
 		return fmt.Errorf("save application %s: %w", app.Name, err)

@@ -59,11 +59,7 @@ func changeDocument(ctx context.Context, tx *sql.Tx, change delivery.DocumentCha
 	if d.CreatedAt = d.UpdatedAt; !absent {
 		d.CreatedAt = stored.CreatedAt
 	}
-	if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(revision), 0) + 1 FROM document_revisions WHERE kind = ? AND id = ?`,
-		string(d.Kind), d.ID).Scan(&d.Revision); err != nil {
-		return d, err
-	}
-	if err := addRevision(ctx, tx, d); err != nil {
+	if err := recordRevision(ctx, tx, &d); err != nil {
 		return d, err
 	}
 	if change.Delete {
@@ -145,7 +141,12 @@ func claimName(ctx context.Context, tx *sql.Tx, d delivery.Document, application
 	}
 }
 
-func addRevision(ctx context.Context, tx *sql.Tx, d delivery.Document) error {
+// recordRevision gives a document its next revision and keeps it in the history.
+func recordRevision(ctx context.Context, tx *sql.Tx, d *delivery.Document) error {
+	if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(revision), 0) + 1 FROM document_revisions WHERE kind = ? AND id = ?`,
+		string(d.Kind), d.ID).Scan(&d.Revision); err != nil {
+		return err
+	}
 	applications, err := encode("applications", d.Applications)
 	if err != nil {
 		return err

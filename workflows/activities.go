@@ -21,6 +21,8 @@ type recorder interface {
 	Deployment(ctx context.Context, id delivery.DeploymentID) (delivery.Deployment, error)
 	ClusterDeployments(ctx context.Context, clusterKey string, limit int) ([]delivery.Deployment, error)
 	PipelineByID(ctx context.Context, id string) (delivery.Pipeline, error)
+	Pipeline(ctx context.Context, application, nameOrID string) (delivery.Pipeline, error)
+	Application(ctx context.Context, name string) (delivery.Application, error)
 	AllocateSequence(ctx context.Context, clusterKey string, deployment delivery.DeploymentID, floor int, taken []int) (int, error)
 	NextFence(ctx context.Context, clusterKey, holder string) (int64, error)
 	Fence(ctx context.Context, clusterKey string) (int64, error)

@@ -6,12 +6,14 @@ import (
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/expression"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 // skipped evaluates the condition of a stage and says why the stage is left out; empty
 // when it is to run. What is neither true nor false leaves it out, too: to run it would
 // do what nobody asked for.
-func skipped(condition string, env expression.Env) (reason string) {
+func skipped(spec pipeline.StageSpec, env expression.Env) (reason string) {
+	condition := spec.Condition
 	if condition == "" {
 		return ""
 	}
@@ -19,6 +21,7 @@ func skipped(condition string, env expression.Env) (reason string) {
 	if !strings.Contains(text, "${") {
 		text = "${" + text + "}"
 	}
+	env.Stage, env.RefID = spec.Context(), spec.RefID
 	template, err := json.Marshal([]string{text})
 	if err != nil {
 		return "stageEnabled could not be evaluated: " + err.Error()

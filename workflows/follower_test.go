@@ -160,12 +160,11 @@ func TestArtifactsInExpressions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	trigger, err := newActivities(Dependencies{Store: newMemory(1)}, nil).trigger(t.Context(), n.Execution)
+	env, _, err := newActivities(Dependencies{Store: newMemory(1)}, nil).environment(t.Context(), n.Execution, "", march8)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := expression.Evaluate(json.RawMessage(`{"v":"${#triggerResolvedArtifactByType('docker/image')['reference']} ${#triggerResolvedArtifact('shop').reference} ${trigger['artifacts'][0]['reference']}"}`),
-		expression.Env{Trigger: trigger})
+	out, err := expression.Evaluate(json.RawMessage(`{"v":"${#triggerResolvedArtifactByType('docker/image')['reference']} ${#triggerResolvedArtifact('shop').reference} ${trigger['artifacts'][0]['reference']}"}`), env)
 	if err != nil || string(out) != `{"v":"shop:7 shop:7 shop:7"}` {
 		t.Errorf("%s, %v", out, err)
 	}
@@ -185,7 +184,7 @@ func TestParentInExpressions(t *testing.T) {
 	child := delivery.Execution{ID: "E2", Trigger: delivery.Trigger{Type: "pipeline", ParentExecution: "E1", Depth: 2}}
 	evaluate := func(text string) string {
 		t.Helper()
-		trigger, err := a.trigger(t.Context(), child)
+		env, _, err := a.environment(t.Context(), child, "", march8)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -193,7 +192,7 @@ func TestParentInExpressions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := expression.Evaluate(document, expression.Env{Trigger: trigger})
+		out, err := expression.Evaluate(document, env)
 		if err != nil {
 			t.Fatal(err)
 		}

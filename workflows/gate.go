@@ -92,3 +92,13 @@ func (a *Activities) StopGate(ctx context.Context, id delivery.ExecutionID) erro
 	}
 	return applicationError(err)
 }
+
+// withField returns a JSON object with one field set.
+func withField(raw json.RawMessage, name string, value json.RawMessage) (json.RawMessage, error) {
+	fields := map[string]json.RawMessage{}
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return nil, err
+	}
+	fields[name] = value
+	return json.Marshal(fields)
+}

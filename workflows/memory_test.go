@@ -17,21 +17,22 @@ import (
 // states stay, allocations are idempotent. It notes every breach of the rules
 // that a caller can commit.
 type memory struct {
-	mu          sync.Mutex
-	rng         *rand.Rand
-	failing     float64 // probability that a call fails, before or after its effect
-	executions  map[delivery.ExecutionID]delivery.Execution
-	definitions map[delivery.ExecutionID]json.RawMessage
-	correlated  map[string]delivery.ExecutionID
-	pipelines   map[string]delivery.Pipeline
-	deployments map[delivery.DeploymentID]delivery.Deployment
-	keys        map[string]bool
-	events      []delivery.Event
-	sequences   map[delivery.DeploymentID]int
-	fences      map[string]int64
-	newest      map[string]int64
-	outbox      []delivery.ExecutionID
-	breaches    []string
+	mu           sync.Mutex
+	rng          *rand.Rand
+	failing      float64 // probability that a call fails, before or after its effect
+	executions   map[delivery.ExecutionID]delivery.Execution
+	definitions  map[delivery.ExecutionID]json.RawMessage
+	correlated   map[string]delivery.ExecutionID
+	pipelines    map[string]delivery.Pipeline
+	applications map[string]delivery.Application
+	deployments  map[delivery.DeploymentID]delivery.Deployment
+	keys         map[string]bool
+	events       []delivery.Event
+	sequences    map[delivery.DeploymentID]int
+	fences       map[string]int64
+	newest       map[string]int64
+	outbox       []delivery.ExecutionID
+	breaches     []string
 	// now is the clock by which failures are dated; without it they are not.
 	now      func() time.Time
 	failures []time.Time
@@ -230,6 +231,29 @@ func (m *memory) PipelineByID(_ context.Context, id string) (p delivery.Pipeline
 		if p, ok = m.pipelines[id]; !ok {
 			return delivery.Errorf(delivery.NotFound, "pipeline %s", id)
 		}
+		return nil
+	})
+}
+
+func (m *memory) Pipeline(_ context.Context, application, nameOrID string) (p delivery.Pipeline, err error) {
+	return p, m.do(func() error {
+		for _, one := range m.pipelines {
+			if one.Application == application && (one.ID == nameOrID || one.Name == nameOrID) {
+				p = one
+				return nil
+			}
+		}
+		return delivery.Errorf(delivery.NotFound, "pipeline %s", nameOrID)
+	})
+}
+
+func (m *memory) Application(_ context.Context, name string) (a delivery.Application, err error) {
+	return a, m.do(func() error {
+		found, ok := m.applications[name]
+		if !ok {
+			return delivery.Errorf(delivery.NotFound, "application %s", name)
+		}
+		a = found
 		return nil
 	})
 }

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -74,7 +75,7 @@ func (a *Activities) ReadURLs(ctx context.Context, in ReadRequest) ([]ReadURL, e
 	var read []ReadURL
 	var later error
 	left := maxReads
-	env, err := a.environment(ctx, todo.Execution, todo.Definition, in.Stage, in.At)
+	env, unanswered, err := a.environment(ctx, todo.Execution, in.Stage, in.At)
 	if err != nil {
 		return nil, applicationError(err)
 	}
@@ -91,8 +92,8 @@ func (a *Activities) ReadURLs(ctx context.Context, in ReadRequest) ([]ReadURL, e
 		read = append(read, one)
 		return recall(read, url)
 	}
-	_, _ = expression.Evaluate(todo.Definition.Stage(in.Stage).Context(), env)
-	return read, applicationError(later)
+	_, _ = expression.Stage(*todo.Definition.Stage(in.Stage), env)
+	return read, applicationError(cmp.Or(later, *unanswered))
 }
 
 // readURL reads one URL. The error is for what may be read later.

@@ -177,13 +177,19 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 	if !read.At.IsZero() {
 		begins = read.At
 	}
-	env, err := a.environment(ctx, e, definition, refID, begins)
+	env, unanswered, err := a.environment(ctx, e, refID, begins)
 	if err != nil {
 		return BegunStage{}, applicationError(err)
 	}
 	env.Read = func(url string) (string, error) { return recall(read.URLs, url) }
-	if begun.Skipped = skipped(spec.Condition, env); begun.Skipped == "" {
-		begun, err = inputOf(stage, definition, e, env)
+	if begun.Skipped = skipped(*spec, env); begun.Skipped == "" {
+		begun, err = inputOf(stage, *spec, env)
+	}
+	if *unanswered != nil {
+		return BegunStage{}, applicationError(*unanswered)
+	}
+	if err == nil && begun.Skipped == "" {
+		begun.Begin, err = beginOf(stage.Context, definition, e, refID, begins, false)
 	}
 	if err != nil {
 		begun = BegunStage{Failure: delivery.FailureOf("read the stage", err)}
@@ -194,22 +200,19 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 	return begun, nil
 }
 
-// inputOf evaluates what a stage is to do into its context, and reads it.
-func inputOf(stage *delivery.Stage, d pipeline.Definition, e delivery.Execution, env expression.Env) (BegunStage, error) {
-	evaluated, err := expression.Evaluate(d.Stage(stage.RefID).Context(), env)
-	if err == nil {
-		evaluated, err = pipeline.WithImages(stage.Type, evaluated, foundBefore(env.Outputs))
-	}
+// inputOf evaluates what a stage is to do into its context, and reads it. The context
+// of a stage that fails by its expressions tells what was not evaluated.
+func inputOf(stage *delivery.Stage, spec pipeline.StageSpec, env expression.Env) (BegunStage, error) {
+	evaluated, err := expression.Stage(spec, env)
 	if err != nil {
+		stage.Context = evaluated
+		return BegunStage{}, err
+	}
+	if evaluated, err = pipeline.WithImages(spec.Type, evaluated, foundBefore(env.Outputs)); err != nil {
 		return BegunStage{}, err
 	}
 	stage.Context = evaluated
-	begun, err := readStage(stage.Type, evaluated)
-	if err != nil {
-		return BegunStage{}, err
-	}
-	begun.Begin, err = beginOf(evaluated, d, e, stage.RefID, env.Now, false)
-	return begun, err
+	return readStage(spec.Type, evaluated)
 }
 
 // readStage reads what any stage can have and what its type has.
@@ -228,68 +231,6 @@ func readStage(stageType string, evaluated json.RawMessage) (BegunStage, error) 
 		begun.Timeout = kind.timeout
 	}
 	return begun, err
-}
-
-// environment is what the expressions of a stage see. The time is the stage's beginning,
-// so that repeating the activity evaluates the same.
-func (a *Activities) environment(ctx context.Context, e delivery.Execution, d pipeline.Definition, refID string, at time.Time) (env expression.Env, err error) {
-	env = environment(e, d, refID, at)
-	env.Trigger, err = a.trigger(ctx, e)
-	return env, err
-}
-
-// environment is what the expressions of a stage see, without the trigger.
-func environment(e delivery.Execution, d pipeline.Definition, refID string, at time.Time) expression.Env {
-	env := expression.Env{Parameters: e.Trigger.Parameters, Stage: d.Stage(refID).Context(), RefID: refID, Now: at,
-		Random: uuids(string(e.ID) + "/" + refID)}
-	if whole, err := json.Marshal(e); err == nil {
-		env.Execution = whole
-	}
-	seen := map[string]bool{refID: true}
-	for near := []string{refID}; len(near) > 0; {
-		var next []string
-		for _, id := range near {
-			for _, before := range d.Stage(id).Requisites {
-				if seen[before] {
-					continue
-				}
-				seen[before] = true
-				next = append(next, before)
-				if s := e.Stage(before); s != nil && len(s.Outputs) > 0 {
-					env.Outputs = append(env.Outputs, s.Outputs)
-				}
-			}
-		}
-		near = next
-	}
-	return env
-}
-
-// uuids returns what makes UUIDs that follow from a text and their number.
-func uuids(of string) func() string {
-	n := 0
-	return func() string {
-		n++
-		return delivery.ChangeKey(fmt.Sprintf("%s#uuid/%d", of, n)).Token()
-	}
-}
-
-// triggerOf is the trigger as the client sent it, with what the server knows better.
-func triggerOf(e delivery.Execution) json.RawMessage {
-	fields := map[string]json.RawMessage{}
-	if len(e.Trigger.Document) > 0 && json.Unmarshal(e.Trigger.Document, &fields) != nil {
-		fields = map[string]json.RawMessage{}
-	}
-	known, err := json.Marshal(delivery.Trigger{Type: e.Trigger.Type, User: e.Trigger.User,
-		Parameters: e.Trigger.Parameters, CorrelationID: e.Trigger.CorrelationID})
-	if err != nil || json.Unmarshal(known, &fields) != nil {
-		return known
-	}
-	out, err := json.Marshal(fields)
-	if err != nil {
-		return known
-	}
-	return out
 }
 
 // RecordDeployment writes a deployment, and what happened, to the store. state

@@ -112,8 +112,9 @@ func (x *execution) begin(ctx workflow.Context, refID string, read ReadURLs) (Be
 
 // childDeployment is a deployment that a stage waits for.
 type childDeployment struct {
-	id     delivery.DeploymentID
-	result *DeploymentResult
+	id      delivery.DeploymentID
+	cluster delivery.Cluster
+	result  *DeploymentResult
 	// outgoing are the control signals not yet sent.
 	outgoing []Control
 }
@@ -198,7 +199,7 @@ func (x *execution) startDeployment(ctx workflow.Context, refID string, to Clust
 	stage := x.stage(refID)
 	id := delivery.NewAttemptID(x.ID, refID, stage.Attempt, to.Cluster)
 	stage.Deployments = append(stage.Deployments, id)
-	child := &childDeployment{id: id}
+	child := &childDeployment{id: id, cluster: to.Cluster}
 	x.open = append(x.open, child)
 	if x.Status == delivery.StatusPaused {
 		child.control(Control{Kind: ControlPause, Command: Command{By: x.Paused.PausedBy}})
@@ -248,12 +249,12 @@ func (x *execution) deployed(refID string, children []*childDeployment, canceled
 	var outputs DeployOutputs
 	var failure *delivery.Failure
 	for _, c := range children {
-		o := DeployOutput{Deployment: c.id, Status: delivery.DeploymentRollingBack}
+		o := DeployOutput{Deployment: c.id, Account: c.cluster.Account, Region: c.cluster.Region, Status: delivery.DeploymentRollingBack}
 		if c.result != nil {
 			o.Status, o.ServerGroup, o.Preview = c.result.Status, c.result.ServerGroup, c.result.Preview
 			failure = weightier(failure, c.result)
 		}
-		outputs.Deployments = append(outputs.Deployments, o)
+		outputs.add(o, pipeline.Deploys(x.stage(refID).Type))
 	}
 	if canceled {
 		return stageResult{canceled: true, outputs: outputs}
@@ -288,11 +289,28 @@ const kindCanceled = "canceled"
 // DeployOutputs are the outputs of a stage that deploys.
 type DeployOutputs struct {
 	Deployments []DeployOutput `json:"deployments"`
+	// ServerGroups are the names of the server groups that deployments made and that
+	// succeeded, by region, as Spinnaker has them.
+	ServerGroups map[string][]string `json:"deploy.server.groups,omitempty"`
+}
+
+// add notes a deployment. made is true where a deployment makes a server group.
+func (o *DeployOutputs) add(d DeployOutput, made bool) {
+	o.Deployments = append(o.Deployments, d)
+	if !made || d.ServerGroup == "" || d.Status != delivery.DeploymentSucceeded {
+		return
+	}
+	if o.ServerGroups == nil {
+		o.ServerGroups = map[string][]string{}
+	}
+	o.ServerGroups[d.Region] = append(o.ServerGroups[d.Region], d.ServerGroup)
 }
 
 // DeployOutput is what later stages may read of one deployment.
 type DeployOutput struct {
 	Deployment  delivery.DeploymentID     `json:"deployment"`
+	Account     string                    `json:"account,omitempty"`
+	Region      string                    `json:"region,omitempty"`
 	ServerGroup string                    `json:"serverGroup,omitempty"`
 	Status      delivery.DeploymentStatus `json:"status"`
 	// Preview is how the server group of a dark release is reached.

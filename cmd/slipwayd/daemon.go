@@ -207,7 +207,7 @@ func startWorker(ctx context.Context, client *workflows.Client, records *store.S
 	open.add(func() error { worker.Stop(); return nil })
 	starter := workflows.NewStarter(client, records, workflows.StarterOptions{Logger: deps.Logger})
 	background(open, starter.Run)
-	follower := workflows.NewFollower(records, 0, deps.Logger)
+	follower := workflows.NewFollower(plannedStore{records, deps.Logger}, 0, deps.Logger)
 	background(open, follower.Run)
 	background(open, workflows.NewScheduler(client, records, schedulesLook, deps.Logger).Run)
 	background(open, func(ctx context.Context) {

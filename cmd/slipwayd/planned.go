@@ -36,8 +36,8 @@ func (s plannedStore) TriggeredPipelines(ctx context.Context, kind, source, afte
 	return found, err
 }
 
-// planned leaves a pipeline as it is when its template is gone or no longer fits: it
-// has no stages then, and what starts it records that.
+// planned leaves a pipeline as it is when its template is gone or no longer fits: what
+// starts it records a failed start then.
 func (s plannedStore) planned(ctx context.Context, p delivery.Pipeline) (delivery.Pipeline, error) {
 	if !pipeline.IsTemplated(p.Document) {
 		return p, nil

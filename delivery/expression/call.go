@@ -24,6 +24,9 @@ func (r *run) call(n *ast.CallNode) (value, error) {
 		if err != nil {
 			return nil, err
 		}
+		if callee.Value == "toJson" && isKept(n.Arguments[0]) {
+			return r.counted(args, func() (value, error) { return asJSON(args[0]) })
+		}
 		return r.counted(args, func() (value, error) { return r.function(callee.Value, args) })
 	case *ast.MemberNode:
 		name, ok := callee.Property.(*ast.StringNode)
@@ -51,6 +54,17 @@ func (r *run) call(n *ast.CallNode) (value, error) {
 	default:
 		return nil, fmt.Errorf("this cannot be called")
 	}
+}
+
+// isKept reports whether the node is a call of #doNotEval, which allows "${" in what
+// #toJson writes.
+func isKept(node ast.Node) bool {
+	call, ok := node.(*ast.CallNode)
+	if !ok {
+		return false
+	}
+	callee, ok := call.Callee.(*ast.IdentifierNode)
+	return ok && callee.Value == "doNotEval"
 }
 
 func (r *run) arguments(nodes []ast.Node) ([]value, error) {

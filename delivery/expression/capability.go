@@ -32,6 +32,9 @@ var described = map[string]Function{
 	"jsonFromUrl":       about("The value of the JSON document that an address answers with", takesText("url", "the address")),
 	"propertiesFromUrl": about("The properties that an address answers with, as an object", takesText("url", "the address")),
 	"readJson":          about("The value of a JSON document", takesText("text", "the document")),
+	"yamlFromUrl":       about("The value of the first YAML document that an address answers with", takesText("url", "the address")),
+	"readYaml":          about("The value of the first document of a YAML text", takesText("text", "the text")),
+	"readAllYaml":       about("The values of all documents of a YAML text", takesText("text", "the text")),
 	"toBase64":          about("A text in base64", takesText("text", "the text")),
 	"fromBase64":        about("The text that was put into base64", takesText("text", "base64")),
 	"alphanumerical":    about("A text without everything but A-Z, a-z and 0-9", takesText("text", "the text")),
@@ -47,6 +50,12 @@ var described = map[string]Function{
 	"deployedServerGroups":          about("The server groups that stages deployed", takesText("stage", "names of stages, any number; all stages without one")),
 	"triggerResolvedArtifact":       about("An artifact of the trigger", takesText("name", "its name")),
 	"triggerResolvedArtifactByType": about("An artifact of the trigger", takesText("type", "its type")),
+	"resolvedArtifacts":             about("The artifacts of the trigger", takesText("name", "their name; all without it")),
+
+	"pipelineId":              about("The id of a pipeline of the application", takesText("name", "its name")),
+	"pipelineIdOrNull":        about("As pipelineId; nothing when there is none", takesText("name", "its name")),
+	"pipelineIdInApplication": about("The id of a pipeline of another application", takesText("name", "its name"), takesText("application", "the application's name")),
+	"applicationMetadata":     about("The attributes of an application", takesText("application", "its name; the execution's own without it")),
 }
 
 func about(description string, parameters ...Parameter) Function {

@@ -185,7 +185,7 @@ func ordered(operator string, a, b value) (value, error) {
 
 func randomUUID(r *run, _ value, _ []value) (value, error) {
 	if r.scope.random == nil {
-		return nil, fmt.Errorf("known only when the stage begins")
+		return nil, laterError("known only when the stage begins")
 	}
 	return r.scope.random(), nil
 }

@@ -52,7 +52,7 @@ var unitMethods = map[string]method{
 func (r *run) now(c class) (value, error) {
 	at := r.scope.now
 	if at.IsZero() {
-		return nil, fmt.Errorf("the time is known only when the stage begins")
+		return nil, laterError("the time is known only when the stage begins")
 	}
 	if at = at.UTC(); c == "LocalDate" {
 		at = at.Truncate(24 * time.Hour)

@@ -8,8 +8,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-
-	"github.com/slipway-cd/slipway/delivery"
 )
 
 // rewriter copies a JSON document and replaces its templates.
@@ -17,30 +15,40 @@ type rewriter struct {
 	in       *json.Decoder
 	out      bytes.Buffer
 	path     []string
-	findings []delivery.Finding
-	replace  func(text string) (json.RawMessage, error)
+	problems []Problem
+	replace  replacer
 }
 
-// rewrite copies the document and replaces each string value that contains "${"
-// by what replace returns; its errors become findings.
-func rewrite(document json.RawMessage, replace func(text string) (json.RawMessage, error)) (json.RawMessage, []delivery.Finding) {
+// replacer returns what stands in place of a text that contains "${", and what is
+// wrong with it. Nothing to put in place leaves the text as it is; an error ends the
+// copy.
+type replacer func(text string) (json.RawMessage, []Problem, error)
+
+// rewrite copies the document and replaces each string value and each key that
+// contains "${". The pointers of problems are filled in. There is no copy when it was
+// ended.
+func rewrite(document json.RawMessage, replace replacer) (json.RawMessage, []Problem) {
 	if !json.Valid(document) {
-		return nil, []delivery.Finding{{Message: "is not JSON"}}
+		return nil, []Problem{{Message: "is not JSON"}}
 	}
 	w := &rewriter{in: json.NewDecoder(bytes.NewReader(document)), replace: replace}
 	w.in.UseNumber()
 	if err := w.value(); err != nil {
-		w.refuse(err)
+		w.refuse(Problem{Message: err.Error()})
+		return nil, w.problems
 	}
-	return w.out.Bytes(), w.findings
+	return w.out.Bytes(), w.problems
 }
 
-func (w *rewriter) refuse(err error) {
+func (w *rewriter) refuse(problems ...Problem) {
 	pointer := ""
 	for _, key := range w.path {
 		pointer += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
 	}
-	w.findings = append(w.findings, delivery.Finding{Pointer: pointer, Message: err.Error()})
+	for _, p := range problems {
+		p.Pointer = pointer
+		w.problems = append(w.problems, p)
+	}
 }
 
 // value copies the next value. The error is for what ends the whole copy.
@@ -56,7 +64,9 @@ func (w *rewriter) value() error {
 	case json.Delim:
 		return w.container(t)
 	case string:
-		return w.text(t)
+		raw, err := w.text(t)
+		w.out.Write(raw)
+		return err
 	default:
 		raw, err := json.Marshal(t)
 		w.out.Write(raw)
@@ -64,19 +74,20 @@ func (w *rewriter) value() error {
 	}
 }
 
-func (w *rewriter) text(text string) error {
+// text returns what stands for a text.
+func (w *rewriter) text(text string) (json.RawMessage, error) {
 	if !strings.Contains(text, "${") {
-		raw, err := encode(text)
-		w.out.Write(raw)
-		return err
+		return encode(text)
 	}
-	raw, err := w.replace(text)
+	raw, problems, err := w.replace(text)
+	w.refuse(problems...)
 	if err != nil {
-		w.refuse(err)
-		return nil
+		return nil, err
 	}
-	w.out.Write(raw)
-	return nil
+	if raw == nil {
+		return encode(text)
+	}
+	return raw, nil
 }
 
 func (w *rewriter) container(open json.Delim) error {
@@ -84,25 +95,17 @@ func (w *rewriter) container(open json.Delim) error {
 		return fmt.Errorf("is nested deeper than %d", maxDepth)
 	}
 	w.out.WriteString(open.String())
+	keys := map[string]bool{}
 	for i := 0; w.in.More(); i++ {
 		if i > 0 {
 			w.out.WriteByte(',')
 		}
-		key := strconv.Itoa(i)
+		w.path = append(w.path, strconv.Itoa(i))
 		if open == '{' {
-			token, err := w.in.Token()
-			if err != nil {
+			if err := w.key(keys); err != nil {
 				return err
 			}
-			key, _ = token.(string)
-			raw, err := encode(key)
-			if err != nil {
-				return err
-			}
-			w.out.Write(raw)
-			w.out.WriteByte(':')
 		}
-		w.path = append(w.path, key)
 		if err := w.value(); err != nil {
 			return err
 		}
@@ -114,4 +117,44 @@ func (w *rewriter) container(open json.Delim) error {
 	}
 	fmt.Fprint(&w.out, end)
 	return nil
+}
+
+// key copies a key. One that becomes another key of its object stays as it is: one
+// of the two values would be lost.
+func (w *rewriter) key(known map[string]bool) error {
+	token, err := w.in.Token()
+	if err != nil {
+		return err
+	}
+	written, _ := token.(string)
+	w.path[len(w.path)-1] = written
+	key := written
+	if strings.Contains(written, "${") {
+		raw, err := w.text(written)
+		if err != nil {
+			return err
+		}
+		if key, err = keyOf(raw); err != nil {
+			w.refuse(Problem{Expression: written, Message: fmt.Sprintf("the key %s: %v", written, err)})
+			key = written
+		}
+	}
+	if known[key] && key != written {
+		w.refuse(Problem{Expression: written, Message: fmt.Sprintf("the key %s becomes %q, which the object has already", written, key)})
+		key = written
+	}
+	known[key] = true
+	raw, err := encode(key)
+	w.out.Write(raw)
+	w.out.WriteByte(':')
+	return err
+}
+
+// keyOf is an evaluated key as text.
+func keyOf(raw json.RawMessage) (string, error) {
+	v, err := decode(raw)
+	if err != nil {
+		return "", err
+	}
+	return display(v)
 }

@@ -29,6 +29,14 @@ type Env struct {
 	Now time.Time
 	// Random gives texts in the form of a UUID; nil when there are none.
 	Random func() string
+	// Before means that the execution is not begun: its stages, status and times are
+	// unknown rather than empty.
+	Before bool
+	// Partial means that stages before this one may put out more: a name that is
+	// unknown is an error everywhere, never taken for nothing.
+	Partial bool
+	// Lookups find what is not part of the execution.
+	Lookups Lookups
 	// Read returns what a URL has, for #fromUrl and the like; nil where no URL is read.
 	Read func(url string) (string, error)
 }
@@ -38,12 +46,22 @@ type scope struct {
 	fixed   map[string]json.RawMessage
 	outputs []json.RawMessage
 	known   map[string]value
+	// named are variables beside those of Env.
+	named   map[string]json.RawMessage
 	stage   json.RawMessage
 	refID   string
 	now     time.Time
 	random  func() string
+	before  bool
+	partial bool
+	lookups Lookups
 	readURL func(url string) (string, error)
 }
+
+// laterError is about what is known only when the stage begins.
+type laterError string
+
+func (e laterError) Error() string { return string(e) }
 
 func newScope(env Env) *scope {
 	return &scope{
@@ -52,7 +70,9 @@ func newScope(env Env) *scope {
 		},
 		outputs: env.Outputs,
 		known:   make(map[string]value),
+		named:   make(map[string]json.RawMessage),
 		stage:   env.Stage, refID: env.RefID, now: env.Now, random: env.Random, readURL: env.Read,
+		before: env.Before, partial: env.Partial, lookups: env.Lookups,
 	}
 }
 
@@ -81,6 +101,9 @@ func (s *scope) find(name string) (json.RawMessage, bool, error) {
 		if len(raw) == 0 {
 			raw = json.RawMessage("{}")
 		}
+		return raw, true, nil
+	}
+	if raw, ok := s.named[name]; ok {
 		return raw, true, nil
 	}
 	for i, outputs := range append([]json.RawMessage{s.stage}, s.outputs...) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/expr-lang/expr/ast"
 )
@@ -11,7 +12,19 @@ import (
 // step counts one unit of work.
 func (r *run) step() error {
 	if r.steps++; r.steps > maxSteps {
+		r.over = true
 		return fmt.Errorf("the document's expressions take more than %d steps", maxSteps)
+	}
+	if r.ticks++; r.ticks%stepsPerLook == 0 {
+		return r.inTime()
+	}
+	return nil
+}
+
+func (r *run) inTime() error {
+	if time.Now().After(r.until) {
+		r.over = true
+		return fmt.Errorf("the document's expressions take longer than %s", maxTime)
 	}
 	return nil
 }
@@ -72,16 +85,24 @@ func (r *run) variable(name string) (value, error) {
 	}
 	v, ok, err := r.scope.lookup(name)
 	if err == nil && !ok {
-		err = fmt.Errorf("there is no variable %s", name)
+		err = unknownVariable(name)
 	}
 	return v, err
 }
+
+// unknownVariable is the error about a name that nothing has.
+type unknownVariable string
+
+func (v unknownVariable) Error() string { return "there is no variable " + string(v) }
 
 // optional is eval for a place where an unknown variable counts as nothing: the
 // left side of ?: and the sides of == and !=.
 func (r *run) optional(node ast.Node) (value, error) {
 	if id, ok := node.(*ast.IdentifierNode); ok && id.Value != "null" && id.Value[0] != '$' && len(r.elements) == 0 {
-		v, _, err := r.scope.lookup(id.Value)
+		v, ok, err := r.scope.lookup(id.Value)
+		if err == nil && !ok && r.scope.partial {
+			err = unknownVariable(id.Value)
+		}
 		return v, err
 	}
 	return r.eval(node)
@@ -217,10 +238,16 @@ func (r *run) member(n *ast.MemberNode) (value, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the key into %s %w", describe(n.Node), err)
 		}
-		if id, ok := n.Node.(*ast.IdentifierNode); ok && id.Value == templateVariables {
-			return r.nested(t[key])
+		v, known := t[key]
+		id, isName := n.Node.(*ast.IdentifierNode)
+		switch {
+		case isName && id.Value == "execution" && !known && r.scope.before:
+			return nil, laterError("execution." + key + " is known only when the stage begins")
+		case isName && id.Value == templateVariables:
+			return r.nested(v)
+		default:
+			return v, nil
 		}
-		return t[key], nil
 	case list:
 		i, ok := property.(int64)
 		if !ok {

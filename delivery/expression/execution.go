@@ -62,7 +62,10 @@ func (s *scope) scmInfo() (value, error) {
 // stages are those of the execution.
 func (s *scope) stages() (list, error) {
 	v, err := s.read("execution", "stages")
-	stages, _ := v.(list)
+	stages, ok := v.(list)
+	if err == nil && !ok {
+		err = laterError("the stages of the execution are known only when the stage begins")
+	}
 	return stages, err
 }
 
@@ -94,9 +97,13 @@ func withResult(stage record) record {
 		}
 	}
 	status, _ := stage["status"].(string)
-	out["hasSucceeded"] = status == "SUCCEEDED"
-	out["hasFailed"] = slices.Contains([]string{"TERMINAL", "FAILED_CONTINUE", "STOPPED", "CANCELED"}, status)
+	out["hasSucceeded"], out["hasFailed"] = resultOf(status)
 	return out
+}
+
+// resultOf is what a status says of how a stage ended.
+func resultOf(status string) (succeeded, failed bool) {
+	return status == "SUCCEEDED", slices.Contains([]string{"TERMINAL", "FAILED_CONTINUE", "STOPPED", "CANCELED"}, status)
 }
 
 func found(stage record, err error, what string, wanted value) (value, error) {
@@ -168,15 +175,49 @@ func deployed(stages list, names []value) value {
 		for _, entry := range entries(regions) {
 			made, _ := field(entry, "value").(list)
 			for _, name := range made {
+				cluster := clusterOf(stage, field(entry, "key"), name)
 				out = append(out, record{
-					"account": account(stage), "region": field(entry, "key"), "serverGroup": name, "parentStage": field(stage, "id"),
-					"capacity": capacity(stage), "deployments": list{record{"serverGroupName": name}},
+					"account": cluster.account, "region": field(entry, "key"), "serverGroup": name, "parentStage": field(stage, "id"),
+					"capacity": cluster.capacity, "deployments": list{record{"serverGroupName": name}},
 				})
 			}
 		}
 	}
 	return out
 }
+
+// deployedCluster is what a stage says of the cluster of a server group.
+type deployedCluster struct{ account, capacity value }
+
+// clusterOf finds the cluster of a server group: its deployment tells the account,
+// which the stage's first cluster has else.
+func clusterOf(stage, region, group value) deployedCluster {
+	out := deployedCluster{account: account(stage), capacity: field(stage, "context", "capacity")}
+	deployments, _ := field(stage, "outputs", "deployments").(list)
+	for _, d := range deployments {
+		if isText(field(d, "account")) && sameText(field(d, "serverGroup"), group) && sameText(field(d, "region"), region) {
+			out.account = field(d, "account")
+		}
+	}
+	clusters, _ := field(stage, "context", "clusters").(list)
+	for i, c := range clusters {
+		if i == 0 || sameText(field(c, "account"), out.account) && hasRegion(c, region) {
+			out.capacity = field(c, "capacity")
+		}
+	}
+	return out
+}
+
+// hasRegion reports whether a cluster object names the region.
+func hasRegion(cluster, region value) bool {
+	zones, _ := field(cluster, "availabilityZones").(record)
+	name, _ := region.(string)
+	_, ok := zones[name]
+	return ok || sameText(field(cluster, "region"), region)
+}
+
+// sameText compares what may be anything; only texts are the same.
+func sameText(a, b value) bool { return isText(a) && isText(b) && a == b }
 
 func account(stage value) value {
 	for _, path := range [][]string{{"context", "account"}, {"context", "deploy.account.name"}, {"context", "credentials"}, {"context", "cluster", "account"}} {
@@ -190,11 +231,23 @@ func account(stage value) value {
 	return nil
 }
 
-func capacity(stage value) value {
-	if clusters, ok := field(stage, "context", "clusters").(list); ok && len(clusters) > 0 {
-		return field(clusters[0], "capacity")
+// resolvedArtifacts lists the artifacts that the trigger's expected artifacts
+// resolved to: all, or those of a name.
+func (r *run) resolvedArtifacts(_ value, args []value) (value, error) {
+	v, err := r.scope.read("trigger", "resolvedExpectedArtifacts")
+	if err != nil {
+		return nil, err
 	}
-	return field(stage, "context", "capacity")
+	out := list{}
+	expected, _ := v.(list)
+	for _, e := range expected {
+		bound := field(e, "boundArtifact")
+		if bound == nil || len(args) == 1 && !(isText(args[0]) && field(bound, "name") == args[0]) {
+			continue
+		}
+		out = append(out, bound)
+	}
+	return out, nil
 }
 
 func (r *run) artifactByName(_ value, args []value) (value, error) {

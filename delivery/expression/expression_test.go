@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -62,6 +63,7 @@ func TestEvaluate(t *testing.T) {
 		{`${#alphanumerical('feature/x-1')}`, `"featurex1"`},
 		{`${#fromBase64(#toBase64('hi'))}`, `"hi"`},
 		{`${#readJson('{"a":[1,2]}')['a'][1]}`, `2`},
+		{`${#toJson(#doNotEval(parameters.evil))}`, `"\"${execution.id}\""`},
 		{`${#toJson(parameters.list)}`, `"[1,\"b\",[2]]"`},
 		{`${parameters.n == 3 ? 'a' : 'b'}`, `"a"`},
 		{`${parameters.flag ? 'a' : 'b'}`, `"a"`},
@@ -118,6 +120,7 @@ func TestEvaluateRefuses(t *testing.T) {
 		{`${parameters.image - 1}`, `${parameters.image - 1}: a string - a number: not two numbers`},
 		{`${parameters.n ? 1 : 2}`, `${parameters.n ? 1 : 2}: a number is no condition`},
 		{`${#toInt('x')}`, `${#toInt('x')}: #toInt: "x" is no whole number`},
+		{`${#toJson(parameters.evil)}`, `${#toJson(parameters.evil)}: #toJson: the value contains ${, which could be taken for an expression; #toJson(#doNotEval(...)) allows it`},
 		{`${#readJson('{')}`, `${#readJson('{')}: #readJson: the text is not JSON`},
 	}
 	for _, tt := range tests {
@@ -143,6 +146,9 @@ func TestEvaluateRefuses(t *testing.T) {
 const knownClasses = "java.lang.Boolean, java.time.temporal.ChronoUnit, java.util.Date, java.time.format.DateTimeFormatter, java.lang.Double, java.time.Instant, java.lang.Integer, java.util.List, java.time.LocalDate, " +
 	"java.time.LocalDateTime, java.lang.Long, java.util.Map, java.lang.Math, java.lang.Number, java.text.SimpleDateFormat, java.lang.String, java.net.URLEncoder, java.util.UUID"
 
+const knownFunctions = "#alphanumerical, #applicationMetadata, #currentStage, #currentUser, #deployedServerGroups, #doNotEval, #fromBase64, #fromUrl, #jsonFromUrl, #judgement, #judgment, #pipelineId, #pipelineIdInApplication, #pipelineIdOrNull, #propertiesFromUrl, " +
+	"#readAllYaml, #readJson, #readYaml, #resolvedArtifacts, #stage, #stageByRefId, #stageExists, #toBase64, #toBoolean, #toFloat, #toInt, #toJson, #triggerResolvedArtifact, #triggerResolvedArtifactByType, #yamlFromUrl"
+
 func TestCheck(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{`${`, `${}: the closing } is missing`},
@@ -150,15 +156,15 @@ func TestCheck(t *testing.T) {
 		{`${ }`, `${ }: the expression is empty`},
 		{`${1 +}`, `${1 +}: at character 3: unexpected token EOF`},
 		{`${'é' + 'a}`, `${'é' + 'a}}: the closing } is missing`},
-		{`${#nope(1)}`, `${#nope(1)}: at character 2: there is no function #nope; known are #alphanumerical, #currentStage, #currentUser, #deployedServerGroups, #doNotEval, #fromBase64, #fromUrl, #jsonFromUrl, #judgement, #judgment, #propertiesFromUrl, #readJson, #stage, #stageByRefId, #stageExists, #toBase64, #toBoolean, #toFloat, #toInt, #toJson, #triggerResolvedArtifact, #triggerResolvedArtifactByType`},
+		{`${#nope(1)}`, `${#nope(1)}: at character 2: there is no function #nope; known are ` + knownFunctions},
+		{`${#toInnt(1)}`, `${#toInnt(1)}: at character 2: there is no function #toInnt; did you mean #toInt?`},
 		{`${#toInt(1, 2)}`, `${#toInt(1, 2)}: at character 2: #toInt takes one argument, not 2`},
-		{`${len('a')}`, `${len('a')}: at character 1: there is no function #len; known are #alphanumerical, #currentStage, #currentUser, #deployedServerGroups, #doNotEval, #fromBase64, #fromUrl, #jsonFromUrl, #judgement, #judgment, #propertiesFromUrl, #readJson, #stage, #stageByRefId, #stageExists, #toBase64, #toBoolean, #toFloat, #toInt, #toJson, #triggerResolvedArtifact, #triggerResolvedArtifactByType`},
+		{`${len('a')}`, `${len('a')}: at character 1: there is no function #len; known are ` + knownFunctions},
 		{`${filter(parameters, true)}`, `${filter(parameters, true)}: at character 1: there is no function #filter`},
-		{`${parameters.x.splitt(',')}`, `${parameters.x.splitt(',')}: at character 14: there is no method splitt`},
+		{`${parameters.x.splitt(',')}`, `${parameters.x.splitt(',')}: at character 14: there is no method splitt; did you mean split?`},
 		{`${parameters.x.tolowercase()}`, `${parameters.x.tolowercase()}: at character 14: there is no method tolowercase; it is written toLowerCase`},
 		{`${parameters.x.getClass()}`, `${parameters.x.getClass()}: at character 14: there is no method getClass`},
 		{`${parameters.x.substring(1, 2, 3)}`, `${parameters.x.substring(1, 2, 3)}: at character 14: the method substring does not take 3 arguments`},
-		{`${T(java.lang.Runtime).getRuntime()}`, `${T(java.lang.Runtime).getRuntime()}: at character 22: there is no method getRuntime`},
 		{`${new java.io.File('/x')}`, `${new java.io.File('/x')}: at character 1: the class java.io.File cannot be used; known are ` + knownClasses},
 		{`${T(java.lang.Runtime)}`, `${T(java.lang.Runtime)}: at character 1: the class java.lang.Runtime cannot be used; known are ` + knownClasses},
 		{`${new java.lang.Math()}`, `${new java.lang.Math()}: at character 1: new java.lang.Math cannot be made; java.lang.Math has static methods`},
@@ -168,7 +174,7 @@ func TestCheck(t *testing.T) {
 		{`${1 in {1}}`, `${1 in {1}}: at character 3: in is not supported`},
 		{`${x = 1}`, `${x = 1}: at character 3: unexpected token Operator("=")`},
 		{`${$env}`, `${$env}: at character 1: unexpected '$'`},
-		{`${#yamlFromUrl('http://x')}`, `${#yamlFromUrl('http://x')}: at character 2: #yamlFromUrl is not served: expressions read no YAML; #jsonFromUrl reads JSON`},
+		{`${#fetchReference('x')}`, `${#fetchReference('x')}: at character 2: #fetchReference is not served: expressions read no artifacts; let a webhook stage fetch it`},
 		{`${1..1000000}`, `${1..1000000}: at character 2: the operator .. is not supported`},
 		{`${let a = 1; a}`, `${let a = 1; a}: at character 1: let is not supported`},
 		{`${1; 2}`, `${1; 2}: at character 2: unexpected ';'`},
@@ -196,11 +202,94 @@ func TestCheck(t *testing.T) {
 }
 
 func TestEvaluateKeepsTheRestOfTheDocument(t *testing.T) {
-	in := `{"z":1.50,"a":[true,null,"x<y",{"${k}":"${parameters.n}"}],"big":12345678901234567890,"e":{},"l":[]}`
-	want := `{"z":1.50,"a":[true,null,"x<y",{"${k}":3}],"big":12345678901234567890,"e":{},"l":[]}`
+	in := `{"z":1.50,"a":[true,null,"x<y",{"k":"${parameters.n}"}],"big":12345678901234567890,"e":{},"l":[]}`
+	want := `{"z":1.50,"a":[true,null,"x<y",{"k":3}],"big":12345678901234567890,"e":{},"l":[]}`
 	got, err := Evaluate(json.RawMessage(in), testEnv())
 	if err != nil || string(got) != want {
 		t.Errorf("got %s, %v\nwant %s", got, err, want)
+	}
+}
+
+func TestKeysAreEvaluated(t *testing.T) {
+	in := `{"a":{"${parameters.image}":1,"v${parameters.n}":{"${parameters.n}":"${parameters.n}"}}}`
+	want := `{"a":{"storefront-1.1":1,"v3":{"3":3}}}`
+	got, err := Evaluate(json.RawMessage(in), testEnv())
+	if err != nil || string(got) != want {
+		t.Errorf("got %s, %v\nwant %s", got, err, want)
+	}
+	in = `{"a":{"3":0,"${parameters.n}":1,"${none}":2,"x${1 / 0}":3}}`
+	got, problems := EvaluateAll(json.RawMessage(in), testEnv())
+	if string(got) != in {
+		t.Errorf("got %s, want it as it was", got)
+	}
+	wrong := []Problem{
+		{Pointer: "/a/${parameters.n}", Expression: "${parameters.n}", Message: `the key ${parameters.n} becomes "3", which the object has already`},
+		{Pointer: "/a/${none}", Expression: "none", Message: "${none}: there is no variable none", Absent: true},
+		{Pointer: "/a/x${1 ~1 0}", Expression: "1 / 0", Message: "${1 / 0}: 1 / 0 is no number"},
+	}
+	if diff := cmp.Diff(wrong, problems); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+}
+
+// What Spinnaker leaves in place: the part without a value, and the whole string
+// around one that fails.
+func TestEvaluateAllLeavesInPlace(t *testing.T) {
+	in := `["${none} of ${parameters.n}","${parameters.n} and ${1 / 0} and ${parameters.absent}","${parameters.absent}","${#stage('Z').status}","${parameters.n}"]`
+	want := `["${none} of 3","${parameters.n} and ${1 / 0} and ${parameters.absent}","${parameters.absent}","${#stage('Z').status}",3]`
+	got, problems := EvaluateAll(json.RawMessage(in), testEnv())
+	if string(got) != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+	at := time.UnixMilli(1_795_000_000_000)
+	exception := evaluationException
+	summary := Summary{
+		"none":               {{Level: "INFO", Description: "${none}: there is no variable none", Timestamp: at.UnixMilli()}},
+		"1 / 0":              {{Level: "ERROR", Description: "${1 / 0}: 1 / 0 is no number", ExceptionType: &exception, Timestamp: at.UnixMilli()}},
+		"#stage('Z').status": {{Level: "ERROR", Description: "${#stage('Z').status}: #stage: the stages of the execution are known only when the stage begins", ExceptionType: &exception, Timestamp: at.UnixMilli()}},
+		"parameters.absent": {
+			{Level: "INFO", Description: "${parameters.absent}: has no value", Timestamp: at.UnixMilli()},
+			{Level: "INFO", Description: "${parameters.absent}: has no value", Timestamp: at.UnixMilli()},
+		},
+	}
+	if diff := cmp.Diff(summary, SummaryOf(problems, at)); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+}
+
+func TestCheckFindsAllAtOnce(t *testing.T) {
+	document := `{"a":"${#toInnt(1)} ${new java.io.File('x').splitt(1)} ${1 +}","${2 +}":{"b":["${ok}","${x."]}}`
+	want := []delivery.Finding{
+		{Pointer: "/a", Message: "${#toInnt(1)}: at character 2: there is no function #toInnt; did you mean #toInt?"},
+		{Pointer: "/a", Message: "${new java.io.File('x').splitt(1)}: at character 1: the class java.io.File cannot be used; known are " + knownClasses},
+		{Pointer: "/a", Message: "${new java.io.File('x').splitt(1)}: at character 23: there is no method splitt; did you mean split?"},
+		{Pointer: "/a", Message: "${1 +}: at character 3: unexpected token EOF"},
+		{Pointer: "/${2 +}", Message: "${2 +}: at character 3: unexpected token EOF"},
+		{Pointer: "/${2 +}/b/1", Message: "${x.}: the closing } is missing"},
+	}
+	if diff := cmp.Diff(want, Check(json.RawMessage(document))); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+}
+
+func TestConditions(t *testing.T) {
+	for condition, want := range map[string]string{
+		"parameters.n == 3": "true", "${parameters.n == 3}": "true", "parameters.flag": "true", " ${parameters.n > 3} ": "false", "${true} ${true}": "is neither true nor false",
+		"parameters.n > 3": "false", "parameters.n": "3 is neither true nor false", "none": "there is no variable none", "parameters.n >": "unexpected token EOF",
+		"'${none}' == '${none}'": "there is no variable none",
+	} {
+		got, err := Condition(condition, testEnv())
+		switch {
+		case err == nil && fmt.Sprint(got) != want:
+			t.Errorf("%s: %v, want %s", condition, got, want)
+		case err != nil && (delivery.KindOf(err) != delivery.Invalid || !strings.Contains(err.Error(), want)):
+			t.Errorf("%s: %v, want %s", condition, err, want)
+		}
+	}
+	for condition, wrong := range map[string]int{"": 0, " ": 0, "a == 'b'": 0, "${a == 'b'}": 0, "a ==": 1, "${a ==}": 1, "#nope(1) && #neither(2)": 2} {
+		if got := CheckCondition(condition); len(got) != wrong {
+			t.Errorf("%q: %v, want %d findings", condition, got, wrong)
+		}
 	}
 }
 
@@ -246,6 +335,10 @@ func TestBounds(t *testing.T) {
 		"many nodes":           {"1" + strings.Repeat("+1", maxNodes), "maximum allowed nodes"},
 		"large text":           {"parameters.long" + strings.Repeat("+parameters.long", 20), "the results are larger than"},
 		"large JSON":           {"'a'" + strings.Repeat("+#toJson(parameters)", 20), "the results are larger than"},
+		"large list":           {"{" + strings.Repeat("parameters.long,", 300) + "1}", "the results are larger than"},
+		"large text of a list": {"'' + {" + strings.Repeat("parameters.long,", 300) + "1}", "the results are larger than"},
+		"large record":         {"#toJson({a:{" + strings.Repeat("parameters.long,", 300) + "1}})", "the results are larger than"},
+		"aliases of a text":    {"#readYaml('a: &a ' + parameters.ones.toString().substring(0,19000) + ' x\nb: [*a" + strings.Repeat(",*a", 1900) + "]')", "the results are larger than"},
 		"shared nodes":         {chain, "is too large"},
 		"nested Elvis":         {elvis, "has no value"},
 		"deep parentheses":     {strings.Repeat("(", 4000) + "1" + strings.Repeat(")", 4000) + "+x", "there is no variable x"},
@@ -278,6 +371,50 @@ func numbers(n int) string {
 		out[i] = fmt.Sprint(i)
 	}
 	return strings.Join(out, ",")
+}
+
+func TestYAML(t *testing.T) {
+	env := testEnv()
+	for source, want := range map[string]string{
+		"a: 1\nb: [x, 2.5, true, null]\n":                   `{"a":1,"b":["x",2.5,true,null]}`,
+		"base: &b {x: 1, y: 2}\nof: {<<: *b, y: 3}\n2: two": `{"2":"two","base":{"x":1,"y":2},"of":{"x":1,"y":3}}`,
+		"when: 2026-01-02\nhex: 0x10\nnot: .nan":            `{"hex":16,"not":".nan","when":"2026-01-02"}`,
+		"first: 1\n---\nsecond: 2\n":                        `{"first":1}`,
+	} {
+		env.Parameters = encodedParameters(t, source)
+		got, err := Evaluate(json.RawMessage(`"${#readYaml(parameters.x)}"`), env)
+		if err != nil || string(got) != want {
+			t.Errorf("%q: %s, %v, want %s", source, got, err, want)
+		}
+	}
+	env.Parameters = encodedParameters(t, "first: 1\n---\nsecond: 2\n")
+	if got, err := Evaluate(json.RawMessage(`"${#readAllYaml(parameters.x).![#this.size()]}"`), env); err != nil || string(got) != "[1,1]" {
+		t.Errorf("all documents: %s, %v", got, err)
+	}
+	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\n"
+	for c := 'b'; c <= 'j'; c++ {
+		bomb += fmt.Sprintf("%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n", c, c, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1)
+	}
+	for source, want := range map[string]string{
+		"a: [1":                        "#readYaml: the text is not YAML",
+		bomb:                           "more than 20000 values",
+		strings.Repeat("x", maxYAML+1): "the text is larger than",
+		strings.Repeat("[", 300) + strings.Repeat("]", 300): "is nested deeper than 200",
+	} {
+		env.Parameters = encodedParameters(t, source)
+		if got, err := Evaluate(json.RawMessage(`"${#readYaml(parameters.x)}"`), env); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.40q: %.100s, %v, want %s", source, got, err, want)
+		}
+	}
+}
+
+func encodedParameters(t *testing.T, x string) json.RawMessage {
+	t.Helper()
+	raw, err := json.Marshal(map[string]string{"x": x})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
 }
 
 func TestStepsAreBoundedOverTheDocument(t *testing.T) {
@@ -347,20 +484,28 @@ func TestLiterals(t *testing.T) {
 }
 
 func FuzzEvaluate(f *testing.F) {
-	for _, seed := range []string{"parameters.image", "#toInt(parameters['n'] ?: 3)", "a ? b : c", "'it''s' + 1", "x.?[a == 1].![b]", "{1,2}", "1 < 2 < 3", "parameters.list.?[#this matches 'b.*'].![toString()]", "{a: 1, 'b': {2}}.keySet()", "T(String).format('%5s|%d', 'a', 1)", "new java.text.SimpleDateFormat('yyyy').format(new java.util.Date())", "T(java.time.LocalDate).now().plusDays(5)", "'a,b'.split(',')[0].replaceAll('(a)', '$1$1')", "#stage('A').outputs.k", "3 between {1,5}", "x instanceof T(String)", "execution.stages.![#root.execution.stages.![name]]", "'}'", "not in", "b'x'", "::a()"} {
+	for _, seed := range []string{"parameters.image", "#toInt(parameters['n'] ?: 3)", "a ? b : c", "'it''s' + 1", "x.?[a == 1].![b]", "{1,2}", "1 < 2 < 3", "parameters.list.?[#this matches 'b.*'].![toString()]", "{a: 1, 'b': {2}}.keySet()", "T(String).format('%5s|%d', 'a', 1)", "new java.text.SimpleDateFormat('yyyy').format(new java.util.Date())", "T(java.time.LocalDate).now().plusDays(5)", "'a,b'.split(',')[0].replaceAll('(a)', '$1$1')", "#stage('A').outputs.k", "3 between {1,5}", "x instanceof T(String)", "execution.stages.![#root.execution.stages.![name]]", "'}'", "not in", "b'x'", "::a()", "#readYaml('a: &x [1]\nb: *x').b", "#pipelineId('p')", "#toJson(#doNotEval(trigger))", "} ${", "a} ${b", "#resolvedArtifacts().![name]"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, source string) {
-		document, err := json.Marshal([]string{"${" + source + "}"})
+		document, err := json.Marshal([]any{"${" + source + "}", "a ${" + source + "} b", map[string]int{"${" + source + "}": 1}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		findings := Check(document)
-		out, err := Evaluate(document, shapesEnv())
-		if len(findings) > 0 && err == nil {
+		r := newRun(shapesEnv())
+		began := time.Now()
+		out, problems := r.document(document)
+		if took := time.Since(began); took > maxTime+time.Second {
+			t.Errorf("%q takes %s", source, took)
+		}
+		if r.steps > maxSteps+maxProduced/stepBytes || r.produced > 2*maxProduced || len(out) > len(document)+maxProduced {
+			t.Errorf("%q takes %d steps, produces %d bytes, results in %d", source, r.steps, r.produced, len(out))
+		}
+		if len(findings) > 0 && len(problems) == 0 {
 			t.Errorf("Check refuses %q, Evaluate gives %s", source, out)
 		}
-		if err == nil && !json.Valid(out) {
+		if out != nil && !json.Valid(out) {
 			t.Errorf("%q gives %q, which is not JSON", source, out)
 		}
 	})

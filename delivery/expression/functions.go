@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/slipway-cd/slipway/delivery"
 )
 
 // functions are Spinnaker's helper functions.
@@ -18,6 +20,8 @@ var functions = map[string]method{
 	"toBoolean":      static(toBoolean),
 	"toJson":         static(toJSON),
 	"readJson":       static(readJSON),
+	"readYaml":       static(readYAML),
+	"readAllYaml":    static(readAllYAML),
 	"toBase64":       static(toBase64),
 	"fromBase64":     static(fromBase64),
 	"alphanumerical": static(alphanumerical),
@@ -34,15 +38,24 @@ var functions = map[string]method{
 	"deployedServerGroups":          {0, -1, (*run).deployedServerGroups},
 	"triggerResolvedArtifact":       {1, 1, (*run).artifactByName},
 	"triggerResolvedArtifactByType": {1, 1, (*run).artifactByType},
+	"resolvedArtifacts":             {0, 1, (*run).resolvedArtifacts},
+
+	"pipelineId":              {1, 1, (*run).pipelineID},
+	"pipelineIdOrNull":        {1, 1, (*run).pipelineIDOrNull},
+	"pipelineIdInApplication": {2, 2, (*run).pipelineIDIn},
+	"applicationMetadata":     {0, 1, (*run).applicationMetadata},
 
 	"fromUrl":           reading("fromUrl"),
 	"jsonFromUrl":       reading("jsonFromUrl"),
 	"propertiesFromUrl": reading("propertiesFromUrl"),
+	"yamlFromUrl":       reading("yamlFromUrl"),
 }
 
 // unserved are functions of Spinnaker's that are refused, with the reason.
 var unserved = map[string]string{
-	"yamlFromUrl": "expressions read no YAML; #jsonFromUrl reads JSON",
+	"fetchReference":       "expressions read no artifacts; let a webhook stage fetch it",
+	"canaryConfigNameToId": "no stage takes the id of a canary configuration",
+	"manifestLabelValue":   "no stage deploys Kubernetes manifests", "cfServiceKey": "no stage deploys to Cloud Foundry",
 }
 
 // checkCall refuses an unknown function and a wrong number of arguments.
@@ -52,7 +65,7 @@ func checkCall(name string, arguments int) error {
 	case unserved[name] != "":
 		return fmt.Errorf("#%s is not served: %s", name, unserved[name])
 	case !ok:
-		return fmt.Errorf("there is no function #%s; known are #%s", name, strings.Join(slices.Sorted(maps.Keys(functions)), ", #"))
+		return unknownFunction(name)
 	case f.takes(arguments):
 		return nil
 	case f.min == f.max && f.min == 1:
@@ -60,6 +73,14 @@ func checkCall(name string, arguments int) error {
 	default:
 		return fmt.Errorf("#%s does not take %d arguments", name, arguments)
 	}
+}
+
+func unknownFunction(name string) error {
+	known := slices.Sorted(maps.Keys(functions))
+	if near := delivery.Nearest(name, known); len(near) > 0 {
+		return fmt.Errorf("there is no function #%s; did you mean #%s?", name, strings.Join(near[:min(len(near), 3)], " or #"))
+	}
+	return fmt.Errorf("there is no function #%s; known are #%s", name, strings.Join(known, ", #"))
 }
 
 func (r *run) function(name string, args []value) (value, error) {
@@ -115,7 +136,17 @@ func toBoolean(v value) (value, error) {
 	}
 }
 
+// toJSON refuses a result with "${", as Spinnaker does: whoever reads it later could
+// take it for an expression.
 func toJSON(v value) (value, error) {
+	raw, err := asJSON(v)
+	if t, ok := raw.(string); ok && strings.Contains(t, "${") {
+		return nil, fmt.Errorf("the value contains ${, which could be taken for an expression; #toJson(#doNotEval(...)) allows it")
+	}
+	return raw, err
+}
+
+func asJSON(v value) (value, error) {
 	raw, err := encode(v)
 	return string(raw), err
 }

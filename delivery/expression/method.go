@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/slipway-cd/slipway/delivery"
 )
 
 // method is a method of Java's that values of one kind have.
@@ -91,16 +93,22 @@ func named(name string) []method {
 	return out
 }
 
-// nearest proposes a method whose name differs in letter case only.
+// nearest proposes methods whose names look like the wanted one.
 func nearest(name string) string {
+	var known []string
 	for _, of := range methods {
-		for known := range of {
-			if strings.EqualFold(known, name) {
-				return "; it is written " + known
-			}
-		}
+		known = slices.AppendSeq(known, maps.Keys(of))
 	}
-	return ""
+	slices.Sort(known)
+	near := delivery.Nearest(name, slices.Compact(known))
+	switch {
+	case len(near) > 0 && strings.EqualFold(near[0], name):
+		return "; it is written " + near[0]
+	case len(near) > 0:
+		return "; did you mean " + strings.Join(near[:min(len(near), 3)], " or ") + "?"
+	default:
+		return ""
+	}
 }
 
 // method calls a method of a value or a class.

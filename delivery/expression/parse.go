@@ -14,25 +14,33 @@ import (
 // parse reads one expression and refuses what cannot be evaluated: what the
 // parser knows beyond SpEL (loops, variables, pipes) among it.
 func parse(source string) (ast.Node, error) {
+	node, wrong := inspect(source)
+	if len(wrong) > 0 {
+		return nil, wrong[0]
+	}
+	return node, nil
+}
+
+// inspect is parse with everything that is wrong.
+func inspect(source string) (ast.Node, []error) {
 	if len(source) > maxSource {
-		return nil, fmt.Errorf("is longer than %d bytes", maxSource)
+		return nil, []error{fmt.Errorf("is longer than %d bytes", maxSource)}
 	}
 	translated, err := translate(source)
 	if err != nil {
-		return nil, err
+		return nil, []error{err}
 	}
 	tree, err := parser.ParseWithConfig(translated.text(), parserConfig())
 	if err != nil {
 		var at *file.Error
 		if errors.As(err, &at) {
-			return nil, fmt.Errorf("at character %d: %s", translated.position(at.From), at.Message)
+			err = fmt.Errorf("at character %d: %s", translated.position(at.From), at.Message)
 		}
-		return nil, err
+		return nil, []error{err}
 	}
-	if err := (&inspection{source: translated}).check(tree.Node); err != nil {
-		return nil, err
-	}
-	return tree.Node, nil
+	in := &inspection{source: translated}
+	in.check(tree.Node)
+	return tree.Node, in.wrong
 }
 
 func parserConfig() *conf.Config {
@@ -54,94 +62,106 @@ var binaryOperators = [...]string{"==", "!=", "<", "<=", ">", ">=", "&&", "and",
 type inspection struct {
 	source *translation
 	visits int
+	wrong  []error
 }
 
-func (in *inspection) refuse(node ast.Node, format string, args ...any) error {
-	return fmt.Errorf("at character %d: %s", in.source.position(node.Location().From), fmt.Sprintf(format, args...))
+func (in *inspection) refuse(node ast.Node, format string, args ...any) {
+	err := fmt.Errorf("at character %d: %s", in.source.position(node.Location().From), fmt.Sprintf(format, args...))
+	known := func(other error) bool { return other.Error() == err.Error() }
+	if !slices.ContainsFunc(in.wrong, known) { // a shared node is visited again
+		in.wrong = append(in.wrong, err)
+	}
 }
 
 // check refuses nodes that eval does not know, so that a mistake shows when a
 // pipeline is saved.
-func (in *inspection) check(nodes ...ast.Node) error {
+func (in *inspection) check(nodes ...ast.Node) {
 	for _, node := range nodes {
+		if in.visits > maxNodes {
+			return
+		}
 		if in.visits++; in.visits > maxNodes {
-			return fmt.Errorf("is too large")
+			in.wrong = append(in.wrong, errors.New("is too large"))
+			return
 		}
-		if err := in.checkNode(node); err != nil {
-			return err
-		}
+		in.checkNode(node)
 	}
-	return nil
 }
 
-func (in *inspection) checkNode(node ast.Node) error {
+func (in *inspection) checkNode(node ast.Node) {
 	switch n := node.(type) {
 	case *ast.NilNode, *ast.IdentifierNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.StringNode:
-		return nil
 	case *ast.UnaryNode:
-		return in.check(n.Node)
+		in.check(n.Node)
 	case *ast.BinaryNode:
-		if !slices.Contains(binaryOperators[:], n.Operator) {
-			return in.refuse(n, "the operator %s is not supported", n.Operator)
-		}
-		if by, ok := n.Right.(*ast.StringNode); ok && n.Operator == "matches" {
-			if _, err := compile(by.Value); err != nil {
-				return in.refuse(n, "%v", err)
-			}
-		}
-		return in.check(n.Left, n.Right)
+		in.checkBinary(n)
 	case *ast.ChainNode:
-		return in.check(n.Node)
+		in.check(n.Node)
 	case *ast.MemberNode:
-		return in.check(n.Node, n.Property)
+		in.check(n.Node, n.Property)
 	case *ast.ConditionalNode:
 		if isElvis(n) {
-			return in.check(n.Cond, n.Exp2)
+			in.check(n.Cond, n.Exp2)
+			return
 		}
-		return in.check(n.Cond, n.Exp1, n.Exp2)
+		in.check(n.Cond, n.Exp1, n.Exp2)
 	case *ast.ArrayNode:
-		return in.check(n.Nodes...)
+		in.check(n.Nodes...)
 	case *ast.CallNode:
-		return in.checkCall(n)
+		in.checkCall(n)
 	case *ast.MapNode:
-		return in.check(n.Pairs...)
+		in.check(n.Pairs...)
 	case *ast.PairNode:
-		return in.check(n.Key, n.Value)
+		in.check(n.Key, n.Value)
 	case *ast.BuiltinNode:
-		return in.refuse(n, "there is no function #%s", n.Name)
+		in.refuse(n, "there is no function #%s", n.Name)
 	default:
-		return in.refuse(n, "this is not supported")
+		in.refuse(n, "this is not supported")
 	}
 }
 
-func (in *inspection) checkCall(n *ast.CallNode) error {
+func (in *inspection) checkBinary(n *ast.BinaryNode) {
+	if !slices.Contains(binaryOperators[:], n.Operator) {
+		in.refuse(n, "the operator %s is not supported", n.Operator)
+	}
+	if by, ok := n.Right.(*ast.StringNode); ok && n.Operator == "matches" {
+		if _, err := compile(by.Value); err != nil {
+			in.refuse(n, "%v", err)
+		}
+	}
+	in.check(n.Left, n.Right)
+}
+
+func (in *inspection) checkCall(n *ast.CallNode) {
 	var err error
 	switch callee := n.Callee.(type) {
 	case *ast.IdentifierNode:
-		if callee.Value == typeName {
+		switch callee.Value {
+		case typeName:
 			if _, err := classOf(n); err != nil {
-				return in.refuse(n, "%v", err)
+				in.refuse(n, "%v", err)
 			}
-			return nil
-		}
-		if err = checkNew(n); callee.Value != construct {
+			return
+		case construct:
+			err = checkNew(n)
+		default:
 			err = checkCall(callee.Value, len(n.Arguments))
 		}
 	case *ast.MemberNode:
 		name, ok := callee.Property.(*ast.StringNode)
 		if !ok {
-			return in.refuse(n, "this cannot be called")
+			in.refuse(n, "this cannot be called")
+			return
 		}
-		if err = checkMethod(name.Value, len(n.Arguments)); err == nil {
-			err = in.check(callee.Node)
-		}
+		err = checkMethod(name.Value, len(n.Arguments))
+		in.check(callee.Node)
 	default:
-		err = fmt.Errorf("this cannot be called")
+		err = errors.New("this cannot be called")
 	}
 	if err != nil {
-		return in.refuse(n, "%v", err)
+		in.refuse(n, "%v", err)
 	}
-	return in.check(n.Arguments...)
+	in.check(n.Arguments...)
 }
 
 // isElvis tells a ?: b from a ? a : b: the parser gives the former one node twice.

@@ -77,6 +77,9 @@ var shapes = []struct{ text, want string }{
 	{`execution.stages.$[status == 'SUCCEEDED']['name']`, `"Ask"`},
 	{`execution.stages.?[#this.refId.equals('2')][0].name`, `"B"`},
 	{`execution.stages.?[name == #root.execution.stages[1].name].size()`, `1`},
+	{`execution.stages.![name.toLowerCase()].?[length() > 1]`, `["ask","now"]`},
+	{`{'A','bC'}.![toLowerCase()]`, `["a","bc"]`},
+	{`{'1','2'}.![#toInt(#this)]`, `[1,2]`},
 	{`execution.id`, `"01JD"`},
 	{`execution.application`, `"storefront"`},
 	{`deployedServerGroups[0].serverGroup`, `"storefront-v001"`},
@@ -129,8 +132,9 @@ var shapes = []struct{ text, want string }{
 	// What a URL has.
 	{`#fromUrl('http://example.com')`, `"{\"x\": [1, 2]}"`},
 	{`#jsonFromUrl('http://example.com').x[1]`, `2`},
+	{`#yamlFromUrl('http://example.com')['x'][0]`, `1`},
 	// Refused when the pipeline is saved.
-	{`#yamlFromUrl('http://example.com').x`, ``},
+	{`#manifestLabelValue('Deploy', 'deployment', 'app')`, ``},
 }
 
 func TestShapes(t *testing.T) {

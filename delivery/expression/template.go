@@ -20,6 +20,11 @@ func (p part) wrap(err error) error {
 	return fmt.Errorf("${%s}: %w", text, err)
 }
 
+// problem is an error about the expression.
+func (p part) problem(err error) Problem {
+	return Problem{Expression: p.text, Message: p.wrap(err).Error()}
+}
+
 // split cuts a string into literal text and expressions.
 func split(text string) ([]part, error) {
 	var out []part

@@ -230,6 +230,7 @@ func compile(source string) (compiled, error) {
 // scan counts the work of matching a text.
 func (r *run) scan(p compiled, t string) error {
 	if r.scanned += len(t) * p.weight; r.scanned > maxScanned {
+		r.over = true
 		return fmt.Errorf("the document's patterns go over too much text")
 	}
 	return nil

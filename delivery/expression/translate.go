@@ -2,6 +2,7 @@ package expression
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -268,10 +269,19 @@ func (t *translator) word() error {
 		t.replace(length, words[name])
 	case foreign[name]:
 		return fmt.Errorf("at character %d: %s is not supported", t.at+1, name)
+	case name != typeName && t.skipSpace(length) == '(' && t.inSelection():
+		t.out.add(t.at, thisName+".") // a method of the element: functions have a #
+		t.replace(length, name)
 	default:
 		t.replace(length, name)
 	}
 	return nil
+}
+
+// inSelection reports whether the present place is within the brackets of a selection
+// or projection.
+func (t *translator) inSelection() bool {
+	return slices.ContainsFunc(t.opened, func(b bracket) bool { return b.source == ']' && b.target == ')' })
 }
 
 // newObject reads "new a.b.Class(" and writes a call with the class as its first

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // maxURLs is how many reads of URLs one document may ask for.
@@ -20,6 +21,7 @@ var urlFunctions = map[string]func(*run, string) (value, error){
 		}
 		return decode(json.RawMessage(text))
 	},
+	"yamlFromUrl":       func(_ *run, text string) (value, error) { return readYAML(text) },
 	"propertiesFromUrl": func(_ *run, text string) (value, error) { return properties(text) },
 }
 
@@ -43,13 +45,14 @@ func reading(name string) method {
 			return nil, err
 		}
 		if r.scope.readURL == nil {
-			return nil, fmt.Errorf("URLs are read only when the stage begins")
+			return nil, laterError("URLs are read only when the stage begins")
 		}
 		if r.urls++; r.urls > maxURLs {
 			return nil, fmt.Errorf("the stage reads more than %d URLs", maxURLs)
 		}
-		var body string
-		body, err = r.scope.readURL(url)
+		began := time.Now()
+		body, err := r.scope.readURL(url)
+		r.until = r.until.Add(time.Since(began)) // who reads bounds how long it takes
 		if err != nil {
 			return nil, err
 		}

@@ -97,6 +97,9 @@ func number(n json.Number) (value, error) {
 
 // encode writes a value as JSON, without escaping for HTML. Dates become texts.
 func encode(v value) (json.RawMessage, error) {
+	if weight(v, 0) > maxProduced {
+		return nil, fmt.Errorf("the results are larger than %d bytes", maxProduced)
+	}
 	v, err := plain(v)
 	if err != nil {
 		return nil, err
@@ -108,6 +111,28 @@ func encode(v value) (json.RawMessage, error) {
 		return nil, fmt.Errorf("write JSON: %w", err)
 	}
 	return bytes.TrimRight(b.Bytes(), "\n"), nil
+}
+
+// weight adds to a sum about as many bytes as a value takes in JSON, until it is over
+// maxProduced: parts of a value may be the same in memory, and each is written out.
+func weight(v value, sum int) int {
+	sum++
+	switch t := v.(type) {
+	case string:
+		sum += len(t)
+	case list:
+		for i := 0; i < len(t) && sum <= maxProduced; i++ {
+			sum = weight(t[i], sum)
+		}
+	case record:
+		for key, field := range t {
+			if sum > maxProduced {
+				break
+			}
+			sum = weight(field, sum+len(key))
+		}
+	}
+	return sum
 }
 
 // plain replaces what JSON does not have by what displays it.
@@ -170,6 +195,9 @@ func display(v value) (string, error) {
 }
 
 func displayList(l list) (string, error) {
+	if weight(l, 0) > maxProduced {
+		return "", fmt.Errorf("the results are larger than %d bytes", maxProduced)
+	}
 	texts := make([]string, len(l))
 	for i, v := range l {
 		if nested, ok := v.(list); ok || v == nil {

@@ -19,6 +19,10 @@ func Start(p delivery.Pipeline, d Definition, t delivery.Trigger, newID func() s
 	if t.Depth > MaxChain {
 		return delivery.NewExecution{}, delivery.Errorf(delivery.Invalid, "%d pipelines have started one another in a row; no more than %d may", t.Depth, MaxChain)
 	}
+	if IsTemplated(p.Document) {
+		return delivery.NewExecution{}, delivery.InvalidError("pipeline is not valid", []delivery.Finding{{Pointer: "/template",
+			Message: "the template is not there, or the pipeline cannot be made from it any more; plan the pipeline to see why"}})
+	}
 	parameters, err := d.ResolveParameters(t.Parameters)
 	if err != nil {
 		return delivery.NewExecution{}, delivery.InvalidError("parameters are not valid", below("/parameters", delivery.FindingsOf(err)))

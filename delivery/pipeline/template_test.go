@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -204,6 +205,32 @@ func FuzzPlanTemplate(f *testing.F) {
 			t.Errorf("PlanTemplate(%s, %s): %v", document, template, err)
 		}
 	})
+}
+
+// TestStartOfWhatWasNotPlanned: no way of starting can leave the template out.
+func TestStartOfWhatWasNotPlanned(t *testing.T) {
+	newID := func() string { return "id" }
+	p := delivery.Pipeline{ID: "p1", Document: templated(`,"variables":{"image":"x"}`)}
+	d, err := Parse(p.Document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Start(p, d, delivery.Trigger{}, newID, time.Unix(0, 0))
+	if findings := delivery.FindingsOf(err); len(findings) != 1 || findings[0].Pointer != "/template" {
+		t.Errorf("unplanned: %v", err)
+	}
+	planned, err := PlanTemplate(p.Document, json.RawMessage(rolloutTemplate))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Document = planned.Document
+	if d, err = Parse(p.Document); err != nil {
+		t.Fatal(err)
+	}
+	start, err := Start(p, d, delivery.Trigger{}, newID, time.Unix(0, 0))
+	if want := `{"image":"x","quick":false,"ratio":0.5,"seconds":3,"tags":null,"zones":[]}`; err != nil || string(start.Execution.TemplateVariables) != want {
+		t.Errorf("planned: variables %s, %v, want %s", start.Execution.TemplateVariables, err, want)
+	}
 }
 
 func TestToTemplate(t *testing.T) {

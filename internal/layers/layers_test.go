@@ -95,6 +95,8 @@ func TestViolations(t *testing.T) {
 		{"delivery/pipeline", false, Module + "/delivery/rollout", ""},
 		{"delivery/pipeline", false, "github.com/expr-lang/expr", "belongs in delivery/expression alone"},
 		{"delivery/expression", false, "github.com/expr-lang/expr", ""},
+		{"delivery/expression", false, "gopkg.in/yaml.v3", ""},
+		{"delivery/pipeline", false, "gopkg.in/yaml.v3", "standard library alone"},
 		{"delivery/expression", false, "github.com/expr-langer/expr", "standard library alone"},
 		{"api", false, Module + "/delivery/pipeline", ""},
 		{"api", false, Module + "/api/v1", ""},

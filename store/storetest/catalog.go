@@ -32,6 +32,12 @@ func applications(t *testing.T, open Opener) {
 	same(t, all, []delivery.Application{
 		{Name: "billing", Attributes: json.RawMessage(`{}`), CreatedAt: base(), UpdatedAt: base()}, want})
 
+	history, err := s.DocumentHistory(ctx, delivery.ApplicationDocument, "storefront", 0)
+	noError(t, err)
+	if len(history) != 2 || string(history[0].Content) != string(second.Attributes) || history[0].Revision != 2 || !history[0].CreatedAt.Equal(base()) {
+		t.Fatalf("history %+v", history)
+	}
+
 	kind(t, delivery.Invalid, s.SaveApplication(ctx, delivery.Application{Name: "bad", Attributes: json.RawMessage(`{`)}))
 	_, err = s.Application(ctx, "bad")
 	kind(t, delivery.NotFound, err)

@@ -1,0 +1,47 @@
+package expression
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
+)
+
+// Stage evaluates the input of a stage, whose own fields env need not have. What may
+// stay in place is told in the context's expressionEvaluationSummary; an Invalid error
+// carries a finding for each expression that may not. The context is returned in
+// either case.
+func Stage(spec pipeline.StageSpec, env Env) (json.RawMessage, error) {
+	context, refused := stage(spec, env)
+	return context, delivery.InvalidError("evaluate expressions", findings(refused))
+}
+
+// Hopeless returns a finding for each expression that fails the stage for certain.
+// Nothing is certain of a stage while stages before it can still put something out.
+func Hopeless(spec pipeline.StageSpec, env Env) []delivery.Finding {
+	_, refused := stage(spec, env)
+	return findings(slices.DeleteFunc(refused, func(p Problem) bool { return p.Later || env.Partial }))
+}
+
+func stage(spec pipeline.StageSpec, env Env) (context json.RawMessage, refused []Problem) {
+	env.Stage, env.RefID = spec.Context(), spec.RefID
+	context, problems := EvaluateAll(env.Stage, env)
+	whole := context != nil
+	if !whole {
+		context = env.Stage
+	}
+	for _, p := range problems {
+		if !whole || !spec.LeavesInPlace(firstField(p.Pointer)) {
+			refused = append(refused, p)
+		}
+	}
+	return withSummary(context, problems, env.Now), refused
+}
+
+// firstField is the field of the document that a pointer leads into.
+func firstField(pointer string) string {
+	field, _, _ := strings.Cut(strings.TrimPrefix(pointer, "/"), "/")
+	return strings.NewReplacer("~1", "/", "~0", "~").Replace(field)
+}
