@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -11,21 +12,21 @@ import (
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 // maxJudgmentInput bounds the reason that is kept with an answer, in bytes.
 const maxJudgmentInput = 4000
 
-// updateStage takes the answer to a judgment that a deployment of the stage waits
-// for, in the form of Spinnaker's manual judgment. The deployment need not be
-// named while there is only one that waits.
+// updateStage does to a stage in progress what the body says: the answer to its
+// judgment, or to that of one of its deployments, or a skip.
 func (s *Server) updateStage(c *gin.Context) error {
 	q := queryOf(c)
 	named := q.text("deployment")
 	if err := q.err(); err != nil {
 		return err
 	}
-	answer, err := bindJudgment(c)
+	command, err := bindStageCommand(c)
 	if err != nil {
 		return err
 	}
@@ -33,10 +34,43 @@ func (s *Server) updateStage(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(e.Stages, func(stage delivery.Stage) bool { return stage.ID == param(c, "stage") })
-	if i < 0 {
-		return delivery.Errorf(delivery.NotFound, "Stage not found (id: %s)", param(c, "stage"))
+	stage, err := stageOf(e, param(c, "stage"))
+	if err != nil {
+		return err
 	}
+	command.Stage, command.By = stage.RefID, principalOf(c)
+	switch {
+	case command.Action == pipeline.Judge && stage.Type != pipeline.ManualJudgmentType:
+		err = s.judgeDeployment(c, e, stage, delivery.DeploymentID(named), command)
+	case !command.Action.Takes(stage.Type):
+		err = notTaken(command.Action, stage)
+	default:
+		err = s.engine.UpdateStage(c.Request.Context(), e.ID, command)
+	}
+	if err != nil {
+		return err
+	}
+	return s.getExecution(c)
+}
+
+// stageOf finds a stage by its id.
+func stageOf(e delivery.Execution, id string) (delivery.Stage, error) {
+	i := slices.IndexFunc(e.Stages, func(stage delivery.Stage) bool { return stage.ID == id })
+	if i < 0 {
+		return delivery.Stage{}, delivery.Errorf(delivery.NotFound, "Stage not found (id: %s)", id)
+	}
+	return e.Stages[i], nil
+}
+
+// notTaken is Spinnaker's answer to a skip of what cannot be skipped.
+func notTaken(a pipeline.StageAction, stage delivery.Stage) error {
+	return &failure{status: http.StatusMethodNotAllowed, code: "method_not_allowed", title: "Method not allowed",
+		message: fmt.Sprintf("a stage of type %s does not take %s", stage.Type, a)}
+}
+
+// judgeDeployment answers the judgment of a deployment of the stage. It need not be
+// named while there is only one that waits.
+func (s *Server) judgeDeployment(c *gin.Context, e delivery.Execution, stage delivery.Stage, named delivery.DeploymentID, command pipeline.StageCommand) error {
 	if e.Status.Complete() {
 		return isComplete(e)
 	}
@@ -44,43 +78,61 @@ func (s *Server) updateStage(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	d, err := toJudge(all, e.Stages[i].RefID, delivery.DeploymentID(named))
+	d, err := toJudge(all, stage.RefID, named)
 	if err != nil {
 		return err
 	}
-	answer.Gate, answer.By = d.Judgment.Gate, principalOf(c)
-	if err := s.engine.Judge(c.Request.Context(), d.ID, answer); err != nil {
-		return err
-	}
-	return s.getExecution(c)
+	return s.engine.Judge(c.Request.Context(), d.ID, delivery.JudgmentAnswer{
+		Gate: d.Judgment.Gate, Status: command.Status, By: command.By, Reason: command.Input})
 }
 
-// bindJudgment reads the answer. What else Spinnaker lets change of a stage is
-// refused: it would seem to have an effect.
-func bindJudgment(c *gin.Context) (delivery.JudgmentAnswer, error) {
+// bindStageCommand reads what is asked of a stage: one thing. What else Spinnaker lets
+// change of a stage is refused: it would seem to have an effect.
+func bindStageCommand(c *gin.Context) (pipeline.StageCommand, error) {
+	var none pipeline.StageCommand
 	body, err := bindObject(c, false)
 	if err != nil {
-		return delivery.JudgmentAnswer{}, err
+		return none, err
 	}
-	for key := range body {
-		if key != "judgmentStatus" && key != "judgmentInput" {
-			return delivery.JudgmentAnswer{}, invalid("/"+escapePointer(key), "cannot be changed of a stage; judgmentStatus and judgmentInput can")
+	var asked []string
+	for _, key := range [...]string{"judgmentStatus", string(pipeline.SkipRemainingWait), string(pipeline.ManualSkip)} {
+		if _, ok := body[key]; ok {
+			asked = append(asked, key)
 		}
 	}
+	for key := range body {
+		if key != "judgmentInput" && !slices.Contains(asked, key) {
+			return none, invalid("/"+escapePointer(key), "cannot be changed of a stage; judgmentStatus with judgmentInput, skipRemainingWait or manualSkip can")
+		}
+	}
+	switch {
+	case len(asked) > 1:
+		return none, invalid("/"+asked[1], "cannot be combined with "+asked[0])
+	case len(asked) == 0 || asked[0] == "judgmentStatus":
+		return bindJudgment(body)
+	case string(body[asked[0]]) != "true":
+		return none, invalid("/"+asked[0], "must be true")
+	case body["judgmentInput"] != nil:
+		return none, invalid("/judgmentInput", "belongs to judgmentStatus")
+	}
+	return pipeline.StageCommand{Action: pipeline.StageAction(asked[0])}, nil
+}
+
+func bindJudgment(body object) (pipeline.StageCommand, error) {
+	answer := pipeline.StageCommand{Action: pipeline.Judge}
 	status, err := body.text("judgmentStatus")
 	if err != nil {
-		return delivery.JudgmentAnswer{}, err
+		return answer, err
 	}
-	input, err := body.text("judgmentInput")
-	if err != nil {
-		return delivery.JudgmentAnswer{}, err
+	if answer.Input, err = body.text("judgmentInput"); err != nil {
+		return answer, err
 	}
-	answer := delivery.JudgmentAnswer{Status: delivery.JudgmentStatus(status), Reason: input}
+	answer.Status = delivery.JudgmentStatus(status)
 	switch {
 	case answer.Status != delivery.JudgmentContinue && answer.Status != delivery.JudgmentStop:
 		return answer, invalid("/judgmentStatus", fmt.Sprintf("is %q; must be %s or %s", status, delivery.JudgmentContinue, delivery.JudgmentStop))
-	case len(input) > maxJudgmentInput:
-		return answer, invalid("/judgmentInput", fmt.Sprintf("is %d bytes long; %d are the most", len(input), maxJudgmentInput))
+	case len(answer.Input) > maxJudgmentInput:
+		return answer, invalid("/judgmentInput", fmt.Sprintf("is %d bytes long; %d are the most", len(answer.Input), maxJudgmentInput))
 	}
 	return answer, nil
 }

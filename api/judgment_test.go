@@ -53,7 +53,7 @@ func TestJudgment(t *testing.T) {
 		t.Error(diff)
 	}
 	for body, field := range map[string]string{`{"judgmentStatus":"perhaps"}`: "/judgmentStatus", `{}`: "/judgmentStatus", `{"judgmentStatus":7}`: "/judgmentStatus",
-		`{"manualSkip":true}`: "/manualSkip", `{"judgmentStatus":"stop","judgmentInput":"` + strings.Repeat("x", 4001) + `"}`: "/judgmentInput"} {
+		`{"waitTime":1}`: "/waitTime", `{"judgmentStatus":"stop","judgmentInput":"` + strings.Repeat("x", 4001) + `"}`: "/judgmentInput"} {
 		if answer := h.do("PATCH", path, body).want(400); !strings.Contains(string(answer.body), field) {
 			t.Errorf("%s: %s", body, answer.body)
 		}
@@ -141,5 +141,51 @@ func TestPlanShowsGates(t *testing.T) {
 	stale := h.do("POST", "/pipelines/storefront/sooner", `{"planHash":"`+plan.Hash+`","parameters":{"image":"storefront-1.1"}}`).want(409)
 	if !strings.Contains(string(stale.body), "no longer: ") || !strings.Contains(string(stale.body), "within 1m0s") {
 		t.Errorf("answer %s", stale.body)
+	}
+}
+
+// askStages ask people, wait, and deploy nothing.
+const askStages = `[{"refId":"1","requisiteStageRefIds":[],"type":"manualJudgment","name":"Ask","judgmentInputs":[{"value":"all"}]},
+	{"refId":"2","requisiteStageRefIds":["1"],"type":"wait","waitTime":60},{"refId":"3","requisiteStageRefIds":["2"],"type":"findImage",
+	"cloudProvider":"aws","credentials":"aws-sim","regions":["us-east-1"],"cluster":"storefront-prod"}]`
+
+// TestUpdateStage: what people do to stages reaches the engine once it can be taken,
+// and 405 says that stages of a type never take it.
+func TestUpdateStage(t *testing.T) {
+	h := newHarness(t)
+	h.save("p", askStages)
+	id := h.startOf("p", ``)
+	h.engine.run(id)
+	stored := h.store.executions[id]
+	path := func(i int) string { return "/pipelines/" + string(id) + "/stages/" + stored.Stages[i].ID }
+	const skip, rest = `{"manualSkip":true}`, `{"skipRemainingWait":true}`
+	h.do("PATCH", path(0), skip).want(405)
+	h.do("PATCH", path(0), rest).want(405)
+	h.do("PATCH", path(2), skip).want(405)
+	h.do("PATCH", path(2), rest).want(405)
+	h.do("PATCH", path(1), rest).want(409)
+	var shown struct {
+		Stages []struct{ Status, StatusReason string }
+	}
+	h.do("PATCH", path(0), `{"judgmentStatus":"continue","judgmentInput":"all"}`, "X-SPINNAKER-USER", "joe").want(200).into(&shown)
+	if s := shown.Stages[0]; s.Status != "SUCCEEDED" || s.StatusReason != "joe did it" {
+		t.Errorf("shown %+v", s)
+	}
+	if answer := h.do("PATCH", path(0), `{"judgmentStatus":"stop"}`).want(409); !strings.Contains(string(answer.body), "it ended SUCCEEDED") {
+		t.Errorf("answer %s", answer.body)
+	}
+	for body, field := range map[string]string{`{"skipRemainingWait":false}`: "/skipRemainingWait", `{"manualSkip":"true"}`: "/manualSkip",
+		`{"manualSkip":true,"skipRemainingWait":true}`: "/manualSkip", `{"manualSkip":true,"judgmentInput":"x"}`: "/judgmentInput", `{"waitTime":3}`: "/waitTime"} {
+		if answer := h.do("PATCH", path(1), body).want(400); !strings.Contains(string(answer.body), field) {
+			t.Errorf("%s: %s", body, answer.body)
+		}
+	}
+	h.store.change(id, func(e *delivery.Execution) { e.Stages[1].Status = delivery.StatusRunning })
+	h.do("PATCH", path(1), rest).want(200)
+	h.store.change(id, func(e *delivery.Execution) { e.Stages[1].Status = delivery.StatusRunning })
+	h.do("PATCH", path(1), skip).want(200)
+	want := []string{"judge 1 by joe continue all", "skipRemainingWait 2 by anonymous", "manualSkip 2 by anonymous"}
+	if diff := cmp.Diff(want, h.engine.moves); diff != "" {
+		t.Error(diff)
 	}
 }

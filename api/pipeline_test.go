@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/slipway-cd/slipway/api"
 	"github.com/slipway-cd/slipway/delivery"
@@ -235,4 +236,55 @@ func FuzzSavePipeline(f *testing.F) {
 			t.Errorf("%d with %d pipelines: %s", answer.Code, saved, answer.Body)
 		}
 	})
+}
+
+// TestWindowsAndConditions: a window that never opens is refused when the pipeline is
+// saved, and the wait for one is a stage of its execution.
+func TestWindowsAndConditions(t *testing.T) {
+	h := newHarness(t)
+	stages := func(whitelist string) string {
+		return `[{"refId":"1","requisiteStageRefIds":[],"type":"wait","waitTime":1,"restrictExecutionDuringTimeWindow":true,
+			"restrictedExecutionWindow":{"days":[1],"whitelist":[` + whitelist + `]},"stageEnabled":{"type":"expression","expression":"true"}}]`
+	}
+	never := h.do("POST", "/pipelines", `{"application":"storefront","name":"never","stages":`+stages(`{"startHour":9,"endHour":9}`)+`}`).want(400)
+	if !strings.Contains(string(never.body), "/stages/0/restrictedExecutionWindow/whitelist/0") {
+		t.Errorf("answer %s", never.body)
+	}
+	h.save("p", stages(`{"startHour":9,"endHour":10}`))
+	id := h.startOf("p", ``)
+	var shown struct {
+		Stages []struct {
+			ID, RefID, Type, Status, ParentStageID, SyntheticStageOwner string
+			ScheduledTime                                               *int64
+		}
+	}
+	h.do("GET", "/pipelines/"+string(id), "").want(200).into(&shown)
+	if len(shown.Stages) != 2 {
+		t.Fatalf("stages %+v", shown.Stages)
+	}
+	before := shown.Stages[1]
+	if before.RefID != "1<1" || before.Type != "restrictExecutionDuringTimeWindow" || before.ParentStageID != shown.Stages[0].ID || before.SyntheticStageOwner != "STAGE_BEFORE" || before.ScheduledTime != nil {
+		t.Errorf("before %+v", before)
+	}
+	opens := start.Add(time.Hour)
+	h.store.change(id, func(e *delivery.Execution) {
+		e.Status, e.Stages[0].Status = delivery.StatusRunning, delivery.StatusRunning
+		e.Stages[1].Status, e.Stages[1].ScheduledTime = delivery.StatusRunning, opens
+	})
+	h.do("GET", "/pipelines/"+string(id), "").want(200).into(&shown)
+	if at := shown.Stages[1].ScheduledTime; at == nil || *at != opens.UnixMilli() {
+		t.Errorf("scheduled for %v", at)
+	}
+	h.do("PATCH", "/pipelines/"+string(id)+"/stages/"+before.ID, `{"skipRemainingWait":true}`).want(200)
+	h.do("PATCH", "/pipelines/"+string(id)+"/stages/"+before.ID, `{"manualSkip":true}`).want(405)
+}
+
+// TestConditionalStageIsNotCheckedAtStart: what it deploys may not be there for what
+// leaves it out.
+func TestConditionalStageIsNotCheckedAtStart(t *testing.T) {
+	h := newHarness(t)
+	h.save("always", deployStages("nothing"))
+	h.do("POST", "/pipelines/storefront/always", `{}`).want(400)
+	h.save("sometimes", strings.Replace(deployStages("nothing"), `"name":"Deploy",`, `"name":"Deploy","stageEnabled":{"type":"expression","expression":"false"},`, 1))
+	h.do("POST", "/pipelines/storefront/sometimes", `{}`).want(202)
 }

@@ -19,6 +19,7 @@ func presentExecution(e delivery.Execution, expand bool) v1.Execution {
 		BuildTime: v1.MillisOf(e.BuildTime), StartTime: v1.MillisOf(e.StartTime), EndTime: v1.MillisOf(e.EndTime),
 		Canceled:   e.Status == delivery.StatusCanceled || e.CanceledBy != "",
 		CanceledBy: orNull(e.CanceledBy), CancellationReason: orNull(e.CancellationReason),
+		LimitConcurrent: e.LimitConcurrent, MaxConcurrentExecutions: e.MaxConcurrentExecutions, KeepWaitingPipelines: e.KeepWaitingPipelines,
 		SpelEvaluator: "v4", Origin: "api",
 		Authentication:    v1.Authentication{User: e.Trigger.User, AllowedAccounts: []string{}},
 		Trigger:           presentTrigger(e.Trigger),
@@ -43,6 +44,8 @@ func presentStage(s delivery.Stage, expand bool) v1.Stage {
 		ID: s.ID, RefID: s.RefID, Type: s.Type, Name: s.Name, Status: string(s.Status),
 		StartTime: v1.MillisOf(s.StartTime), EndTime: v1.MillisOf(s.EndTime),
 		RequisiteStageRefIDs: append([]string{}, s.RequisiteStageRefIDs...),
+		ParentStageID:        orNull(s.ParentStageID), SyntheticStageOwner: orNull(s.SyntheticStageOwner), ScheduledTime: v1.MillisOf(s.ScheduledTime),
+		Attempt: s.Attempt, StatusReason: s.StatusReason, Deadline: v1.MillisOf(s.Deadline),
 	}
 	for _, id := range s.Deployments {
 		out.Deployments = append(out.Deployments, string(id))

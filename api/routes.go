@@ -141,6 +141,7 @@ var routes = append(emptyRoutes(), []route{
 	{http.MethodPut, "/pipelines/:id/advance", access{execute, ofObject}, (*Server).advanceExecution},
 	{http.MethodPut, "/pipelines/:id/promote", access{execute, ofObject}, (*Server).promoteExecution},
 	{http.MethodPatch, "/pipelines/:id/stages/:stage", access{execute, ofObject}, (*Server).updateStage},
+	{http.MethodPut, "/pipelines/:id/stages/:stage/restart", access{execute, ofObject}, (*Server).restartStage},
 	{http.MethodPut, "/pipelines/:id/resume", access{execute, ofObject}, (*Server).resumeExecution},
 	{http.MethodGet, "/pipelines/:id/evaluateExpression", access{read, ofObject}, (*Server).evaluateExpression},
 	{http.MethodPost, "/pipelines/:id/evaluateExpression", access{read, ofObject}, (*Server).evaluateExpression},

@@ -11,6 +11,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 	"github.com/slipway-cd/slipway/delivery/rollout"
 )
 
@@ -93,6 +94,8 @@ type engine interface {
 	Move(ctx context.Context, id delivery.DeploymentID, m rollout.Move, override bool, by delivery.Principal, reason string) error
 	// Judge is answered when the answer to the deployment's judgment is recorded.
 	Judge(ctx context.Context, id delivery.DeploymentID, a delivery.JudgmentAnswer) error
+	// UpdateStage is answered when the stage has taken what is asked.
+	UpdateStage(ctx context.Context, id delivery.ExecutionID, c pipeline.StageCommand) error
 	Resume(ctx context.Context, id delivery.ExecutionID, by delivery.Principal) error
 	// Runs reports whether the execution's workflow is there and not over.
 	Runs(ctx context.Context, id delivery.ExecutionID) (bool, error)

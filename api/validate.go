@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,6 +35,7 @@ type intended struct {
 // cannot do. Stages with expressions that need the outputs of earlier stages are
 // checked when they run.
 func (s *Server) checkStart(ctx context.Context, by delivery.Principal, application string, d pipeline.Definition, env expression.Env) error {
+	d = unconditional(d)
 	deployments, findings := intendedDeployments(d, env)
 	for _, one := range deployments {
 		if err := s.authorize(by, execute, resource{one.Cluster.Moniker.App}); err != nil {
@@ -76,6 +78,18 @@ func (s *Server) checkStart(ctx context.Context, by delivery.Principal, applicat
 		findings = append(findings, f...)
 	}
 	return delivery.InvalidError("the pipeline cannot be started", inOrder(findings))
+}
+
+// unconditional takes the types of the stages that change clouds on a condition:
+// whether they run shows in their turn, and they are checked then.
+func unconditional(d pipeline.Definition) pipeline.Definition {
+	d.Stages = slices.Clone(d.Stages)
+	for i, stage := range d.Stages {
+		if stage.Condition != "" && (pipeline.Deploys(stage.Type) || pipeline.Operates(stage.Type) || pipeline.RollsBack(stage.Type)) {
+			d.Stages[i].Type = ""
+		}
+	}
+	return d
 }
 
 func intendedDeployments(d pipeline.Definition, env expression.Env) ([]intended, []delivery.Finding) {

@@ -15,6 +15,15 @@ func NewDeploymentID(execution ExecutionID, stageRefID string, cluster Cluster) 
 	return DeploymentID(fmt.Sprintf("%s/%s/%s", execution, stageRefID, cluster.Key()))
 }
 
+// NewAttemptID is NewDeploymentID for a stage that was restarted: each attempt has
+// deployments of its own, for example ".../1~2/aws-sim/us-east-1/storefront-prod".
+func NewAttemptID(execution ExecutionID, stageRefID string, attempt int, cluster Cluster) DeploymentID {
+	if attempt > 1 {
+		stageRefID = fmt.Sprintf("%s~%d", stageRefID, attempt)
+	}
+	return NewDeploymentID(execution, stageRefID, cluster)
+}
+
 // WorkflowID returns the id of the Temporal workflow that carries the deployment out.
 func (id DeploymentID) WorkflowID() string { return "deployment/" + string(id) }
 

@@ -169,6 +169,13 @@ type Execution struct {
 	// pipeline was made from, a JSON object; nil for a pipeline of its own.
 	TemplateVariables json.RawMessage `json:"templateVariables,omitempty"`
 	Stages            []Stage         `json:"stages"`
+	// LimitConcurrent, MaxConcurrentExecutions and KeepWaitingPipelines are the limits of
+	// its pipeline when it was accepted.
+	LimitConcurrent         bool `json:"limitConcurrent,omitempty"`
+	MaxConcurrentExecutions int  `json:"maxConcurrentExecutions,omitempty"`
+	KeepWaitingPipelines    bool `json:"keepWaitingPipelines,omitempty"`
+	// Restarts is how often the execution had ended and was begun again at a stage.
+	Restarts int `json:"restarts,omitempty"`
 	// Version grows with every projection; a write with a version that is not
 	// newer than the stored one changes nothing.
 	Version int64 `json:"version"`
@@ -206,7 +213,24 @@ type Stage struct {
 	Failure *Failure `json:"failure,omitempty"`
 	// Deployments are the ids of the deployments that the stage started.
 	Deployments []DeploymentID `json:"deployments,omitempty"`
+	// Attempt is 2 and more for a stage that was restarted; zero before.
+	Attempt int `json:"attempt,omitempty"`
+	// ParentStageID is the id of the stage that this one is a part of, and
+	// SyntheticStageOwner where: both are empty for the stages of the definition.
+	ParentStageID       string `json:"parentStageId,omitempty"`
+	SyntheticStageOwner string `json:"syntheticStageOwner,omitempty"`
+	// ScheduledTime is when a stage that waits for a window goes on; zero for none.
+	ScheduledTime time.Time `json:"scheduledTime,omitzero"`
+	// StatusReason says for people why the stage has its status, where no failure does:
+	// "joe skipped it". Empty for what speaks for itself.
+	StatusReason string `json:"statusReason,omitempty"`
+	// Deadline is when the stage is out of time; zero for a stage without a limit. It
+	// moves when the execution is paused.
+	Deadline time.Time `json:"deadline,omitzero"`
 }
+
+// StageBefore owns the synthetic stages that run before their parent.
+const StageBefore = "STAGE_BEFORE"
 
 // Failure says why a stage or a deployment failed.
 type Failure struct {

@@ -131,8 +131,7 @@ func insertExecution(ctx context.Context, tx *sql.Tx, n delivery.NewExecution) e
 	if e.Status.Complete() {
 		return nil
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO outbox (execution_id) VALUES (?)`, e.ID)
-	return err
+	return enqueue(ctx, tx, e)
 }
 
 // Execution returns the execution with that id, a deleted one too; NotFound when
@@ -209,6 +208,9 @@ func (s *Store) ProjectExecution(ctx context.Context, e delivery.Execution, even
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE executions SET name = ?, status = ?, build_ms = ?, version = ?, document = ? WHERE id = ?`,
 			e.Name, e.Status, e.BuildTime.UnixMilli(), e.Version, doc, e.ID)
+		if err == nil && e.Status.Complete() && !status.Complete() {
+			err = admit(ctx, tx, e)
+		}
 		return err
 	})
 	if err != nil {

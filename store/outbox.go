@@ -8,11 +8,11 @@ import (
 	"github.com/slipway-cd/slipway/delivery"
 )
 
-// PendingStarts returns executions whose workflow is still to be started, oldest
-// first and at most limit of them; zero is no limit.
+// PendingStarts returns executions whose workflow is still to be started, but for those
+// that wait until others have ended, oldest first and at most limit of them; zero is no limit.
 func (s *Store) PendingStarts(ctx context.Context, limit int) ([]delivery.ExecutionID, error) {
 	ids, err := collect(ctx, s.reads, func(row scanner) (id delivery.ExecutionID, err error) { return id, row.Scan(&id) },
-		`SELECT execution_id FROM outbox ORDER BY position LIMIT ?`, atMost(limit))
+		`SELECT execution_id FROM outbox WHERE waiting = 0 ORDER BY position LIMIT ?`, atMost(limit))
 	if err != nil {
 		return nil, fmt.Errorf("read outbox: %w", s.classify(err))
 	}

@@ -64,7 +64,7 @@ func endedUnless(detached bool, child delivery.Execution) error {
 // the stage's beginning, and is another one for another attempt.
 func childID(s StageToDo) delivery.ExecutionID {
 	var id ulid.ULID
-	sum := sha256.Sum256([]byte(string(s.Execution.ID) + "/" + s.Stage.RefID))
+	sum := sha256.Sum256([]byte(s.Key()))
 	copy(id[6:], sum[:])
 	if id.SetTime(ulid.Timestamp(s.Stage.StartTime)) != nil {
 		return delivery.ExecutionID(ulid.ULID(sum[:16]).String()) // a time that no clock of ours shows

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 	"github.com/slipway-cd/slipway/delivery/rollout"
 )
 
@@ -31,6 +33,13 @@ const moveTime = 40 * time.Second
 // over from one that was not started yet.
 type executions interface {
 	Execution(ctx context.Context, id delivery.ExecutionID) (delivery.Execution, error)
+	ExecutionDefinition(ctx context.Context, id delivery.ExecutionID) (json.RawMessage, error)
+	// ReopenExecution is Conflict when the execution is not as it was read, or not at rest.
+	ReopenExecution(ctx context.Context, e delivery.Execution, event delivery.Event) error
+	// Waits reports whether an execution is not to be started before others have ended.
+	Waits(ctx context.Context, id delivery.ExecutionID) (bool, error)
+	// CancelWaiting is false for an execution that does not wait.
+	CancelWaiting(ctx context.Context, id delivery.ExecutionID, by delivery.Principal, reason string, at time.Time) (canceled bool, err error)
 }
 
 // Client starts and commands executions.
@@ -62,18 +71,25 @@ func NewClient(c client.Client, store executions) *Client { return &Client{tempo
 func (c *Client) Close() { c.temporal.Close() }
 
 // StartExecution starts the workflow of a recorded execution. It does nothing
-// when the workflow runs or has ended.
+// when the workflow runs or has ended, or when the execution waits for others of its
+// pipeline: its turn comes from the outbox.
 func (c *Client) StartExecution(ctx context.Context, id delivery.ExecutionID) error {
+	if waits, err := c.store.Waits(ctx, id); err != nil || waits {
+		return err
+	}
 	_, err := c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: id.WorkflowID(), TaskQueue: TaskQueue, WorkflowTaskTimeout: taskTimeout, EnableEagerStart: true,
 		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 	}, executionType, ExecutionInput{ID: id})
 	var already *serviceerror.WorkflowExecutionAlreadyStarted
-	if err == nil || errors.As(err, &already) {
-		return nil
+	if errors.As(err, &already) {
+		err = c.startAgain(ctx, id)
 	}
-	return fmt.Errorf("start execution %s: %w", id, unavailable(err))
+	if err != nil {
+		return fmt.Errorf("start execution %s: %w", id, unavailable(err))
+	}
+	return nil
 }
 
 // Cancel asks an execution to end. Its answer means that the cancel is recorded
@@ -81,6 +97,9 @@ func (c *Client) StartExecution(ctx context.Context, id delivery.ExecutionID) er
 // its deployments restore what they changed. Canceling twice is canceling once.
 // NotFound for an unknown execution, Conflict for one that is complete.
 func (c *Client) Cancel(ctx context.Context, id delivery.ExecutionID, by delivery.Principal, reason string) error {
+	if canceled, err := c.store.CancelWaiting(ctx, id, by, reason, time.Now()); err != nil || canceled {
+		return err
+	}
 	return c.command(ctx, id, updateCancel, updateCancel, Command{By: by.Name, Reason: reason})
 }
 
@@ -109,6 +128,23 @@ func (c *Client) Judge(ctx context.Context, id delivery.DeploymentID, a delivery
 	return c.ask(ctx, id, MoveCommand{Judgment: &a, Command: Command{By: a.By.Name, Reason: a.Reason}})
 }
 
+// UpdateStage does something to a stage in progress. Its answer means that the stage
+// has taken it and that its end is recorded. NotFound for an unknown execution or
+// stage, Conflict when the stage cannot take it now or any more, Invalid when stages
+// of its type never take it or the answer is none that may be given.
+func (c *Client) UpdateStage(ctx context.Context, id delivery.ExecutionID, command pipeline.StageCommand) error {
+	if command.Action == pipeline.RestartStage {
+		e, err := c.store.Execution(ctx, id)
+		if err != nil {
+			return err
+		}
+		if e.Status.Complete() {
+			return c.reopen(ctx, e, command)
+		}
+	}
+	return c.command(ctx, id, updateStage, ulid.Make().String(), command)
+}
+
 // ask sends a move to a deployment and waits for its answer. A deployment that
 // goes on in a new run answers first; at worst it is Unavailable, and the same may
 // be asked again.
@@ -135,7 +171,7 @@ func (c *Client) ask(ctx context.Context, id delivery.DeploymentID, command Move
 
 // command sends an update. An execution whose workflow is not there yet, because
 // its start still waits in the outbox, is started first.
-func (c *Client) command(ctx context.Context, id delivery.ExecutionID, name, updateID string, command Command) error {
+func (c *Client) command(ctx context.Context, id delivery.ExecutionID, name, updateID string, command any) error {
 	e, err := c.store.Execution(ctx, id)
 	if err != nil {
 		return err
@@ -155,7 +191,7 @@ func (c *Client) command(ctx context.Context, id delivery.ExecutionID, name, upd
 			err = c.update(ctx, id, name, updateID, command)
 		}
 		if errors.As(err, &missing) {
-			return delivery.Errorf(delivery.Conflict, "execution %s has ended", id)
+			return c.absent(ctx, id)
 		}
 	}
 	if err != nil {
@@ -164,7 +200,20 @@ func (c *Client) command(ctx context.Context, id delivery.ExecutionID, name, upd
 	return nil
 }
 
-func (c *Client) update(ctx context.Context, id delivery.ExecutionID, name, updateID string, command Command) error {
+// absent is the error of a command to an execution without a workflow.
+func (c *Client) absent(ctx context.Context, id delivery.ExecutionID) error {
+	waits, err := c.store.Waits(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case waits:
+		return delivery.Errorf(delivery.Conflict, "execution %s waits until others of its pipeline have ended", id)
+	default:
+		return delivery.Errorf(delivery.Conflict, "execution %s has ended", id)
+	}
+}
+
+func (c *Client) update(ctx context.Context, id delivery.ExecutionID, name, updateID string, command any) error {
 	handle, err := c.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 		WorkflowID: id.WorkflowID(), UpdateID: updateID, UpdateName: name, Args: []any{command},
 		WaitForStage: client.WorkflowUpdateStageCompleted,
@@ -187,7 +236,11 @@ func unavailable(err error) error {
 	case err == nil || delivery.KindOf(err) != delivery.Internal:
 		return err
 	case errors.As(err, &refused):
-		return delivery.Errorf(delivery.ParseKind(refused.Type()), "%s", refused.Message())
+		out := delivery.Error{Kind: delivery.ParseKind(refused.Type()), Message: refused.Message()}
+		if refused.HasDetails() && refused.Details(&out.Findings) != nil {
+			out.Findings = nil // no findings: another error's details
+		}
+		return &out
 	default:
 		return delivery.Errorf(delivery.Unavailable, "the workflow engine does not answer: %w", err)
 	}

@@ -34,11 +34,7 @@ type DoneStage struct {
 // in each projection of the execution.
 const maxOutputs = 64 << 10
 
-// do carries a stage out that is one activity.
-func (x *execution) do(ctx workflow.Context, refID string) stageResult {
-	return x.doAs(ctx, refID, stageKindOf(x.stage(refID).Type))
-}
-
+// doAs carries a stage out that is one activity.
 func (x *execution) doAs(ctx workflow.Context, refID string, kind stageKind) stageResult {
 	var done DoneStage
 	var a *Activities
@@ -90,7 +86,7 @@ func (x *execution) await(ctx workflow.Context, step string, options workflow.Ac
 
 // outcome waits until an activity is over or the execution stops.
 func (x *execution) outcome(ctx workflow.Context, step string, future workflow.Future, out any) (failure *delivery.Failure, canceled bool) {
-	if err := workflow.Await(ctx, func() bool { return future.IsReady() || x.stopping() }); err != nil || !future.IsReady() {
+	if err := workflow.Await(ctx, func() bool { return future.IsReady() || x.stopping(ctx) }); err != nil || !future.IsReady() {
 		return nil, true
 	}
 	if err := future.Get(ctx, out); err != nil {

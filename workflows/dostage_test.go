@@ -72,6 +72,13 @@ func TestStopIsTheKinds(t *testing.T) {
 	if err := kind.halt(w.activities, t.Context(), todo); err != nil || len(asked) != 1 || asked[0] != "7" {
 		t.Errorf("asked for %q, %v", asked, err)
 	}
+	if key := todo.Key(); key != string(testExecution)+"/7" {
+		t.Errorf("key %s", key)
+	}
+	todo.Stage.Attempt = 2
+	if key := todo.Key(); key != string(testExecution)+"/7~2" {
+		t.Errorf("key of the second attempt %s", key)
+	}
 	if err := (stageKind{}).halt(w.activities, t.Context(), todo); err != nil {
 		t.Errorf("a kind with nothing to stop: %v", err)
 	}

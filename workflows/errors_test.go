@@ -103,7 +103,7 @@ func TestACancelOvertakesPauseAndResume(t *testing.T) {
 	if err := x.acceptUncanceled(Command{}); !kindIs(err, delivery.Conflict.String()) {
 		t.Errorf("a pause after a cancel: %v, want a conflict", err)
 	}
-	if err := x.accept(Command{}); err != nil {
+	if err := x.accept(); err != nil {
 		t.Errorf("a second cancel: %v", err)
 	}
 	x = &execution{}

@@ -27,6 +27,8 @@ type StageEvent struct {
 	Status      delivery.Status         `json:"status"`
 	Deployments []delivery.DeploymentID `json:"deployments,omitempty"`
 	Failure     *delivery.Failure       `json:"failure,omitempty"`
+	// Reason is why the stage has its status, where no failure says it.
+	Reason string `json:"reason,omitempty"`
 }
 
 // DeploymentEvent is the data of an event of type deployment.

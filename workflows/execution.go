@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/slipway-cd/slipway/delivery"
@@ -16,6 +15,7 @@ const (
 	updateCancel = "cancel"
 	updatePause  = "pause"
 	updateResume = "resume"
+	updateStage  = "stage"
 )
 
 // ExecutionInput starts an Execution. Everything else is in the store.
@@ -58,14 +58,16 @@ type execution struct {
 	// running counts the stages in progress, cleanups what still ends behind stages that
 	// were stopped.
 	running, cleanups int
+	// runs are the stages that have begun, by refId.
+	runs map[string]*stageRun
 	// reads are the stages whose expressions read URLs.
 	reads []string
 	// open are the deployments that stages in progress wait for.
 	open []*childDeployment
 	// loaded is set once commands can be carried out, canceled by a cancel,
-	// graceOver once its deployments had their time, and ended when no command is
+	// graceOver once its deployments had their time, and closed when no command is
 	// accepted any more.
-	loaded, canceled, graceOver, ended bool
+	loaded, canceled, graceOver, closed bool
 	// changed wakes the main loop.
 	changed bool
 }
@@ -74,14 +76,14 @@ type execution struct {
 // workflow itself only fails when there is no such execution.
 func Execution(ctx workflow.Context, in ExecutionInput) error {
 	work, _ := workflow.NewDisconnectedContext(ctx)
-	x := &execution{record: workflow.NewMutex(work), command: workflow.NewMutex(work)}
+	x := &execution{runs: map[string]*stageRun{}, record: workflow.NewMutex(work), command: workflow.NewMutex(work)}
 	x.Progress.ID = in.ID
 	if err := x.handleCommands(ctx); err != nil {
 		return err
 	}
 	over, err := x.load(work)
-	x.loaded, x.ended = true, over || err != nil
-	if x.ended {
+	x.loaded, x.closed = true, over || err != nil
+	if x.closed {
 		if err == nil {
 			err = x.drain(work)
 		}
@@ -110,7 +112,10 @@ func (x *execution) load(ctx workflow.Context) (over bool, err error) {
 	if x.Status.Complete() {
 		return true, nil
 	}
-	x.Status, x.StartTime = delivery.StatusRunning, workflow.Now(ctx)
+	x.Status = delivery.StatusRunning
+	if x.StartTime.IsZero() { // a restarted execution began before
+		x.StartTime = workflow.Now(ctx)
+	}
 	return false, nil
 }
 
@@ -123,7 +128,7 @@ func (x *execution) run(ctx workflow.Context) (delivery.Status, error) {
 	// A worker that died in the middle of the first workflow task may have recorded
 	// more than the task's history has: what it began is begun once more.
 	for i := range x.Stages {
-		if x.Stages[i].Status == delivery.StatusRunning {
+		if x.Stages[i].Status == delivery.StatusRunning && x.Stages[i].SyntheticStageOwner == "" {
 			x.start(ctx, x.Stages[i].RefID)
 		}
 	}
@@ -162,18 +167,24 @@ func (x *execution) start(ctx workflow.Context, refID string) {
 	})
 }
 
-// stage returns the stage with that refId. Stages are never moved.
-func (x *execution) stage(refID string) *delivery.Stage {
+// stage returns the stage with that refId, which there is. Stages are never moved.
+func (x *execution) stage(refID string) *delivery.Stage { return x.known(refID) }
+
+// known returns the stage with that refId, or nil.
+func (x *execution) known(refID string) *delivery.Stage {
 	i := slices.IndexFunc(x.Stages, func(s delivery.Stage) bool { return s.RefID == refID })
+	if i < 0 {
+		return nil
+	}
 	return &x.Stages[i]
 }
 
-// stopping reports whether stages in progress are to stop.
-func (x *execution) stopping() bool { return x.canceled || pipeline.Halted(x.Stages) }
+// halting reports whether all stages in progress are to stop.
+func (x *execution) halting() bool { return x.canceled || pipeline.Halted(x.Stages) }
 
 // end records the end and waits for the handlers.
 func (x *execution) end(ctx workflow.Context, status delivery.Status) error {
-	x.ended = true
+	x.closed = true
 	x.Status, x.EndTime = status, workflow.Now(ctx)
 	if status == delivery.StatusCanceled && !x.canceled {
 		x.CanceledBy, x.CancellationReason = delivery.System.Name, x.canceledFor()
@@ -226,50 +237,74 @@ func (x *execution) handleCommands(ctx workflow.Context) error {
 		name   string
 		accept func(Command) error
 		handle func(workflow.Context, Command)
-	}{{updateCancel, x.accept, x.cancel}, {updatePause, x.acceptUncanceled, x.pause}, {updateResume, x.acceptUncanceled, x.resume}} {
-		handler := func(ctx workflow.Context, c Command) error {
-			ctx, _ = workflow.NewDisconnectedContext(ctx)
-			if err := x.command.Lock(ctx); err != nil {
-				return err
-			}
-			defer x.command.Unlock()
-			if err := workflow.Await(ctx, func() bool { return x.loaded }); err != nil {
-				return err
-			}
-			if err := h.accept(c); err != nil {
-				return err
-			}
+	}{{updateCancel, x.acceptCommand, x.cancel}, {updatePause, x.acceptUncanceled, x.pause}, {updateResume, x.acceptUncanceled, x.resume}} {
+		obey := func(ctx workflow.Context, c Command) (func() bool, error) {
 			h.handle(ctx, c)
-			return nil
+			return nil, nil
 		}
-		err := workflow.SetUpdateHandlerWithOptions(ctx, h.name, handler, workflow.UpdateHandlerOptions{Validator: h.accept})
+		err := serve(ctx, x, h.name, h.accept, obey)
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return serve(ctx, x, updateStage, x.acceptStage, x.act)
+}
+
+// serve sets the handler of one kind of update. accept refuses what arrives too early or too late;
+// it is asked again when it is the command's turn. The answer waits for done, which is
+// nil when there is nothing to wait for; the commands behind it do not.
+func serve[C any](ctx workflow.Context, x *execution, name string, accept func(C) error, handle func(workflow.Context, C) (done func() bool, err error)) error {
+	handler := func(ctx workflow.Context, c C) error {
+		ctx, _ = workflow.NewDisconnectedContext(ctx)
+		done, err := inTurn(ctx, x, func() (func() bool, error) {
+			if err := accept(c); err != nil {
+				return nil, err
+			}
+			return handle(ctx, c)
+		})
+		if err != nil || done == nil {
+			return err
+		}
+		return workflow.Await(ctx, done)
+	}
+	return workflow.SetUpdateHandlerWithOptions(ctx, name, handler, workflow.UpdateHandlerOptions{Validator: accept})
+}
+
+// inTurn runs do once the execution is loaded, one after the other in the order of
+// arrival.
+func inTurn(ctx workflow.Context, x *execution, do func() (func() bool, error)) (func() bool, error) {
+	if err := x.command.Lock(ctx); err != nil {
+		return nil, err
+	}
+	defer x.command.Unlock()
+	if err := workflow.Await(ctx, func() bool { return x.loaded }); err != nil {
+		return nil, err
+	}
+	return do()
 }
 
 // accept refuses every command to an execution that has ended. A command that
 // changes nothing, such as pausing what is paused, is accepted.
-func (x *execution) accept(Command) error {
-	if x.ended {
-		return temporal.NewNonRetryableApplicationError("execution "+string(x.ID)+" is complete", delivery.Conflict.String(), nil)
+func (x *execution) accept() error {
+	if x.closed {
+		return refusal(delivery.Errorf(delivery.Conflict, "execution %s is complete", x.ID))
 	}
 	return nil
 }
 
+func (x *execution) acceptCommand(Command) error { return x.accept() }
+
 // acceptUncanceled refuses a pause or a resume that a cancel has overtaken.
-func (x *execution) acceptUncanceled(c Command) error {
+func (x *execution) acceptUncanceled(Command) error {
 	if x.canceled {
-		return temporal.NewNonRetryableApplicationError("execution "+string(x.ID)+" is being canceled", delivery.Conflict.String(), nil)
+		return refusal(delivery.Errorf(delivery.Conflict, "execution %s is being canceled", x.ID))
 	}
-	return x.accept(c)
+	return x.accept()
 }
 
 // cancel stops everything. What runs has cancelGrace to end by itself.
 func (x *execution) cancel(ctx workflow.Context, c Command) {
-	if x.canceled || x.ended {
+	if x.canceled || x.closed {
 		return
 	}
 	x.canceled, x.changed = true, true
@@ -285,7 +320,7 @@ func (x *execution) cancel(ctx workflow.Context, c Command) {
 
 // pause starts no more stages and pauses the deployments.
 func (x *execution) pause(ctx workflow.Context, c Command) {
-	if x.canceled || x.ended || x.Status == delivery.StatusPaused {
+	if x.canceled || x.closed || x.Status == delivery.StatusPaused {
 		return
 	}
 	x.Status = delivery.StatusPaused
@@ -296,15 +331,25 @@ func (x *execution) pause(ctx workflow.Context, c Command) {
 
 // resume goes on where the pause began.
 func (x *execution) resume(ctx workflow.Context, c Command) {
-	if x.canceled || x.ended || x.Status != delivery.StatusPaused {
+	if x.canceled || x.closed || x.Status != delivery.StatusPaused {
 		return
 	}
 	x.Status, x.changed = delivery.StatusRunning, true
 	was := *x.Paused
 	was.ResumedBy, was.ResumedAt = c.By, workflow.Now(ctx)
 	x.Paused = &was
+	x.postpone(was.ResumedAt.Sub(was.PausedAt))
 	x.controlAll(Control{Kind: ControlResume, Command: c})
 	x.tell(ctx, updateResume, c)
+}
+
+// postpone moves the deadlines of the stages by the time that was paused.
+func (x *execution) postpone(by time.Duration) {
+	for i := range x.Stages {
+		if s := &x.Stages[i]; !s.Deadline.IsZero() {
+			s.Deadline = s.Deadline.Add(by)
+		}
+	}
 }
 
 // tell records a command before it is answered, so that its effect shows in the

@@ -161,7 +161,7 @@ func (m *memory) ProjectExecution(_ context.Context, e delivery.Execution, event
 			m.breach("execution %s: %s became %s", e.ID, was.Status, e.Status)
 		}
 		for i, s := range e.Stages {
-			if !was.Stages[i].Status.CanBecome(s.Status) {
+			if !was.Stages[i].Status.CanBecome(s.Status) && s.Attempt <= was.Stages[i].Attempt {
 				m.breach("stage %s: %s became %s", s.RefID, was.Stages[i].Status, s.Status)
 			}
 		}
@@ -305,6 +305,25 @@ func (m *memory) PendingStarts(_ context.Context, limit int) (ids []delivery.Exe
 func (m *memory) MarkStarted(_ context.Context, id delivery.ExecutionID) error {
 	return m.do(func() error {
 		m.outbox = slices.DeleteFunc(m.outbox, func(x delivery.ExecutionID) bool { return x == id })
+		return nil
+	})
+}
+
+// Waits is false: nothing in these tests has limits.
+func (m *memory) Waits(context.Context, delivery.ExecutionID) (bool, error) { return false, nil }
+
+func (m *memory) CancelWaiting(context.Context, delivery.ExecutionID, delivery.Principal, string, time.Time) (bool, error) {
+	return false, nil
+}
+
+func (m *memory) ReopenExecution(_ context.Context, e delivery.Execution, event delivery.Event) error {
+	return m.do(func() error {
+		if was := m.executions[e.ID]; was.Version != e.Version-1 || !was.Status.Complete() {
+			return delivery.Errorf(delivery.Conflict, "execution %s has changed", e.ID)
+		}
+		m.executions[e.ID] = e
+		m.outbox = append(m.outbox, e.ID)
+		m.add([]delivery.Event{event})
 		return nil
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/expression"
 	"github.com/slipway-cd/slipway/delivery/pipeline"
 	"github.com/slipway-cd/slipway/delivery/rollout"
 )
@@ -43,7 +44,7 @@ func (a *Activities) LoadExecution(ctx context.Context, id delivery.ExecutionID)
 	if err != nil {
 		return LoadedExecution{}, applicationError(err)
 	}
-	loaded := LoadedExecution{Progress: Progress{ID: e.ID, Status: e.Status, Version: e.Version, Stages: slices.Clone(e.Stages)}}
+	loaded := LoadedExecution{Progress: Progress{ID: e.ID, Status: e.Status, StartTime: e.StartTime, Version: e.Version, Stages: slices.Clone(e.Stages)}}
 	for i := range loaded.Progress.Stages {
 		loaded.Progress.Stages[i].Context = nil
 	}
@@ -120,7 +121,11 @@ func (p Progress) onto(e delivery.Execution) (delivery.Execution, error) {
 		if err != nil {
 			return e, fmt.Errorf("encode outputs of stage %s: %w", o.RefID, err)
 		}
-		e.Stage(o.RefID).Outputs = outputs
+		stage := e.Stage(o.RefID)
+		stage.Outputs = outputs
+		if stage.Type == pipeline.ManualJudgmentType {
+			stage.Context = pipeline.WithAnswer(stage.Context, outputs)
+		}
 	}
 	return e, nil
 }
@@ -129,6 +134,16 @@ func (p Progress) onto(e delivery.Execution) (delivery.Execution, error) {
 type BegunStage struct {
 	Wait     time.Duration     `json:"wait,omitempty"`
 	Clusters []ClusterToDeploy `json:"clusters,omitempty"`
+	// Until is when a wait for a time ends.
+	Until time.Time `json:"until,omitzero"`
+	// Judgment is what people are to be asked.
+	Judgment *pipeline.ManualJudgment `json:"judgment,omitempty"`
+	// Begin is when the stage's window lets it begin; zero without one.
+	Begin time.Time `json:"begin,omitzero"`
+	// Skipped is why the stage is left out; empty when it is not.
+	Skipped string `json:"skipped,omitempty"`
+	// Timeout is how long the stage may take; zero is for ever.
+	Timeout time.Duration `json:"timeout,omitempty"`
 	// Between is the pause between the deployments of a rollback: with it they come
 	// one after the other, and a failure ends the row.
 	Between time.Duration `json:"between,omitempty"`
@@ -167,18 +182,14 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 		return BegunStage{}, applicationError(err)
 	}
 	env.Read = func(url string) (string, error) { return recall(read.URLs, url) }
-	evaluated, err := stageKindOf(spec.Type).evaluated(*spec, env)
+	if begun.Skipped = skipped(*spec, env); begun.Skipped == "" {
+		begun, err = inputOf(stage, *spec, env)
+	}
 	if *unanswered != nil {
 		return BegunStage{}, applicationError(*unanswered)
 	}
-	if err != nil {
-		stage.Context = evaluated // its summary tells what was not evaluated
-	} else {
-		evaluated, err = pipeline.WithImages(spec.Type, evaluated, foundBefore(env.Outputs))
-	}
-	if err == nil {
-		stage.Context = evaluated
-		begun, err = stageKindOf(spec.Type).read(spec.Type, evaluated)
+	if err == nil && begun.Skipped == "" {
+		begun.Begin, err = beginOf(stage.Context, definition, e, refID, begins, false)
 	}
 	if err != nil {
 		begun = BegunStage{Failure: delivery.FailureOf("read the stage", err)}
@@ -187,6 +198,39 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 		return BegunStage{}, applicationError(err)
 	}
 	return begun, nil
+}
+
+// inputOf evaluates what a stage is to do into its context, and reads it. The context
+// of a stage that fails by its expressions tells what was not evaluated.
+func inputOf(stage *delivery.Stage, spec pipeline.StageSpec, env expression.Env) (BegunStage, error) {
+	evaluated, err := stageKindOf(spec.Type).evaluated(spec, env)
+	if err != nil {
+		stage.Context = evaluated
+		return BegunStage{}, err
+	}
+	if evaluated, err = pipeline.WithImages(spec.Type, evaluated, foundBefore(env.Outputs)); err != nil {
+		return BegunStage{}, err
+	}
+	stage.Context = evaluated
+	return readStage(spec.Type, evaluated)
+}
+
+// readStage reads what any stage can have and what its type has.
+func readStage(stageType string, evaluated json.RawMessage) (BegunStage, error) {
+	options, err := pipeline.ParseOptions(evaluated)
+	if err != nil {
+		return BegunStage{}, err
+	}
+	kind := stageKindOf(stageType)
+	begun, err := kind.read(stageType, evaluated)
+	switch {
+	case begun.Webhook != nil: // it keeps its own time
+	case options.Timeout > 0:
+		begun.Timeout = options.Timeout
+	default:
+		begun.Timeout = kind.timeout
+	}
+	return begun, err
 }
 
 // RecordDeployment writes a deployment, and what happened, to the store. state

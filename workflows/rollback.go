@@ -47,7 +47,13 @@ func (x *execution) rollBack(ctx workflow.Context, refID string, begun BegunStag
 			return stageResult{failure: delivery.FailureOf("record the deployments", err)}
 		}
 		open := func(c *childDeployment) bool { return c.result == nil }
-		_ = workflow.Await(ctx, func() bool { return !slices.ContainsFunc(all, open) || x.graceOver })
+		run := runOf(ctx)
+		_ = workflow.Await(ctx, func() bool { return !slices.ContainsFunc(all, open) || x.graceOver || run.timedOut })
+		if run.timedOut && !x.canceled {
+			cancelAll(ctx, all)
+			_ = workflow.Await(ctx, func() bool { return !slices.ContainsFunc(all, open) || x.graceOver })
+			return x.deployed(refID, all, true)
+		}
 		failed := func(c *childDeployment) bool { return c.result == nil || c.result.failed() }
 		if x.canceled || slices.ContainsFunc(all, failed) {
 			break

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/workflow"
@@ -18,10 +19,14 @@ type stageResult struct {
 	// canceled stages may have a failure: what canceled them, when that was not the
 	// execution's own cancel.
 	canceled bool
-	failure  *delivery.Failure
+	// skipped stages did nothing, or were left where they stood; what comes after runs.
+	skipped bool
+	failure *delivery.Failure
 	// onFailure is what the failure does, where the stage's own mode does not decide it;
 	// empty else.
 	onFailure pipeline.FailureMode
+	// reason is why, for people; empty where nothing needs to be said.
+	reason string
 	// outputs are what later stages may read, whichever way the stage ended; nil for
 	// none. They become JSON where they are recorded.
 	outputs any
@@ -29,29 +34,39 @@ type stageResult struct {
 
 // runStage carries one stage from RUNNING to its end and records both.
 func (x *execution) runStage(ctx workflow.Context, refID string) {
-	result := x.carryOut(ctx, refID)
+	run := &stageRun{refID: refID}
+	x.runs[refID] = run
+	result := x.carryOut(workflow.WithValue(ctx, runKey{}, run), refID)
 	stage := x.stage(refID)
-	stage.EndTime, stage.Failure = workflow.Now(ctx), result.failure
+	stage.EndTime, stage.Failure, stage.StatusReason, stage.Deadline = workflow.Now(ctx), result.failure, result.reason, time.Time{}
 	if result.outputs != nil {
 		x.Outputs = append(x.Outputs, StageOutputs{RefID: refID, Value: result.outputs})
 	}
-	switch {
-	case result.canceled:
-		stage.Status = delivery.StatusCanceled
-	case result.failure != nil:
-		stage.Status = cmp.Or(result.onFailure, x.definition.Stage(refID).OnFailure).Status()
-	default:
-		stage.Status = delivery.StatusSucceeded
-	}
-	x.changed = true // a halted execution stops the other branches at once
+	stage.Status = x.ended(refID, result)
+	run.over, x.changed = true, true // a halted execution stops the other branches at once
 	if err := x.project(ctx, stageEvent(stage)); err != nil {
 		workflow.GetLogger(ctx).Error("End of stage was not recorded", "execution", x.ID, "stage", refID, "error", err)
+	}
+	run.recorded = true
+}
+
+// ended is the status of a stage with that result.
+func (x *execution) ended(refID string, result stageResult) delivery.Status {
+	switch {
+	case result.canceled:
+		return delivery.StatusCanceled
+	case result.skipped:
+		return delivery.StatusSkipped
+	case result.failure != nil:
+		return cmp.Or(result.onFailure, x.definition.Stage(refID).OnFailure).Status()
+	default:
+		return delivery.StatusSucceeded
 	}
 }
 
 func stageEvent(s *delivery.Stage) happening {
 	return happening{delivery.EventStage, StageEvent{RefID: s.RefID, Type: s.Type, Name: s.Name, Status: s.Status,
-		Deployments: slices.Clone(s.Deployments), Failure: s.Failure}}
+		Deployments: slices.Clone(s.Deployments), Failure: s.Failure, Reason: s.StatusReason}}
 }
 
 func (x *execution) carryOut(ctx workflow.Context, refID string) stageResult {
@@ -65,14 +80,25 @@ func (x *execution) carryOut(ctx workflow.Context, refID string) stageResult {
 		return stageResult{failure: delivery.FailureOf("begin the stage", err)}
 	case begun.Failure != nil:
 		return stageResult{failure: begun.Failure}
-	case x.stopping():
+	case begun.Skipped != "":
+		return stageResult{skipped: true, reason: begun.Skipped}
+	case x.halting():
 		return stageResult{canceled: true}
 	}
+	if result, ok := x.awaitWindow(ctx, refID, begun); !ok {
+		return x.settle(runOf(ctx), begun, result)
+	}
+	x.limit(ctx, begun)
+	return x.settle(runOf(ctx), begun, x.perform(ctx, refID, begun))
+}
+
+// perform does what stages of the type do.
+func (x *execution) perform(ctx workflow.Context, refID string, begun BegunStage) stageResult {
 	kind := stageKindOf(x.stage(refID).Type)
 	if kind.run != nil {
 		return kind.run(x, ctx, refID, begun)
 	}
-	return x.do(ctx, refID)
+	return x.doAs(ctx, refID, kind)
 }
 
 // begin evaluates the stage's context, once, and records that the stage runs.
@@ -150,22 +176,32 @@ func (x *execution) deploy(ctx workflow.Context, refID string, begun BegunStage)
 	failed := func() bool {
 		return halts && slices.ContainsFunc(children, func(c *childDeployment) bool { return c.result != nil && c.result.failed() })
 	}
-	_ = workflow.Await(ctx, func() bool { return over() || x.stopping() || failed() })
-	stopped := x.stopping()
+	_ = workflow.Await(ctx, func() bool { return over() || x.stopping(ctx) || failed() })
+	stopped := x.stopping(ctx)
 	if !over() && !x.canceled { // a cancel has sent its own signals
-		for _, c := range children {
-			c.control(Control{Kind: ControlCancel, Command: Command{By: delivery.System.Name, Reason: becauseOfAnother}})
-		}
+		cancelAll(ctx, children)
 	}
 	_ = workflow.Await(ctx, func() bool { return over() || x.graceOver })
 	x.open = slices.DeleteFunc(x.open, func(c *childDeployment) bool { return slices.Contains(children, c) })
 	return x.deployed(refID, children, stopped || x.canceled)
 }
 
+// cancelAll cancels the deployments of a stage that failed, is out of time or stops
+// with the execution.
+func cancelAll(ctx workflow.Context, children []*childDeployment) {
+	reason := becauseOfAnother
+	if runOf(ctx).timedOut {
+		reason = outOfTime
+	}
+	for _, c := range children {
+		c.control(Control{Kind: ControlCancel, Command: Command{By: delivery.System.Name, Reason: reason}})
+	}
+}
+
 // startDeployment starts the child and follows it in the background.
 func (x *execution) startDeployment(ctx workflow.Context, refID string, to ClusterToDeploy) *childDeployment {
 	stage := x.stage(refID)
-	id := delivery.NewDeploymentID(x.ID, refID, to.Cluster)
+	id := delivery.NewAttemptID(x.ID, refID, stage.Attempt, to.Cluster)
 	stage.Deployments = append(stage.Deployments, id)
 	child := &childDeployment{id: id, cluster: to.Cluster}
 	x.open = append(x.open, child)
@@ -235,6 +271,9 @@ func (x *execution) deployed(refID string, children []*childDeployment, canceled
 
 // becauseOfAnother is why the deployments beside one that failed are canceled.
 const becauseOfAnother = "another part of the execution failed"
+
+// outOfTime is why the deployments of a stage are canceled when its time is over.
+const outOfTime = "the stage ran out of time"
 
 // weightier returns the failure that explains more: a deployment that was
 // canceled because of another one explains nothing.

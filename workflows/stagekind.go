@@ -3,6 +3,7 @@ package workflows
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -26,6 +27,8 @@ type stageKind struct {
 	// second one. notYet makes it a poll: it is called again after a pause. An error
 	// may come with outputs.
 	do func(a *Activities, ctx context.Context, s StageToDo) (outputs any, err error)
+	// timeout is the stage's limit where it has none of its own; zero for no limit.
+	timeout time.Duration
 	// within is how long do may take, with all repetitions; an hour when zero.
 	within time.Duration
 	// stop ends what do has begun elsewhere, such as another execution; nil when there is
@@ -44,8 +47,21 @@ type StageToDo struct {
 	Stage delivery.Stage
 }
 
+// Key tells one attempt of a stage from every other, for what it begins elsewhere:
+// "01JD3Z8Q6V5T0H3W4M8N7K2RXA/2", and ".../2~2" for the second attempt.
+func (s StageToDo) Key() string {
+	key := string(s.Execution.ID) + "/" + s.Stage.RefID
+	if s.Stage.Attempt > 1 {
+		key += fmt.Sprintf("~%d", s.Stage.Attempt)
+	}
+	return key
+}
+
 // stageKindOf returns the kind of a stage type. Each is in the file of its noun. An
-// unknown type is refused when the stage begins.
+// unknown type is refused when the stage begins. It only names functions: the workflow
+// calls run, activities the others.
+//
+//workflowcheck:ignore
 func stageKindOf(stageType string) stageKind {
 	switch {
 	case stageType == pipeline.WaitType:
@@ -64,6 +80,10 @@ func stageKindOf(stageType string) stageKind {
 		return preconditionsKind()
 	case stageType == pipeline.EvaluateVariablesType:
 		return evaluateVariablesKind()
+	case stageType == pipeline.WaitUntilType:
+		return waitUntilKind()
+	case stageType == pipeline.ManualJudgmentType:
+		return manualJudgmentKind()
 	case stageType == pipeline.WebhookStageType:
 		return webhookKind()
 	case pipeline.Deploys(stageType):

@@ -22,8 +22,9 @@ func waitKind() stageKind {
 	}
 }
 
-// sleep waits until the time is over or the execution stops.
+// sleep waits until the time is over, somebody skips the rest, or the stage stops.
 func (x *execution) sleep(ctx workflow.Context, d time.Duration) stageResult {
-	stopped, err := workflow.AwaitWithTimeout(ctx, d, x.stopping)
-	return stageResult{canceled: stopped || err != nil}
+	run := runOf(ctx)
+	_, err := workflow.AwaitWithTimeout(ctx, d, func() bool { return run.goesOn != "" || x.stopping(ctx) })
+	return stageResult{canceled: err != nil || x.stopping(ctx), reason: run.goesOn}
 }

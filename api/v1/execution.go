@@ -23,10 +23,11 @@ type Execution struct {
 	CancellationReason *string `json:"cancellationReason"`
 	Paused             *Paused `json:"paused,omitempty"`
 
-	LimitConcurrent      bool   `json:"limitConcurrent"`
-	KeepWaitingPipelines bool   `json:"keepWaitingPipelines"`
-	SpelEvaluator        string `json:"spelEvaluator"`
-	Origin               string `json:"origin"`
+	LimitConcurrent         bool   `json:"limitConcurrent"`
+	MaxConcurrentExecutions int    `json:"maxConcurrentExecutions"`
+	KeepWaitingPipelines    bool   `json:"keepWaitingPipelines"`
+	SpelEvaluator           string `json:"spelEvaluator"`
+	Origin                  string `json:"origin"`
 
 	Authentication Authentication `json:"authentication"`
 	// Trigger is what the client sent, with type, user and the resolved parameters set.
@@ -74,6 +75,12 @@ type Stage struct {
 	Tasks                []StageTask     `json:"tasks"`
 	// Deployments are the ids of the deployments that the stage started.
 	Deployments []string `json:"deployments,omitempty"`
+	// Attempt is 2 and more for a stage that was restarted.
+	Attempt int `json:"attempt,omitempty"`
+	// StatusReason says why the stage has its status, where no failure does.
+	StatusReason string `json:"statusReason,omitempty"`
+	// Deadline is when the stage is out of time; absent without a limit.
+	Deadline *Millis `json:"deadline,omitempty"`
 	// Judgments are what its deployments ask people now.
 	Judgments []Judgment `json:"judgments,omitempty"`
 }

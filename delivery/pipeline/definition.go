@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/slipway-cd/slipway/delivery"
 )
@@ -15,6 +16,13 @@ type Definition struct {
 	Parameters []Parameter
 	Triggers   []Trigger
 	Artifacts  []ExpectedArtifact
+	// LimitConcurrent, MaxConcurrentExecutions and KeepWaitingPipelines limit how many
+	// executions run at once.
+	LimitConcurrent         bool
+	MaxConcurrentExecutions int
+	KeepWaitingPipelines    bool
+	// Timezone is that of the stages' execution windows that name none; empty for Spinnaker's.
+	Timezone string
 	// prior are earlier artifacts by the ids of the expected ones.
 	prior map[string]Artifact
 	// TemplateVariables are the values of a template's variables as a JSON object;
@@ -42,16 +50,21 @@ type StageSpec struct {
 	// Requisites are the refIds of the stages that must be over before.
 	Requisites []string
 	OnFailure  FailureMode
+	// Condition is the expression without which the stage is skipped; empty for always.
+	Condition string
+	// Windowed stages begin only in their window.
+	Windowed bool
 	// Raw is the stage object as it stands in the document, with unknown keys
 	// and with its expressions.
 	Raw json.RawMessage
 }
 
 // identity are the keys of a stage object that are fields of a stage, not input to it.
-var identity = [...]string{"refId", "requisiteStageRefIds", "type", "name"}
+// The condition is one: it is evaluated before the input is.
+var identity = [...]string{"refId", "requisiteStageRefIds", "type", "name", "stageEnabled"}
 
 // Context returns the stage's input: Raw without refId, requisiteStageRefIds,
-// type and name. ParseDeploy and ParseWait read it after its expressions were
+// type, name and stageEnabled. ParseDeploy and ParseWait read it after its expressions were
 // evaluated.
 func (s StageSpec) Context() json.RawMessage {
 	var fields map[string]json.RawMessage
@@ -112,6 +125,10 @@ func Parse(document json.RawMessage) (Definition, error) {
 		if v, ok := doc.child("templateVariables"); ok {
 			d.TemplateVariables = encoded(v.fields)
 		}
+		if doc.given("timezone") {
+			d.Timezone = readZone(doc, "").String()
+		}
+		d.limits(doc)
 		d.Parameters = parseParameters(doc)
 		d.Stages = parseStages(doc)
 		d.refuseMissing(r, doc)
@@ -171,7 +188,11 @@ func parseStage(o object, raw json.RawMessage) StageSpec {
 	if s.Name == "" {
 		s.Name = s.Type
 	}
-	refuseUnsupported(o)
+	s.Condition = condition(o)
+	s.Windowed = readWindow(o, "") != nil || o.flag(WindowType, false)
+	if s.Type != WebhookStageType { // which reads stageTimeoutMs itself
+		readStageOptions(o)
+	}
 	return s
 }
 
@@ -198,26 +219,21 @@ func failureMode(o object) FailureMode {
 	}
 }
 
-// refuseUnsupported refuses the options that would change when, whether or for
-// how long a stage runs and that are not carried out: to ignore them would run
-// what the author did not want to run.
-func refuseUnsupported(o object) {
-	if o.given("stageEnabled") && !emptyCondition(o) {
-		o.refuse("stageEnabled", "conditional execution of a stage is not supported")
+// condition reads stageEnabled. Spinnaker's editor leaves an object without an
+// expression behind, and it means "run".
+func condition(o object) string {
+	child, ok := o.child("stageEnabled")
+	if !ok {
+		return ""
 	}
-	if o.flag("restrictExecutionDuringTimeWindow", false) || o.dynamic("restrictExecutionDuringTimeWindow") {
-		o.refuse("restrictExecutionDuringTimeWindow", "execution windows are not supported")
+	if kind := child.text("type"); kind != "" && kind != "expression" {
+		child.refuse("type", "is %q; must be expression", kind)
 	}
-	if o.given("stageTimeoutMs") && unquote(o.fields["type"]) != WebhookStageType {
-		o.refuse("stageTimeoutMs", "stage timeouts are not supported")
+	if raw := child.fields["expression"]; kindOf(raw) == "boolean" {
+		return string(raw)
 	}
-}
-
-// emptyCondition reports whether stageEnabled holds no condition: Spinnaker's
-// editor leaves such an object behind, and it means "run".
-func emptyCondition(o object) bool {
-	var condition struct {
-		Expression string `json:"expression"`
+	if child.dynamic("expression") {
+		return unquote(child.fields["expression"])
 	}
-	return json.Unmarshal(o.fields["stageEnabled"], &condition) == nil && condition.Expression == ""
+	return strings.TrimSpace(child.text("expression"))
 }

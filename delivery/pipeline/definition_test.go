@@ -67,8 +67,8 @@ func TestParseFindings(t *testing.T) {
 			want:     []delivery.Finding{{Pointer: "/stages/0/type", Message: `"Deplyo" is not a known stage type; did you mean deploy? ` + knownTypes()}},
 		},
 		"type far off": {
-			document: string(stages(`{"type":"manualJudgment"}`)),
-			want:     []delivery.Finding{{Pointer: "/stages/0/type", Message: `"manualJudgment" is not a known stage type ` + knownTypes()}},
+			document: string(stages(`{"type":"interstellarDrive"}`)),
+			want:     []delivery.Finding{{Pointer: "/stages/0/type", Message: `"interstellarDrive" is not a known stage type ` + knownTypes()}},
 		},
 		"type an expression": {
 			document: string(stages(`{"type":"${parameters.type}"}`)),
@@ -82,7 +82,7 @@ func TestParseFindings(t *testing.T) {
 			document: string(stages(`{"refId":"a/b","type":"wait","waitTime":1}`, `{"refId":true,"type":"wait","waitTime":1}`,
 				`{"refId":"${x}","type":"wait","waitTime":1}`, `{"refId":"","type":"wait","waitTime":1}`)),
 			want: []delivery.Finding{
-				{Pointer: "/stages/0/refId", Message: "must not contain '/'"},
+				{Pointer: "/stages/0/refId", Message: "must not contain '/', '<' or '~'"},
 				{Pointer: "/stages/1/refId", Message: "must be a string or a number, not a boolean"},
 				{Pointer: "/stages/2/refId", Message: "must not be an expression"},
 				{Pointer: "/stages/3/refId", Message: "must not be empty"},
@@ -113,9 +113,7 @@ func TestParseFindings(t *testing.T) {
 		"options that change when a stage runs": {
 			document: string(stages(`{"type":"wait","waitTime":1,"stageEnabled":{"type":"expression","expression":"1 == 2"},"restrictExecutionDuringTimeWindow":true,"stageTimeoutMs":1}`)),
 			want: []delivery.Finding{
-				{Pointer: "/stages/0/stageEnabled", Message: "conditional execution of a stage is not supported"},
-				{Pointer: "/stages/0/restrictExecutionDuringTimeWindow", Message: "execution windows are not supported"},
-				{Pointer: "/stages/0/stageTimeoutMs", Message: "stage timeouts are not supported"},
+				{Pointer: "/stages/0/restrictedExecutionWindow", Message: "is required"},
 			},
 		},
 		"failure flags": {

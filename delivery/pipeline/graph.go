@@ -34,8 +34,8 @@ func refID(raw json.RawMessage) (id, problem string) {
 		return "", "must not be empty"
 	case strings.Contains(id, "${"):
 		return "", "must not be an expression"
-	case strings.ContainsRune(id, '/'):
-		return "", "must not contain '/'"
+	case strings.ContainsAny(id, "/<~"): // of deployments' ids, of what runs before stages, of later attempts
+		return "", "must not contain '/', '<' or '~'"
 	default:
 		return id, ""
 	}

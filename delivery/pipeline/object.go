@@ -151,6 +151,11 @@ func (o object) flag(name string, otherwise bool) bool {
 // whole returns a whole number, written as a JSON number or as a string of
 // digits as Spinnaker allows. ok is false when it is not given or not known yet.
 func (o object) whole(name string) (n int, ok bool) {
+	return o.wholeWithin(name, math.MaxInt32)
+}
+
+// wholeWithin is whole for numbers of at most a size.
+func (o object) wholeWithin(name string, limit int) (n int, ok bool) {
 	if !o.given(name) || o.dynamic(name) {
 		return 0, false
 	}
@@ -169,8 +174,8 @@ func (o object) whole(name string) (n int, ok bool) {
 		o.refuse(name, "must be a whole number, not %s", raw)
 		return 0, false
 	}
-	if math.Abs(f) > math.MaxInt32 {
-		o.refuse(name, "is %s; must be within %d", text, math.MaxInt32)
+	if math.Abs(f) > float64(limit) {
+		o.refuse(name, "is %s; must be within %d", text, limit)
 		return 0, false
 	}
 	return int(f), true

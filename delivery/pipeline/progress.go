@@ -8,7 +8,8 @@ import (
 )
 
 // NewStages returns the stages of a new execution, all NOT_STARTED, in the
-// definition's order. newID gives each its own id.
+// definition's order, and after them those that run before others. newID gives each
+// its own id.
 func NewStages(d Definition, newID func() string) []delivery.Stage {
 	out := make([]delivery.Stage, len(d.Stages))
 	for i, s := range d.Stages {
@@ -19,7 +20,23 @@ func NewStages(d Definition, newID func() string) []delivery.Stage {
 			Context:              json.RawMessage(s.Context()),
 		}
 	}
+	for i, s := range d.Stages {
+		if s.Windowed {
+			out = append(out, windowStage(out[i], newID()))
+		}
+	}
 	return out
+}
+
+// windowStage waits for the window of another stage, before it.
+func windowStage(of delivery.Stage, id string) delivery.Stage {
+	var fields map[string]json.RawMessage
+	context := json.RawMessage(`{}`)
+	if json.Unmarshal(of.Context, &fields) == nil && len(fields["restrictedExecutionWindow"]) > 0 {
+		context = json.RawMessage(`{"restrictedExecutionWindow":` + string(fields["restrictedExecutionWindow"]) + `}`)
+	}
+	return delivery.Stage{ID: id, RefID: BeforeRef(of.RefID), Type: WindowType, Name: windowName, Status: delivery.StatusNotStarted,
+		RequisiteStageRefIDs: []string{}, Context: context, ParentStageID: of.ID, SyntheticStageOwner: delivery.StageBefore}
 }
 
 // Ready returns the refIds of the stages that may start now, in the definition's

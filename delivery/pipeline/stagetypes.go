@@ -32,7 +32,9 @@ func stageTypes() []stageType {
 		{name: MonitorType, check: func(o object) { readMonitored(o) }},
 		{name: NoopType, check: func(object) {}},
 		{name: PreconditionsType, check: func(o object) { readPreconditions(o) }},
+		{name: ManualJudgmentType, check: func(o object) { readManualJudgment(o) }},
 		{name: WaitType, check: func(o object) { readWait(o) }},
+		{name: WaitUntilType, check: func(o object) { readWaitUntil(o) }},
 		{name: WebhookStageType, check: func(o object) { readWebhook(o) }},
 	}
 	for name, read := range findTypes() {

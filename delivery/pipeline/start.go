@@ -41,6 +41,7 @@ func newExecution(p delivery.Pipeline, d Definition, t delivery.Trigger, newID f
 		Execution: delivery.Execution{
 			ID: delivery.ExecutionID(newID()), Type: delivery.PipelineExecution, Application: p.Application, Name: p.Name,
 			PipelineConfigID: p.ID, Status: delivery.StatusNotStarted, BuildTime: now, Trigger: t, Stages: NewStages(d, newID),
+			LimitConcurrent: d.LimitConcurrent, MaxConcurrentExecutions: d.MaxConcurrentExecutions, KeepWaitingPipelines: d.KeepWaitingPipelines,
 			TemplateVariables: d.TemplateVariables,
 		},
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/slipway-cd/slipway/api"
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 	"github.com/slipway-cd/slipway/delivery/rollout"
 	"github.com/slipway-cd/slipway/providers"
 	"github.com/slipway-cd/slipway/simcloud"
@@ -174,6 +175,9 @@ func (idle) Judge(_ context.Context, id delivery.DeploymentID, _ delivery.Judgme
 	return delivery.Errorf(delivery.NotFound, "deployment %s", id)
 }
 
+func (idle) UpdateStage(_ context.Context, id delivery.ExecutionID, _ pipeline.StageCommand) error {
+	return delivery.Errorf(delivery.NotFound, "execution %s", id)
+}
 func (idle) Runs(context.Context, delivery.ExecutionID) (bool, error) { return false, nil }
 
 func (idle) Resume(_ context.Context, id delivery.ExecutionID, _ delivery.Principal) error {

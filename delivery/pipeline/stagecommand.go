@@ -1,0 +1,65 @@
+package pipeline
+
+import (
+	"github.com/slipway-cd/slipway/delivery"
+)
+
+// StageAction is what somebody asks of a stage in progress.
+type StageAction string
+
+// The actions.
+const (
+	// Judge answers a manual judgment.
+	Judge StageAction = "judge"
+	// SkipRemainingWait ends a wait as if its time had come.
+	SkipRemainingWait StageAction = "skipRemainingWait"
+	// ManualSkip ends the stage SKIPPED; what comes after it runs.
+	ManualSkip StageAction = "manualSkip"
+	// RestartStage lets a stage that is over, and all that comes after it, begin again.
+	RestartStage StageAction = "restart"
+)
+
+// StageCommand is an action on one stage of an execution, and who asks for it.
+type StageCommand struct {
+	// Stage is the stage's refId.
+	Stage  string             `json:"stage"`
+	Action StageAction        `json:"action"`
+	By     delivery.Principal `json:"by"`
+	// Status and Input are the answer to a judgment.
+	Status delivery.JudgmentStatus `json:"status,omitempty"`
+	Input  string                  `json:"input,omitempty"`
+}
+
+// RestartReason is what a restarted stage shows until it begins.
+func (c StageCommand) RestartReason() string { return c.By.Name + " restarted it" }
+
+// Takes reports whether stages of a type take the action. A judgment is answered and
+// not skipped; a stage that deploys is canceled or promoted.
+func (a StageAction) Takes(stageType string) bool {
+	waits := stageType == WaitType || stageType == WaitUntilType
+	switch a {
+	case Judge:
+		return stageType == ManualJudgmentType
+	case SkipRemainingWait:
+		return waits || stageType == WindowType
+	case ManualSkip:
+		return waits
+	default:
+		return false
+	}
+}
+
+// Accepts reports why the stage does not take the action now: Invalid when its type
+// never does, Conflict when it is not in progress.
+func (a StageAction) Accepts(s delivery.Stage) error {
+	switch {
+	case !a.Takes(s.Type):
+		return delivery.Errorf(delivery.Invalid, "a stage of type %s does not take %s", s.Type, a)
+	case s.Status == delivery.StatusNotStarted:
+		return delivery.Errorf(delivery.Conflict, "stage %s has not begun", s.RefID)
+	case s.Status.Complete():
+		return delivery.Errorf(delivery.Conflict, "stage %s is over: it ended %s", s.RefID, s.Status)
+	default:
+		return nil
+	}
+}

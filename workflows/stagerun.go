@@ -1,0 +1,136 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
+)
+
+// kindTimeout is the kind of the failure of a stage that ran out of time.
+const kindTimeout = "timeout"
+
+// stageRun is a stage in progress: what people and the clock have done to it.
+type stageRun struct {
+	refID string
+	// judgment is what people are asked; nil while they are not. judged is the answer.
+	judgment *pipeline.ManualJudgment
+	judged   *pipeline.Judged
+	// skipped is why the stage is left out, goesOn why its wait ended early.
+	skipped, goesOn string
+	// timedOut is set by the stage's own limit, over when it has ended, recorded when
+	// that is in the store.
+	timedOut, over, recorded bool
+}
+
+// runKey finds the stageRun in the context of what carries a stage out.
+type runKey struct{}
+
+func runOf(ctx workflow.Context) *stageRun {
+	run, ok := ctx.Value(runKey{}).(*stageRun)
+	if !ok {
+		return &stageRun{}
+	}
+	return run
+}
+
+// stopping reports whether the stage that ctx carries out is to stop, by itself or
+// with the execution.
+func (x *execution) stopping(ctx workflow.Context) bool {
+	run := runOf(ctx)
+	return run.timedOut || run.skipped != "" || x.halting()
+}
+
+// limit ends the stage when its deadline comes. While the execution is paused no
+// time passes: a resume moves the deadline.
+func (x *execution) limit(ctx workflow.Context, begun BegunStage) {
+	run := runOf(ctx)
+	if begun.Timeout <= 0 {
+		return
+	}
+	x.stage(run.refID).Deadline = workflow.Now(ctx).Add(begun.Timeout)
+	running := func() bool { return run.over || x.Status != delivery.StatusPaused }
+	stopped := func() bool { return run.over || x.Status == delivery.StatusPaused }
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		for workflow.Await(ctx, running) == nil && !run.over {
+			left := x.stage(run.refID).Deadline.Sub(workflow.Now(ctx))
+			if left <= 0 {
+				run.timedOut = true
+				return
+			}
+			if _, err := workflow.AwaitWithTimeout(ctx, left, stopped); err != nil {
+				return
+			}
+		}
+	})
+}
+
+// settle says what became of a stage that was stopped: a cancel of the execution
+// goes before a skip, and a skip before the end of the stage's time.
+func (x *execution) settle(run *stageRun, begun BegunStage, result stageResult) stageResult {
+	switch {
+	case !result.canceled || x.halting():
+	case run.skipped != "":
+		result.canceled, result.reason, result.skipped = false, run.skipped, true
+	case run.timedOut:
+		result.canceled = false
+		if result.failure == nil {
+			result.failure = &delivery.Failure{Kind: kindTimeout, Step: "stageTimeoutMs", Message: "the stage did not end within " + begun.Timeout.String()}
+		}
+	}
+	return result
+}
+
+// acceptStage refuses what the stage does not take now. Before the execution is
+// loaded nothing is known.
+func (x *execution) acceptStage(c pipeline.StageCommand) error {
+	if err := x.accept(); err != nil || !x.loaded {
+		return err
+	}
+	stage := x.known(c.Stage)
+	if stage == nil {
+		return refusal(delivery.Errorf(delivery.NotFound, "execution %s has no stage %s", x.ID, c.Stage))
+	}
+	if c.Action == pipeline.RestartStage {
+		_, err := pipeline.Restart(x.definition, x.Stages, c.Stage, "")
+		return refusal(err)
+	}
+	if run := x.runs[c.Stage]; run != nil && run.judged != nil && c.Action == pipeline.Judge {
+		return refusal(delivery.Errorf(delivery.Conflict, "%s has answered: %s", run.judged.JudgedBy, run.judged.JudgmentStatus))
+	}
+	return refusal(c.Action.Accepts(*stage))
+}
+
+// act does to a stage what somebody asked for. It is done when the stage's end is
+// recorded.
+func (x *execution) act(ctx workflow.Context, c pipeline.StageCommand) (done func() bool, err error) {
+	if c.Action == pipeline.RestartStage && !x.halting() {
+		return nil, x.restart(ctx, c)
+	}
+	run := x.runs[c.Stage]
+	if run == nil || x.halting() {
+		return nil, refusal(delivery.Errorf(delivery.Conflict, "execution %s is ending", x.ID))
+	}
+	switch c.Action {
+	case pipeline.ManualSkip:
+		run.skipped = c.By.Name + " skipped the stage"
+	case pipeline.SkipRemainingWait:
+		run.goesOn = c.By.Name + " skipped the remaining wait"
+	case pipeline.Judge:
+		if err := workflow.Await(ctx, func() bool { return run.judgment != nil || run.over }); err != nil {
+			return nil, err
+		}
+		if run.over || run.timedOut {
+			return nil, refusal(delivery.Errorf(delivery.Conflict, "stage %s no longer asks", c.Stage))
+		}
+		judged, err := run.judgment.Answer(c, workflow.Now(ctx))
+		if err != nil {
+			return nil, refusal(err)
+		}
+		run.judged = &judged
+	}
+	return func() bool { return run.recorded }, nil
+}
+
+// refusal is the error that answers an update.
+func refusal(err error) error { return asApplicationError(err, false) }
