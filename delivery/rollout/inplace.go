@@ -218,15 +218,25 @@ func (s State) rolled(g *delivery.ServerGroup, has bool, need int) (_ State, don
 // missing already count as unavailable, and the last available one stays. A number
 // below the cloud's unit becomes the unit where that adds instances, and 0 where it
 // takes them.
+//
+// A cloud with a unit does not ask the load balancer: when the first new instances
+// are good by its own idea, it takes the next old ones, and the load balancer may
+// know only the old ones that are left. One has to be.
 func movementIn(st Strategy, g *delivery.ServerGroup) *delivery.Update {
 	size := g.Capacity.Desired
 	limit, unit := boundsOf(st, size, size), max(1, g.RollUnit)
 	unavailable := min(size-limit.floor, max(0, g.Healthy()-limit.floor))
+	surge := limit.ceiling - size
+	if g.RollUnit > 0 {
+		spare := max(0, min(size, g.Healthy())-1)
+		unavailable = min(unavailable, spare/2)
+		surge = min(surge, spare-2*unavailable)
+	}
 	if unavailable < unit {
 		unavailable = 0
 	}
-	surge := min(limit.ceiling-size, size-unavailable)
-	if surge == 0 && unavailable > 0 {
+	surge = min(surge, size-unavailable)
+	if unavailable > 0 && (surge <= 0 || g.RollUnit > 0 && surge < unit) {
 		return &delivery.Update{Unavailable: unavailable}
 	}
 	return &delivery.Update{Surge: max(surge, unit), Unavailable: unavailable}

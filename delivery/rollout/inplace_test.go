@@ -115,7 +115,11 @@ func TestInPlaceMovement(t *testing.T) {
 		{`"maxSurge":"100%","maxUnavailable":2`, 4, 0, "at most 2 more and 2 fewer"},
 		{`"maxSurge":1`, 4, 3, "at most 3 more and 0 fewer"},
 		{`"maxSurge":0,"maxUnavailable":1`, 4, 3, "at most 3 more and 0 fewer"},
-		{`"maxSurge":1,"maxUnavailable":4`, 8, 3, "at most 3 more and 4 fewer"},
+		{`"maxSurge":1,"maxUnavailable":4`, 8, 3, "at most 0 more and 3 fewer"},
+		{`"maxSurge":0,"maxUnavailable":2`, 5, 2, "at most 0 more and 2 fewer"},
+		{`"maxSurge":0,"maxUnavailable":2`, 4, 2, "at most 2 more and 0 fewer"},
+		{`"maxSurge":"100%"`, 8, 3, "at most 7 more and 0 fewer"},
+		{`"maxSurge":"100%","maxUnavailable":2`, 12, 2, "at most 7 more and 2 fewer"},
 	} {
 		config := calm()
 		config.RollUnit = test.unit

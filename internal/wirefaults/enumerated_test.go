@@ -103,7 +103,7 @@ func newEnumeration(kept *keeper, k kind, s enumeratedStrategy, image string) *e
 			floor: s.floor, ceiling: s.ceiling, groups: s.groups, judgment: s.judgment, image: image, pageSize: 5,
 			earlier: s.earlier, operation: s.operation, shares: s.shares}}
 	if s.inPlace {
-		size := max(enumeratedSize, k.ahead+1)
+		size := max(enumeratedSize, 2*k.ahead+1)
 		c.old, c.wanted, c.groups, c.ceiling, c.floor = size, size, 0, size, cmp.Or(s.floor, size-k.ahead)
 		c.earlier = []earlier{{`"strategy":"highlander"`, false}}
 	}
