@@ -357,8 +357,11 @@ func TestBounds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Evaluate(document, env); err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("error %.300v, want %s", err, tt.want)
+			r := newRun(env)
+			r.until = r.until.Add(time.Hour) // the bound on time is for busy machines, such as this one may be
+			_, problems := r.document(document)
+			if told := fmt.Sprint(problems); len(problems) == 0 || !strings.Contains(told, tt.want) {
+				t.Errorf("problems %.300s, want %s", told, tt.want)
 			}
 		})
 	}
