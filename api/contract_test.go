@@ -79,14 +79,11 @@ func contractLines(t *testing.T, file string) func(yield func(int, string) bool)
 // TestContract calls every path of Gate's that is served, and compares status and
 // shape of the answer with what Spinnaker's clients rely on.
 func TestContract(t *testing.T) {
-	world, pending := newContractWorld(t), readPending(t)
+	world := newContractWorld(t)
 	for _, row := range readContract(t) {
 		for _, call := range row.calls {
 			t.Run(fmt.Sprintf("%d %s", call.line, row.path), func(t *testing.T) {
 				world.t = t
-				if pending[row.path] && !world.serves(row.path) {
-					t.Skip("is being built")
-				}
 				request, body, _ := strings.Cut(world.fill(call.request+"\n"+call.body), "\n")
 				a := world.do(call.method, request, body).want(call.status)
 				checkManners(t, a)
@@ -136,42 +133,25 @@ func (w *contractWorld) repeat(request string, first answer) {
 }
 
 // TestEveryPathIsAccountedFor: a path of Gate's is called, or docs/spinnaker.md says why
-// it is not served, or it is being built.
+// it is not served.
 func TestEveryPathIsAccountedFor(t *testing.T) {
-	unserved, pending := readUnserved(t), readPending(t)
-	h := newHarness(t)
-	rows := readContract(t)
+	unserved, h, rows := readUnserved(t), newHarness(t), readContract(t)
 	for _, row := range rows {
-		called, served := len(row.calls) > 0, h.serves(row.path)
+		called := len(row.calls) > 0
 		switch {
-		case !called && !unserved[row.path] && !pending[row.path]:
-			t.Errorf("%s is neither called in contract.txt, nor in docs/spinnaker.md as not served, nor in pending.txt", row.path)
-		case unserved[row.path] && (called || pending[row.path]):
-			t.Errorf("%s is in docs/spinnaker.md as not served, and in contract.txt with a call or in pending.txt", row.path)
-		case unserved[row.path] && served:
+		case !called && !unserved[row.path]:
+			t.Errorf("%s is neither called in contract.txt, nor in docs/spinnaker.md as not served", row.path)
+		case unserved[row.path] && called:
+			t.Errorf("%s is in docs/spinnaker.md as not served, and in contract.txt with a call", row.path)
+		case unserved[row.path] && h.serves(row.path):
 			t.Errorf("%s is served, but docs/spinnaker.md says that it is not", row.path)
-		case pending[row.path] && served && !called:
-			t.Errorf("%s is served, but contract.txt has no call of it", row.path)
-		case pending[row.path] && served:
-			t.Logf("%s is served: its line in pending.txt can go", row.path)
 		}
 	}
-	for _, list := range []map[string]bool{unserved, pending} {
-		for path := range list {
-			if !slices.ContainsFunc(rows, func(r contractRow) bool { return r.path == path }) {
-				t.Errorf("%s is no path of contract.txt", path)
-			}
+	for path := range unserved {
+		if !slices.ContainsFunc(rows, func(r contractRow) bool { return r.path == path }) {
+			t.Errorf("%s is no path of contract.txt", path)
 		}
 	}
-}
-
-func readPending(t *testing.T) map[string]bool {
-	t.Helper()
-	out := map[string]bool{}
-	for _, line := range contractLines(t, "testdata/pending.txt") {
-		out[line] = true
-	}
-	return out
 }
 
 // readUnserved returns the paths in the first cells of the table "Not served".

@@ -13,13 +13,7 @@ import (
 func evaluateVariablesKind() stageKind {
 	return stageKind{
 		evaluate: func(stage json.RawMessage, env expression.Env) (json.RawMessage, error) {
-			return pipeline.EvaluateVariables(stage, env.Now, func(value, known json.RawMessage) (json.RawMessage, error) {
-				in := env
-				if known != nil {
-					in.Outputs = append([]json.RawMessage{known}, env.Outputs...)
-				}
-				return expression.Evaluate(value, in)
-			})
+			return pipeline.EvaluateVariables(stage, env.Now, expression.Sequence(env))
 		},
 		read: func(_ string, evaluated json.RawMessage) (BegunStage, error) {
 			_, err := pipeline.ParseVariables(evaluated)

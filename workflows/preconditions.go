@@ -18,8 +18,9 @@ const preconditionsTime = 10 * time.Minute
 func preconditionsKind() stageKind {
 	return stageKind{
 		evaluate: func(stage json.RawMessage, env expression.Env) (json.RawMessage, error) {
+			evaluate := expression.Sequence(env)
 			return pipeline.EvaluatePreconditions(stage, env.Now, func(value json.RawMessage) (json.RawMessage, error) {
-				return expression.Evaluate(value, env)
+				return evaluate(value, nil)
 			})
 		},
 		read: func(_ string, evaluated json.RawMessage) (BegunStage, error) {

@@ -343,3 +343,16 @@ func TestWebhookTwice(t *testing.T) {
 		t.Errorf("%d calls began the jobs %q", s.counted("POST /jobs"), s.jobs)
 	}
 }
+
+// TestWebhookOfAnotherAttempt: the call of a stage that was restarted is another one.
+func TestWebhookOfAnotherAttempt(t *testing.T) {
+	first := StageToDo{Execution: delivery.Execution{ID: testExecution}, Stage: delivery.Stage{RefID: "hook", Attempt: 1}}
+	again, second := first, first
+	second.Stage.Attempt = 2
+	if first.webhookKey("call") != again.webhookKey("call") {
+		t.Error("a repeated call has another key")
+	}
+	if first.webhookKey("call") == second.webhookKey("call") || first.webhookKey("call") == first.webhookKey("cancel") {
+		t.Errorf("keys %s, %s and %s", first.webhookKey("call"), second.webhookKey("call"), first.webhookKey("cancel"))
+	}
+}

@@ -35,11 +35,11 @@ type LookedAtWebhook struct {
 // leaves the call to be repeated, with the same key. An answer after which it is to be
 // repeated is an error that Temporal retries.
 func (a *Activities) CallWebhook(ctx context.Context, in StageRequest) (CalledWebhook, error) {
-	w, err := a.storedWebhook(ctx, in)
+	w, todo, err := a.storedWebhook(ctx, in)
 	if err != nil {
 		return CalledWebhook{}, applicationError(err)
 	}
-	answer, err := a.callOut(ctx, w.Call(in.key("call")))
+	answer, err := a.callOut(ctx, w.Call(todo.webhookKey("call")))
 	if err != nil {
 		verdict := w.Uncalled(err)
 		return CalledWebhook{Verdict: verdict}, againError(ctx, verdict)
@@ -52,7 +52,7 @@ func (a *Activities) CallWebhook(ctx context.Context, in StageRequest) (CalledWe
 // LookAtWebhook looks at the other system once. Not yet is an error that Temporal
 // retries, unless the system has come further.
 func (a *Activities) LookAtWebhook(ctx context.Context, in WebhookLookRequest) (LookedAtWebhook, error) {
-	w, err := a.storedWebhook(ctx, in.StageRequest)
+	w, _, err := a.storedWebhook(ctx, in.StageRequest)
 	if err != nil {
 		return LookedAtWebhook{}, applicationError(err)
 	}
@@ -73,14 +73,14 @@ func (a *Activities) LookAtWebhook(ctx context.Context, in WebhookLookRequest) (
 // CancelWebhook tells the other system that the stage was canceled. An answer that says
 // "later" is an error that Temporal retries; any other is final.
 func (a *Activities) CancelWebhook(ctx context.Context, in StageRequest) (pipeline.WebhookAnswer, error) {
-	w, err := a.storedWebhook(ctx, in)
+	w, todo, err := a.storedWebhook(ctx, in)
 	if err != nil {
 		return pipeline.WebhookAnswer{}, applicationError(err)
 	}
 	if w.Cancel == nil {
 		return pipeline.WebhookAnswer{}, applicationError(delivery.Errorf(delivery.Invalid, "stage %s has nothing to call when it is canceled", in.Stage))
 	}
-	answer, err := a.callOut(ctx, w.CancelCall(in.key("cancel")))
+	answer, err := a.callOut(ctx, w.CancelCall(todo.webhookKey("cancel")))
 	if err != nil {
 		return pipeline.WebhookAnswer{}, applicationError(err)
 	}
@@ -90,12 +90,13 @@ func (a *Activities) CancelWebhook(ctx context.Context, in StageRequest) (pipeli
 	return w.NewCancellation(answer), nil
 }
 
-func (a *Activities) storedWebhook(ctx context.Context, in StageRequest) (pipeline.Webhook, error) {
+func (a *Activities) storedWebhook(ctx context.Context, in StageRequest) (pipeline.Webhook, StageToDo, error) {
 	todo, err := a.stageToDo(ctx, in)
 	if err != nil {
-		return pipeline.Webhook{}, err
+		return pipeline.Webhook{}, todo, err
 	}
-	return pipeline.ParseWebhook(todo.Stage.Context)
+	w, err := pipeline.ParseWebhook(todo.Stage.Context)
+	return w, todo, err
 }
 
 // callOut makes one call of another system, bounded in time.
@@ -104,9 +105,10 @@ func (a *Activities) callOut(ctx context.Context, r delivery.HTTPRequest) (deliv
 	return a.deps.HTTP.Call(ctx, r)
 }
 
-// key is the same for each repetition of what a stage does.
-func (r StageRequest) key(what string) string {
-	return delivery.ChangeKey(string(r.Execution) + "/" + r.Stage + "#webhook/" + what).Token()
+// webhookKey is the same for each repetition of a call, and another one for another
+// attempt of the stage: who restarts a stage wants the call to have its effect again.
+func (s StageToDo) webhookKey(what string) string {
+	return delivery.ChangeKey(s.Key() + "#webhook/" + what).Token()
 }
 
 // againError is the error by which an activity asks to be repeated; nil when the

@@ -257,3 +257,30 @@ func TestDeadline(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 }
+
+// TestSequenceSharesTheBounds: what one document of a sequence used up the next ones
+// lack, and what is known to one is not to the next.
+func TestSequenceSharesTheBounds(t *testing.T) {
+	env := testEnv()
+	evaluate := Sequence(env)
+	got, err := evaluate(json.RawMessage(`"${a} ${parameters.image}"`), json.RawMessage(`{"a":1}`))
+	if want := `"1 storefront-1.1"`; err != nil || string(got) != want {
+		t.Errorf("got %s, %v, want %s", got, err, want)
+	}
+	if got, err := evaluate(json.RawMessage(`"${a + 1}"`), nil); err == nil {
+		t.Errorf("a is known afterwards: %s", got)
+	}
+	long, err := json.Marshal(strings.Repeat("x", 1<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; ; n++ {
+		_, err := evaluate(json.RawMessage(`"${big + 'y'}"`), json.RawMessage(`{"big":`+string(long)+`}`))
+		if err != nil && strings.Contains(err.Error(), "the results are larger than") {
+			break
+		}
+		if n > maxProduced>>20+1 || err != nil {
+			t.Fatalf("%d documents together produce what one may not: %v", n, err)
+		}
+	}
+}

@@ -3,6 +3,8 @@ package expression
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/slipway-cd/slipway/delivery"
 )
 
 // Variable is one of a list that is evaluated in order.
@@ -52,4 +54,23 @@ func Variables(list []Variable, env Env) ([]EvaluatedVariable, []Problem) {
 func (s *scope) name(key string, value json.RawMessage) {
 	delete(s.known, key)
 	s.named[key] = value
+}
+
+// Sequence returns what evaluates documents one after the other within the bounds of
+// one document together. known are outputs that go before those of all stages, nil for
+// none. Its errors are those of Evaluate.
+func Sequence(env Env) func(document, known json.RawMessage) (json.RawMessage, error) {
+	run := newRun(env)
+	return func(document, known json.RawMessage) (json.RawMessage, error) {
+		run.scope.outputs = env.Outputs
+		if known != nil {
+			run.scope.outputs = append([]json.RawMessage{known}, env.Outputs...)
+		}
+		clear(run.scope.known)
+		out, problems := run.document(document)
+		if err := delivery.InvalidError("evaluate expressions", findings(problems)); err != nil {
+			return nil, err
+		}
+		return out, nil
+	}
 }
