@@ -10,15 +10,14 @@ import (
 	"github.com/slipway-cd/slipway/store/migrations"
 )
 
-// TestTriggerTypesOfOlderStores: executions that were recorded before there was a
-// column for it are found by the type of their trigger.
-func TestTriggerTypesOfOlderStores(t *testing.T) {
-	ctx := t.Context()
-	s, err := Open(ctx, Config{Path: filepath.Join(t.TempDir(), "slipway.db")})
+// storeOf opens a store with the schema of an older version. The provider brings it up.
+func storeOf(t *testing.T, version int64) (*Store, *goose.Provider) {
+	t.Helper()
+	s, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "slipway.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	t.Cleanup(func() { _ = s.Close() })
 	files, err := migrations.SQLite()
 	if err != nil {
 		t.Fatal(err)
@@ -27,9 +26,17 @@ func TestTriggerTypesOfOlderStores(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := provider.DownTo(ctx, 2); err != nil {
+	if _, err := provider.DownTo(t.Context(), version); err != nil {
 		t.Fatal(err)
 	}
+	return s, provider
+}
+
+// TestTriggerTypesOfOlderStores: executions that were recorded before there was a
+// column for it are found by the type of their trigger.
+func TestTriggerTypesOfOlderStores(t *testing.T) {
+	ctx := t.Context()
+	s, provider := storeOf(t, 2)
 	for id, document := range map[string]string{
 		"cron": `{"id":"cron","trigger":{"type":"cron","user":"x"}}`, "old": `{"id":"old","status":"SUCCEEDED"}`,
 	} {

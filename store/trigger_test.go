@@ -7,9 +7,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/pressly/goose/v3"
-
-	"github.com/slipway-cd/slipway/store/migrations"
 )
 
 // TestEventsUseAnIndex: an event reads the pipelines that wait for it and no others,
@@ -38,22 +35,7 @@ func TestEventsUseAnIndex(t *testing.T) {
 // triggers are found by it.
 func TestTriggersOfOlderStores(t *testing.T) {
 	ctx := t.Context()
-	s, err := Open(ctx, Config{Path: filepath.Join(t.TempDir(), "slipway.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	files, err := migrations.SQLite()
-	if err != nil {
-		t.Fatal(err)
-	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, s.writes, files, goose.WithLogger(goose.NopLogger()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := provider.DownTo(ctx, 2); err != nil {
-		t.Fatal(err)
-	}
+	s, provider := storeOf(t, 2)
 	for id, document := range map[string]string{
 		"all": `{"triggers":[{"type":"webhook","source":"ci"},{"type":"webhook","source":"ci","enabled":true},{"type":"git","source":"GitHub"},{"type":"docker","account":"hub"},
 			{"type":"pipeline","pipeline":"p"},{"type":"jenkins","master":"m"},{"type":"webhook","source":"off","enabled":false},{"type":"webhook","source":"no","enabled":"false"},
