@@ -42,6 +42,10 @@ func TestExecutionOrders(t *testing.T) {
 	other := h.startOf("p", ``)
 	h.engine.end(other, delivery.StatusSucceeded)
 	h.do("PUT", "/pipelines/"+string(other)+"/cancel", "").want(409)
+	h.do("PUT", "/applications/%7Bapplication%7D/pipelines/"+string(other)+"/cancel", "").want(200).void()
+	if status := h.do("GET", "/pipelines/"+string(other), "").get("status"); status != "SUCCEEDED" {
+		t.Errorf("what was over before a cancel is %v", status)
+	}
 	for _, order := range []string{"cancel", "pause", "resume"} {
 		h.do("PUT", "/pipelines/nothing/"+order, "").want(404)
 	}

@@ -39,7 +39,7 @@ var routes = append(emptyRoutes(), []route{
 	{http.MethodGet, "/applications/:app", access{read, ofPath}, (*Server).getApplication},
 	{http.MethodGet, "/applications/:app/history", access{read, ofPath}, (*Server).getApplicationHistory},
 	{http.MethodGet, "/applications/:app/pipelines", access{read, ofPath}, (*Server).listApplicationExecutions},
-	{http.MethodPut, "/applications/:app/pipelines/:id/cancel", access{execute, ofObject}, (*Server).cancelExecution},
+	{http.MethodPut, "/applications/:app/pipelines/:id/cancel", access{execute, ofObject}, (*Server).cancelOneOfAll},
 	{http.MethodGet, "/applications/:app/pipelineConfigs", access{read, ofPath}, (*Server).listApplicationPipelines},
 	{http.MethodGet, "/applications/:app/pipelineConfigs/:pipeline", access{read, ofPath}, (*Server).getPipeline},
 	{http.MethodGet, "/applications/:app/strategyConfigs", access{read, ofPath}, (*Server).listApplicationStrategies},
