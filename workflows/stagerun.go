@@ -113,7 +113,7 @@ func (x *execution) act(ctx workflow.Context, c pipeline.StageCommand) (done fun
 	}
 	switch c.Action {
 	case pipeline.ManualSkip:
-		run.skipped = c.By.Name + " skipped the stage"
+		run.skipped = c.SkipReason()
 	case pipeline.SkipRemainingWait:
 		run.goesOn = c.By.Name + " skipped the remaining wait"
 	case pipeline.Judge:
