@@ -13,6 +13,9 @@ import (
 	"github.com/slipway-cd/slipway/delivery"
 )
 
+// githubStatus tells the commit that triggered a pipeline, which needs no address.
+const githubStatus = "githubStatus"
+
 // notificationTypes are the ways of telling people that settings can name, with what
 // each needs to know.
 var notificationTypes = []v1.NotificationType{
@@ -22,6 +25,8 @@ var notificationTypes = []v1.NotificationType{
 	{NotificationType: "pagerduty", Parameters: []v1.NotificationParameter{{Name: "address", Label: "Service", Type: "string"}}},
 	{NotificationType: "googlechat", Parameters: []v1.NotificationParameter{{Name: "address", Label: "Webhook", Type: "string"}}},
 	{NotificationType: "microsoftteams", Parameters: []v1.NotificationParameter{{Name: "address", Label: "Webhook", Type: "string"}}},
+	{NotificationType: githubStatus, Parameters: []v1.NotificationParameter{}},
+	{NotificationType: "cdevents", Parameters: []v1.NotificationParameter{{Name: "address", Label: "Broker", Type: "string"}, {Name: "cdEventsType", Label: "Type of event", Type: "string"}}},
 }
 
 func (s *Server) listNotificationTypes(c *gin.Context) error {
@@ -109,13 +114,13 @@ func checkNotifications(doc object, app string) error {
 		case !slices.ContainsFunc(notificationTypes, func(t v1.NotificationType) bool { return t.NotificationType == key }):
 			findings = append(findings, delivery.Finding{Pointer: at, Message: "is no type of notification; GET /notifications/metadata lists them"})
 		default:
-			findings = append(findings, under(at, checkRecipients(raw))...)
+			findings = append(findings, under(at, checkRecipients(raw, key != githubStatus))...)
 		}
 	}
 	return delivery.InvalidError("notification settings are not valid", inOrder(findings))
 }
 
-func checkRecipients(raw json.RawMessage) []delivery.Finding {
+func checkRecipients(raw json.RawMessage, addressed bool) []delivery.Finding {
 	var list []json.RawMessage
 	if json.Unmarshal(raw, &list) != nil {
 		return []delivery.Finding{{Message: "must be a list, not " + typeOf(raw)}}
@@ -128,7 +133,7 @@ func checkRecipients(raw json.RawMessage) []delivery.Finding {
 			findings = append(findings, delivery.Finding{Pointer: at, Message: "must be an object, not " + typeOf(element)})
 			continue
 		}
-		if address, err := one.text("address"); err != nil || address == "" {
+		if address, err := one.text("address"); err != nil || address == "" && addressed {
 			findings = append(findings, delivery.Finding{Pointer: at + "/address", Message: "is required: a string"})
 		}
 		var when []string

@@ -173,6 +173,10 @@ func (s *Server) newRouter() *gin.Engine {
 	names := parameterNames{}
 	for _, row := range routes {
 		r.Handle(row.method, names.shared(row), renamed(row, s.call(row)))
+		if head := row; row.method == http.MethodGet && row.path != eventsPath {
+			head.method = http.MethodHead // net/http leaves out the body
+			r.Handle(head.method, names.shared(head), renamed(row, s.call(row)))
+		}
 	}
 	return r
 }

@@ -24,11 +24,20 @@ func (s *Server) createTask(c *gin.Context) error {
 	if task.staged() {
 		return s.startTask(c, task)
 	}
+	keys := delivery.NewExecution{CorrelationID: task.trigger.CorrelationID, Execution: delivery.Execution{Application: task.application}}
+	if earlier, err := s.earlierStart(c.Request.Context(), keys); err != nil || earlier.ID != "" {
+		return answerRef(c, earlier.ID, err)
+	}
 	e, _, err := s.runTask(c, task)
+	return answerRef(c, e.ID, err)
+}
+
+// answerRef says where the task is.
+func answerRef(c *gin.Context, id delivery.ExecutionID, err error) error {
 	if err != nil {
 		return err
 	}
-	return render(c, http.StatusOK, v1.Ref{Ref: "/tasks/" + string(e.ID)})
+	return render(c, http.StatusOK, taskRef(id))
 }
 
 // answerTask runs a task that a route of its own asks for, and answers with the
@@ -56,7 +65,10 @@ func (s *Server) runTask(c *gin.Context, task taskInput) (e delivery.Execution, 
 	e = delivery.Execution{
 		ID: delivery.ExecutionID(ulid.Make().String()), Type: delivery.Orchestration, Application: task.application,
 		Description: task.description, BuildTime: s.now(), StartTime: s.now(), Status: delivery.StatusSucceeded,
-		Trigger: delivery.Trigger{Type: "manual", User: by.Name},
+		Trigger: task.trigger,
+	}
+	if e.Trigger.Type == "" { // a route of its own asked for the task
+		e.Trigger = delivery.Trigger{Type: "manual", User: by.Name}
 	}
 	for i, j := range task.jobs {
 		stage := delivery.Stage{
@@ -75,7 +87,7 @@ func (s *Server) runTask(c *gin.Context, task taskInput) (e delivery.Execution, 
 		e.Stages = append(e.Stages, stage)
 	}
 	e.EndTime = s.now()
-	e, _, err = s.store.CreateExecution(c.Request.Context(), delivery.NewExecution{Execution: e, Definition: task.definition()})
+	e, _, err = s.store.CreateExecution(c.Request.Context(), delivery.NewExecution{Execution: e, Definition: task.definition(), CorrelationID: e.Trigger.CorrelationID})
 	return e, refused, err
 }
 
@@ -113,6 +125,7 @@ type taskInput struct {
 	application, description string
 	// planHash is the plan that the task is to carry out; empty for any.
 	planHash string
+	trigger  delivery.Trigger
 	jobs     []job
 }
 
@@ -136,6 +149,9 @@ func bindTask(c *gin.Context) (taskInput, error) {
 			findings = append(findings, delivery.FindingsOf(err)...)
 		}
 	}
+	if in.trigger, err = taskTrigger(c, body); err != nil {
+		findings = append(findings, delivery.FindingsOf(err)...)
+	}
 	var documents []object
 	if err := json.Unmarshal(body["job"], &documents); err != nil || len(documents) == 0 {
 		findings = append(findings, delivery.Finding{Pointer: "/job", Message: "must be a list of at least one object"})
@@ -150,6 +166,24 @@ func bindTask(c *gin.Context) (taskInput, error) {
 	}
 	findings = append(findings, in.misfits()...)
 	return in, delivery.InvalidError("task is not valid", inOrder(findings))
+}
+
+// taskTrigger reads what triggered a task. A task has no dry run: its jobs would be
+// carried out.
+func taskTrigger(c *gin.Context, body object) (delivery.Trigger, error) {
+	inner := object{}
+	switch raw := body["trigger"]; typeOf(raw) {
+	case "nothing", "null":
+	case "an object":
+		inner = objectOf(raw)
+	default:
+		return delivery.Trigger{}, invalid("/trigger", "must be an object, not "+typeOf(raw))
+	}
+	t, err := readTrigger(c, inner, "/trigger")
+	if err == nil && isDryRun(t) {
+		err = invalid("/trigger/dryRun", "is for starts of pipelines; POST /tasks/plan says what a task would do")
+	}
+	return t, err
 }
 
 func (s *Server) getTask(c *gin.Context) error {
