@@ -196,7 +196,8 @@ func TestSkips(t *testing.T) {
 	act := func(after int, stage string, action pipeline.StageAction) *answer {
 		return w.stageAction(time.Duration(after)*time.Second, pipeline.StageCommand{Stage: stage, Action: action})
 	}
-	good := []*answer{act(10, "a", pipeline.SkipRemainingWait), act(20, "b", pipeline.SkipRemainingWait), act(30, "c", pipeline.ManualSkip),
+	good := []*answer{act(10, "a", pipeline.SkipRemainingWait), act(20, "b", pipeline.SkipRemainingWait),
+		w.stageAction(30*time.Second, pipeline.StageCommand{Stage: "c", Action: pipeline.ManualSkip, Input: "known to work"}),
 		w.stageAction(50*time.Second, judge("d", "continue", ""))}
 	bad := []*answer{act(5, "b", pipeline.SkipRemainingWait), act(11, "a", pipeline.SkipRemainingWait), act(25, "nobody", pipeline.ManualSkip),
 		act(35, "d", pipeline.ManualSkip), act(36, "d", pipeline.SkipRemainingWait)}
@@ -204,7 +205,7 @@ func TestSkips(t *testing.T) {
 	if each(e) != "SUCCEEDED SUCCEEDED SKIPPED SUCCEEDED" || e.EndTime.Sub(e.StartTime).Round(time.Second) != 50*time.Second {
 		t.Errorf("%s after %s", each(e), e.EndTime.Sub(e.StartTime))
 	}
-	if a, c := e.Stages[0].StatusReason, e.Stages[2].StatusReason; a != "joe skipped the remaining wait" || c != "joe skipped the stage" {
+	if a, c := e.Stages[0].StatusReason, e.Stages[2].StatusReason; a != "joe skipped the remaining wait" || c != "joe skipped the stage: known to work" {
 		t.Errorf("reasons %q, %q", a, c)
 	}
 	for _, a := range good {
