@@ -55,6 +55,7 @@ func (t taskInput) misfits() []delivery.Finding {
 // startTask accepts a task of stages: it is recorded, and begins at once.
 func (s *Server) startTask(c *gin.Context, task taskInput) error {
 	keys := startKeys(c, delivery.Pipeline{Application: task.application}, task.trigger)
+	keys.CorrelationID = taskCorrelation(task.trigger)
 	if earlier, err := s.earlierStart(c.Request.Context(), keys); err != nil || earlier.ID != "" {
 		return answerRef(c, earlier.ID, err)
 	}

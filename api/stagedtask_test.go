@@ -64,10 +64,11 @@ func TestOperationsAsTask(t *testing.T) {
 // read by its jobs, and its correlationId makes a repeat the same task.
 func TestTriggerOfATask(t *testing.T) {
 	h := newHarness(t)
+	h.do("POST", "/pipelines/start", `{"application":"storefront","name":"p","stages":`+waitStages+`,"trigger":{"correlationId":"a"}}`).want(200)
 	const waits = `{"application":"storefront","description":"d","job":[{"type":"wait","waitTime":"${trigger.parameters.seconds}"}],"trigger":`
 	for _, body := range []string{waits + `{"type":"deck","user":"else","parameters":{"seconds":3},"correlationId":"a"}}`,
 		strings.TrimSuffix(createStorefront, "}") + `,"trigger":{"type":"deck","parameters":{"seconds":3},"correlationId":"b"}}`} {
-		first := h.do("POST", "/tasks", body, "X-SPINNAKER-USER", "joe").want(200).get("ref").(string)
+		first, _ := h.do("POST", "/tasks", body, "X-SPINNAKER-USER", "joe").want(200).get("ref").(string)
 		if again := h.do("POST", "/tasks", body, "X-SPINNAKER-USER", "joe").want(200).get("ref"); again != first {
 			t.Errorf("a repeat is %v, want %v", again, first)
 		}

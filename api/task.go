@@ -24,7 +24,7 @@ func (s *Server) createTask(c *gin.Context) error {
 	if task.staged() {
 		return s.startTask(c, task)
 	}
-	keys := delivery.NewExecution{CorrelationID: task.trigger.CorrelationID, Execution: delivery.Execution{Application: task.application}}
+	keys := delivery.NewExecution{CorrelationID: taskCorrelation(task.trigger), Execution: delivery.Execution{Application: task.application}}
 	if earlier, err := s.earlierStart(c.Request.Context(), keys); err != nil || earlier.ID != "" {
 		return answerRef(c, earlier.ID, err)
 	}
@@ -87,7 +87,7 @@ func (s *Server) runTask(c *gin.Context, task taskInput) (e delivery.Execution, 
 		e.Stages = append(e.Stages, stage)
 	}
 	e.EndTime = s.now()
-	e, _, err = s.store.CreateExecution(c.Request.Context(), delivery.NewExecution{Execution: e, Definition: task.definition(), CorrelationID: e.Trigger.CorrelationID})
+	e, _, err = s.store.CreateExecution(c.Request.Context(), delivery.NewExecution{Execution: e, Definition: task.definition(), CorrelationID: taskCorrelation(e.Trigger)})
 	return e, refused, err
 }
 
@@ -184,6 +184,15 @@ func taskTrigger(c *gin.Context, body object) (delivery.Trigger, error) {
 		err = invalid("/trigger/dryRun", "is for starts of pipelines; POST /tasks/plan says what a task would do")
 	}
 	return t, err
+}
+
+// taskCorrelation is the key of a task's correlationId. Starts of pipelines that are
+// not saved have the same scope in the store, and one must not be answered with the other.
+func taskCorrelation(t delivery.Trigger) string {
+	if t.CorrelationID == "" {
+		return ""
+	}
+	return "task\n" + t.CorrelationID
 }
 
 func (s *Server) getTask(c *gin.Context) error {
