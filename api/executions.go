@@ -76,7 +76,7 @@ func (s *Server) listApplicationExecutions(c *gin.Context) error {
 // firstPipelines returns the ids of the first pipelines of an application, by their
 // index and name, whose name has the text.
 func (s *Server) firstPipelines(ctx context.Context, application, text string, limit int) ([]string, error) {
-	all, err := s.store.Pipelines(ctx, application)
+	all, err := s.pipelinesInPlace(ctx, application)
 	if err != nil {
 		return nil, err
 	}
