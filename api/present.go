@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"encoding/json"
-	"time"
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
@@ -165,13 +164,6 @@ func presentFailure(f *delivery.Failure) *v1.Failure {
 		return nil
 	}
 	return &v1.Failure{Code: f.Kind, Message: f.Message, Step: f.Step, Errors: fieldErrors(f.Findings)}
-}
-
-func startOrBuild(e delivery.Execution) time.Time {
-	if e.StartTime.IsZero() {
-		return e.BuildTime
-	}
-	return e.StartTime
 }
 
 func orNull(text string) *string {

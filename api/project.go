@@ -120,6 +120,7 @@ func (s *Server) listProjectPipelines(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	slices.SortFunc(found, byStart)
 	return s.renderExecutions(c, found, true)
 }
 

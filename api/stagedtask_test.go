@@ -86,6 +86,30 @@ func TestTriggerOfATask(t *testing.T) {
 	}
 }
 
+// TestVariablesOfATask: each key stands once, with the last value that is not empty.
+func TestVariablesOfATask(t *testing.T) {
+	h := newHarness(t)
+	ref, _ := h.do("POST", "/tasks", `{"application":"storefront","description":"d","job":[{"type":"wait","waitTime":1,"note":"a","empty":[],"comments":"first"},
+		{"type":"noop","note":"b","empty":"x","comments":""}]}`).want(200).get("ref").(string)
+	var task struct {
+		Variables []v1.TaskVariable
+	}
+	h.do("GET", ref, "").want(200).into(&task)
+	got := map[string]string{}
+	for _, v := range task.Variables {
+		if _, twice := got[v.Key]; twice {
+			t.Errorf("%s stands twice", v.Key)
+		}
+		got[v.Key] = string(v.Value)
+	}
+	want := map[string]string{"waitTime": "1", "note": `"b"`, "empty": `"x"`, "comments": `"first"`}
+	for key, value := range want {
+		if got[key] != value {
+			t.Errorf("%s is %s, want %s", key, got[key], value)
+		}
+	}
+}
+
 // TestSteeringTasks: a task takes orders under its own path only.
 func TestSteeringTasks(t *testing.T) {
 	h := newHarness(t)

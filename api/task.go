@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -237,15 +238,22 @@ func presentTask(e delivery.Execution) v1.Task {
 	}
 	for _, stage := range e.Stages {
 		out.Steps = append(out.Steps, presentSteps(stage)...)
-		context := objectOf(presentContext(stage))
-		keys := make([]string, 0, len(context))
-		for key := range context {
-			keys = append(keys, key)
-		}
-		slices.Sort(keys)
-		for _, key := range keys {
-			out.Variables = append(out.Variables, v1.TaskVariable{Key: key, Value: context[key]})
-		}
+		out.Variables = withVariables(out.Variables, objectOf(presentContext(stage)))
 	}
 	return out
+}
+
+// withVariables adds a stage's context to the variables of its task. Each key stands
+// once, with the last value that is not empty.
+func withVariables(variables []v1.TaskVariable, context object) []v1.TaskVariable {
+	for _, key := range slices.Sorted(maps.Keys(context)) {
+		i := slices.IndexFunc(variables, func(v v1.TaskVariable) bool { return v.Key == key })
+		switch empty := slices.Contains([]string{"", "null", `""`, "[]", "{}"}, string(context[key])); {
+		case i < 0:
+			variables = append(variables, v1.TaskVariable{Key: key, Value: context[key]})
+		case !empty:
+			variables[i].Value = context[key]
+		}
+	}
+	return variables
 }
