@@ -37,7 +37,7 @@ func stage(spec pipeline.StageSpec, env Env) (context json.RawMessage, refused [
 			refused = append(refused, p)
 		}
 	}
-	return withSummary(context, problems, env.Now), refused
+	return SummaryOf(problems, env.Now).In(context), refused
 }
 
 // firstField is the field of the document that a pointer leads into.
