@@ -123,6 +123,7 @@ func (p *planner) stage(ctx context.Context, stage pipeline.StageSpec) (v1.Plann
 	}
 	env := p.env
 	env.Outputs = outputs
+	out.Name = expression.Name(stage, env)
 	evaluated, err := evaluateStage(stage, env)
 	if err != nil {
 		out.Unplanned = "it depends on what an earlier stage puts out: " + messageOf(err)

@@ -132,6 +132,8 @@ func (p Progress) onto(e delivery.Execution) (delivery.Execution, error) {
 
 // BegunStage is what a stage is to do. Failure is set when its input is wrong.
 type BegunStage struct {
+	// Name is the stage's name where it is another one than before; empty else.
+	Name     string            `json:"name,omitempty"`
 	Wait     time.Duration     `json:"wait,omitempty"`
 	Clusters []ClusterToDeploy `json:"clusters,omitempty"`
 	// Until is when a wait for a time ends.
@@ -182,6 +184,7 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 		return BegunStage{}, applicationError(err)
 	}
 	env.Read = func(url string) (string, error) { return recall(read.URLs, url) }
+	name := expression.Name(*spec, env)
 	if begun.Skipped = skipped(*spec, env); begun.Skipped == "" {
 		begun, err = inputOf(stage, *spec, env)
 	}
@@ -193,6 +196,9 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 	}
 	if err != nil {
 		begun = BegunStage{Failure: delivery.FailureOf("read the stage", err)}
+	}
+	if name != stage.Name {
+		begun.Name, stage.Name = name, name
 	}
 	if err := a.project(ctx, e, at, []happening{stageEvent(stage)}); err != nil {
 		return BegunStage{}, applicationError(err)
