@@ -28,12 +28,13 @@ type PlanStage struct {
 	Type       string               `json:"type"`
 	Requisites []string             `json:"requisites,omitempty"`
 	OnFailure  pipeline.FailureMode `json:"onFailure"`
+	Retry      pipeline.Retry       `json:"retry,omitzero"`
 }
 
 func (l LoadedExecution) definition() pipeline.Definition {
 	var d pipeline.Definition
 	for _, s := range l.Plan {
-		d.Stages = append(d.Stages, pipeline.StageSpec{RefID: s.RefID, Type: s.Type, Requisites: s.Requisites, OnFailure: s.OnFailure})
+		d.Stages = append(d.Stages, pipeline.StageSpec{RefID: s.RefID, Type: s.Type, Requisites: s.Requisites, OnFailure: s.OnFailure, Retry: s.Retry})
 	}
 	return d
 }
@@ -50,7 +51,7 @@ func (a *Activities) LoadExecution(ctx context.Context, id delivery.ExecutionID)
 	}
 	loaded.Reads = readers(definition)
 	for _, s := range definition.Stages {
-		loaded.Plan = append(loaded.Plan, PlanStage{RefID: s.RefID, Type: s.Type, Requisites: s.Requisites, OnFailure: s.OnFailure})
+		loaded.Plan = append(loaded.Plan, PlanStage{RefID: s.RefID, Type: s.Type, Requisites: s.Requisites, OnFailure: s.OnFailure, Retry: s.Retry})
 	}
 	return loaded, nil
 }
