@@ -123,7 +123,7 @@ func (x *execution) begin(ctx workflow.Context, refID string, read ReadURLs) (Be
 	}
 	defer x.record.Unlock()
 	var a *Activities
-	ctx = workflow.WithLocalActivityOptions(ctx, recordOptions)
+	ctx = workflow.WithLocalActivityOptions(ctx, beginOptions)
 	err := workflow.ExecuteLocalActivity(ctx, a.BeginStage, x.nextVersion(), refID, workflow.Now(ctx), read).Get(ctx, &begun)
 	if begun.Name != "" {
 		x.stage(refID).Name = begun.Name
