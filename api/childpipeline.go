@@ -25,8 +25,8 @@ func (s *Server) checkChildren(ctx context.Context, by delivery.Principal, appli
 		}
 		child, err := pipeline.ParseChild(evaluated)
 		findings = append(findings, under(stagePointer(i), delivery.FindingsOf(err))...)
-		if err != nil {
-			continue
+		if err != nil || len(stage.Requisites) > 0 && slices.ContainsFunc(d.Stages, func(s pipeline.StageSpec) bool { return pipeline.ChangesPipelines(s.Type) }) {
+			continue // an earlier stage may save the other pipeline
 		}
 		wrong, err := s.checkChild(ctx, by, application, child)
 		if err != nil {

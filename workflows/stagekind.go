@@ -66,6 +66,10 @@ func stageKindOf(stageType string) stageKind {
 		return childKind()
 	case stageType == pipeline.MonitorType:
 		return monitorKind()
+	case stageType == pipeline.SavePipelineType, stageType == pipeline.UpdatePipelineType:
+		return savePipelineKind()
+	case stageType == pipeline.DeletePipelineType:
+		return deletePipelineKind()
 	case stageType == pipeline.NoopType:
 		return noopKind()
 	case stageType == pipeline.PreconditionsType:
