@@ -46,8 +46,10 @@ func presentStage(s delivery.Stage, expand bool) v1.Stage {
 		ParentStageID:        orNull(s.ParentStageID), SyntheticStageOwner: orNull(s.SyntheticStageOwner), ScheduledTime: v1.MillisOf(s.ScheduledTime),
 		LastModified: lastModified(s), Attempt: s.Attempt, StatusReason: s.StatusReason, Deadline: v1.MillisOf(s.Deadline),
 	}
-	for _, id := range s.Deployments {
-		out.Deployments = append(out.Deployments, string(id))
+	out.Deployments = textsOf(s.Deployments)
+	for _, a := range s.Attempts {
+		out.Attempts = append(out.Attempts, v1.StageAttempt{Attempt: a.Number, StartTime: v1.MillisOf(a.StartTime), EndTime: v1.MillisOf(a.EndTime),
+			Failure: presentFailure(&a.Failure), Deployments: textsOf(a.Deployments)})
 	}
 	if expand {
 		out.Context, out.Outputs, out.Tasks = presentContext(s), orEmpty(s.Outputs), presentSteps(s)
@@ -65,6 +67,14 @@ func lastModified(s delivery.Stage) *v1.LastModified {
 		return nil
 	}
 	return &v1.LastModified{User: answer.JudgedBy, AllowedAccounts: []string{}, LastModifiedTime: v1.Millis(answer.JudgedAt)}
+}
+
+func textsOf(ids []delivery.DeploymentID) []string {
+	var out []string
+	for _, id := range ids {
+		out = append(out, string(id))
+	}
+	return out
 }
 
 // groupAlone is what is left of a context without expand. Most contexts have no

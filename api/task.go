@@ -198,6 +198,9 @@ func taskCorrelation(t delivery.Trigger) string {
 
 func (s *Server) getTask(c *gin.Context) error {
 	e, err := s.pipelineExecution(c, read)
+	if err == nil {
+		e, err = s.withChildren(c.Request.Context(), e)
+	}
 	if err != nil {
 		return err
 	}

@@ -79,8 +79,11 @@ type Stage struct {
 	LastModified *LastModified `json:"lastModified"`
 	// Deployments are the ids of the deployments that the stage started.
 	Deployments []string `json:"deployments,omitempty"`
-	// Attempt is 2 and more for a stage that was restarted.
+	// Attempt is 2 and more for a stage that was restarted or tried again.
 	Attempt int `json:"attempt,omitempty"`
+	// Attempts are those that failed and after which the stage was tried again by itself.
+	// While it waits for the next one, scheduledTime is when that begins.
+	Attempts []StageAttempt `json:"attempts,omitempty"`
 	// StatusReason says why the stage has its status, where no failure does.
 	StatusReason string `json:"statusReason,omitempty"`
 	// Deadline is when the stage is out of time; absent without a limit.
@@ -94,6 +97,15 @@ type LastModified struct {
 	User             string   `json:"user"`
 	AllowedAccounts  []string `json:"allowedAccounts"`
 	LastModifiedTime Millis   `json:"lastModifiedTime"`
+}
+
+// StageAttempt is an attempt of a stage that failed and that another one followed.
+type StageAttempt struct {
+	Attempt     int      `json:"attempt"`
+	StartTime   *Millis  `json:"startTime"`
+	EndTime     *Millis  `json:"endTime"`
+	Failure     *Failure `json:"failure"`
+	Deployments []string `json:"deployments,omitempty"`
 }
 
 // StageTask is one step of a stage. Slipway's stages have exactly one.
