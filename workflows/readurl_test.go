@@ -81,6 +81,31 @@ func TestURLsOfExpressions(t *testing.T) {
 	}
 }
 
+// TestURLsOfConditions: a condition may read a URL, and a stage that it leaves out reads
+// none of its own.
+func TestURLsOfConditions(t *testing.T) {
+	for condition, want := range map[string]struct {
+		status delivery.Status
+		reads  string
+	}{
+		`#jsonFromUrl('https://x.example/flag').on`:         {delivery.StatusSucceeded, "[GET https://x.example/flag GET https://x.example/seconds]"},
+		`!#jsonFromUrl('https://x.example/flag').on`:        {delivery.StatusSkipped, "[GET https://x.example/flag]"},
+		`${#jsonFromUrl('https://x.example/flag').on == 1}`: {delivery.StatusSkipped, "[GET https://x.example/flag]"},
+		`#jsonFromUrl('https://x.example/none').on`:         {delivery.StatusSkipped, "[GET https://x.example/none]"},
+		`parameters.image == 'never'`:                       {delivery.StatusSkipped, "[]"},
+	} {
+		document := fmt.Sprintf(`{"name":"p","application":"shop","stages":[{"refId":"1","requisiteStageRefIds":[],"type":"wait",
+			"stageEnabled":{"type":"expression","expression":%q},"waitTime":"${#fromUrl('https://x.example/seconds')}"}]}`, condition)
+		w := newWorld(t, document, calm())
+		p := &pages{has: map[string]string{"https://x.example/flag": `{"on":true}`, "https://x.example/seconds": "3"}}
+		w.activities.deps.HTTP = p
+		e := w.run(t)
+		if got := e.Stage("1"); got.Status != want.status || fmt.Sprint(p.reads) != want.reads {
+			t.Errorf("%s: stage %s (%s, %v), reads %q", condition, got.Status, got.StatusReason, got.Failure, p.reads)
+		}
+	}
+}
+
 // TestCanceledRead is over at once although the URL does not answer.
 func TestCanceledRead(t *testing.T) {
 	w := newWorld(t, `{"name":"p","application":"shop","stages":[{"refId":"1","type":"wait","waitTime":"${#fromUrl('https://x.example/')}"}]}`, calm())
