@@ -15,14 +15,16 @@ func (x *execution) restart(ctx workflow.Context, c pipeline.StageCommand) error
 	if err != nil {
 		return refusal(err)
 	}
+	var reset []happening
 	for i, s := range stages {
 		if s.Attempt == x.Stages[i].Attempt {
 			continue
 		}
 		x.Stages[i] = s // in place: others keep pointers to stages
+		reset = append(reset, stageEvent(&x.Stages[i]))
 		delete(x.runs, s.RefID)
 		x.Outputs = slices.DeleteFunc(x.Outputs, func(o StageOutputs) bool { return o.RefID == s.RefID })
 	}
 	x.changed = true
-	return x.project(ctx, stageEvent(x.stage(c.Stage)))
+	return x.project(ctx, reset...)
 }
