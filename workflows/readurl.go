@@ -47,6 +47,9 @@ func (x *execution) readURLs(ctx workflow.Context, refID string) (read ReadURLs,
 	if !slices.Contains(x.reads, refID) {
 		return read, stageResult{}
 	}
+	run := runOf(ctx)
+	run.reading = true
+	defer func() { run.reading = false }()
 	read.At = workflow.Now(ctx)
 	var a *Activities
 	failure, canceled := x.await(ctx, "read the URLs of the stage's expressions", readOptions, &read.URLs, a.ReadURLs, ReadRequest{StageRequest{Execution: x.ID, Stage: refID}, read.At})
