@@ -127,9 +127,9 @@ func (x *execution) act(ctx workflow.Context, c pipeline.StageCommand) (done fun
 	if c.Action == pipeline.RestartStage && !x.halting() {
 		return nil, x.restart(ctx, c)
 	}
-	run := x.runs[c.Stage]
-	if run == nil || x.halting() {
-		return nil, refusal(delivery.Errorf(delivery.Conflict, "execution %s is ending", x.ID))
+	run, err := x.runTo(ctx, c.Stage)
+	if err != nil {
+		return nil, err
 	}
 	switch c.Action {
 	case pipeline.ManualSkip:
@@ -150,6 +150,25 @@ func (x *execution) act(ctx workflow.Context, c pipeline.StageCommand) (done fun
 		run.judged = &judged
 	}
 	return func() bool { return run.recorded }, nil
+}
+
+// runTo is the run of a stage in progress. A stage that a worker had recorded as running
+// before it died is begun once more right after the execution is loaded.
+func (x *execution) runTo(ctx workflow.Context, refID string) (*stageRun, error) {
+	gone := func() bool { return x.halting() || x.closed }
+	if x.stage(refID).SyntheticStageOwner == "" { // it begins whatever happens; a part of it may not
+		if err := workflow.Await(ctx, func() bool { return x.runs[refID] != nil || gone() }); err != nil {
+			return nil, err
+		}
+	}
+	switch run := x.runs[refID]; {
+	case gone():
+		return nil, refusal(delivery.Errorf(delivery.Conflict, "execution %s is ending", x.ID))
+	case run == nil:
+		return nil, refusal(delivery.Errorf(delivery.NotReady, "stage %s is beginning once more", refID))
+	default:
+		return run, nil
+	}
 }
 
 // refusal is the error that answers an update.
