@@ -51,6 +51,7 @@ func (s *Server) checkStart(ctx context.Context, by delivery.Principal, applicat
 		}
 		findings = append(findings, under(one.pointer, s.checkOperation(one))...)
 	}
+	findings = append(findings, s.checkSizes(d, env)...)
 	lost, err := s.checkFinds(by, d, env)
 	if err != nil {
 		return err
