@@ -92,11 +92,11 @@ func Reopen(d Definition, e delivery.Execution, refID, reason string) (delivery.
 	return e, nil
 }
 
-// isNext is the place of a stage that has not begun although all before it is over and
-// lets it; -1 for any other.
+// isNext is the place of a stage of an ended execution that has not begun although all
+// before it is over and lets it; -1 for any other.
 func isNext(d Definition, e delivery.Execution, refID string) int {
 	spec := d.Stage(refID)
-	if spec == nil {
+	if spec == nil || !e.Status.Complete() {
 		return -1
 	}
 	status := statuses(e.Stages)

@@ -139,4 +139,8 @@ func TestReopenAtTheNextStage(t *testing.T) {
 	if e.Stages[1].StatusReason != "" {
 		t.Error("the old record changed")
 	}
+	e.Status, e.Stages[0].Status = delivery.StatusRunning, delivery.StatusSucceeded
+	if _, err := Reopen(d, e, "2", ""); delivery.KindOf(err) != delivery.Conflict {
+		t.Errorf("while it runs: %v", err)
+	}
 }
