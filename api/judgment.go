@@ -42,7 +42,7 @@ func (s *Server) updateStage(c *gin.Context) error {
 	switch {
 	case command.Action == pipeline.Judge && stage.Type != pipeline.ManualJudgmentType:
 		err = s.judgeDeployment(c, e, stage, delivery.DeploymentID(named), command)
-	case !command.Action.Takes(stage.Type):
+	case !command.Action.Takes(stage):
 		err = notTaken(command.Action, stage)
 	default:
 		err = s.engine.UpdateStage(c.Request.Context(), e.ID, command)

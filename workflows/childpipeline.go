@@ -57,8 +57,17 @@ func endedUnless(detached bool, child delivery.Execution) error {
 	if detached {
 		return nil
 	}
-	return pipeline.Ended(child)
+	err := pipeline.Ended(child)
+	if child.Status == delivery.StatusCanceled {
+		err = canceledError{err}
+	}
+	return err
 }
+
+// canceledError is the failure of a stage whose work somebody canceled.
+type canceledError struct{ error }
+
+func (e canceledError) Unwrap() error { return e.error }
 
 // childID is the id of the execution that a stage starts. It sorts by the time of
 // the stage's beginning, and is another one for another attempt.

@@ -99,6 +99,7 @@ func (a *Activities) ReadURLs(ctx context.Context, in ReadRequest) ([]ReadURL, e
 	if skipped(*spec, env) == "" { // the condition may read, too; what it leaves out reads nothing
 		_, _ = stageKindOf(spec.Type).evaluated(*spec, env)
 	}
+	_ = expression.Name(*spec, env)
 	return read, applicationError(cmp.Or(later, *unanswered))
 }
 

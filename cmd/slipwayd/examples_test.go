@@ -171,11 +171,16 @@ func (d *daemon) saveExamples() (names []string) {
 	return names
 }
 
-// testSystem is a system whose test runs pass at the third look, and returns its URL.
+// testSystem is a system that does not begin the first test run, and whose others pass at
+// the third look. It returns the URL.
 func testSystem(t *testing.T) string {
-	looks := 0
+	runs, looks := 0, 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
+			if runs++; runs == 1 { // the example tries again
+				w.WriteHeader(http.StatusInternalServerError)
+				return
+			}
 			fmt.Fprintf(w, `{"status":"http://%s/runs/1"}`, r.Host)
 			return
 		}

@@ -1,9 +1,12 @@
 package expression
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/pipeline"
@@ -25,6 +28,45 @@ func Hopeless(spec pipeline.StageSpec, env Env) []delivery.Finding {
 	return findings(slices.DeleteFunc(refused, func(p Problem) bool { return p.Later || env.Partial }))
 }
 
+// The bounds of the name of a stage, in bytes and in time: it is evaluated beside the
+// stage's input, and must not take its time.
+const (
+	maxName     = 1_000
+	maxNameTime = time.Second
+)
+
+// Name returns the name of a stage, evaluated. It stays as it is written when it cannot
+// be evaluated, or yields what is no name: an object, a list, nothing, or a long text.
+func Name(spec pipeline.StageSpec, env Env) string {
+	if !strings.Contains(spec.Name, "${") {
+		return spec.Name
+	}
+	env.Stage, env.RefID = spec.Context(), spec.RefID
+	document, err := json.Marshal(spec.Name)
+	if err != nil {
+		return spec.Name
+	}
+	var name any
+	r := newRun(env)
+	r.until = time.Now().Add(maxNameTime)
+	evaluated, _ := r.document(document)
+	decoder := json.NewDecoder(bytes.NewReader(evaluated))
+	decoder.UseNumber()
+	if decoder.Decode(&name) != nil {
+		return spec.Name
+	}
+	switch name.(type) {
+	case string, json.Number, bool:
+	default:
+		return spec.Name
+	}
+	text := strings.TrimSpace(fmt.Sprint(name))
+	if text == "" || len(text) > maxName {
+		return spec.Name
+	}
+	return text
+}
+
 func stage(spec pipeline.StageSpec, env Env) (context json.RawMessage, refused []Problem) {
 	env.Stage, env.RefID = spec.Context(), spec.RefID
 	context, problems := EvaluateAll(env.Stage, env)
@@ -37,7 +79,7 @@ func stage(spec pipeline.StageSpec, env Env) (context json.RawMessage, refused [
 			refused = append(refused, p)
 		}
 	}
-	return withSummary(context, problems, env.Now), refused
+	return SummaryOf(problems, env.Now).In(context), refused
 }
 
 // firstField is the field of the document that a pointer leads into.
