@@ -251,6 +251,16 @@ type Attempt struct {
 	Deployments []DeploymentID `json:"deployments,omitempty"`
 }
 
+// Key tells one attempt of a stage of an execution from every other, for what it begins
+// elsewhere: "01JD3Z8Q6V5T0H3W4M8N7K2RXA/2", and ".../2~2" for the second attempt.
+func (s Stage) Key(execution ExecutionID) string {
+	key := string(execution) + "/" + s.RefID
+	if s.Attempt > 1 {
+		key += fmt.Sprintf("~%d", s.Attempt)
+	}
+	return key
+}
+
 // StageBefore owns the synthetic stages that run before their parent.
 const StageBefore = "STAGE_BEFORE"
 

@@ -48,6 +48,7 @@ func examples(tests string) map[string]example {
 			groups: map[string]string{"gcp-sim/us-central1/storefront-catalog": "v000 on", "gcp-sim/europe-west1/storefront-catalog": "v000 on"}},
 		"child-pipelines": {status: succeeded, stages: []string{succeeded, succeeded, succeeded},
 			groups: map[string]string{"gcp-sim/us-central1/storefront-cart": "v000 on", "gcp-sim/us-central1/storefront-search": "v000 on"}},
+		"throwaway-pipeline": {status: succeeded, stages: []string{succeeded, succeeded, succeeded}, outputs: []string{`"notification.type":"deletepipeline"`, `"pipeline.id"`}},
 		"promote-image": {status: succeeded, stages: []string{succeeded, succeeded}, groups: map[string]string{
 			"gcp-sim/europe-west1/storefront-preview": "v000 on 1 storefront-1-0"}},
 		"rollback-on-failure": {status: "TERMINAL", stages: []string{"TERMINAL", "NOT_STARTED"}, groups: map[string]string{

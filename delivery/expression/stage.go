@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -69,7 +70,9 @@ func Name(spec pipeline.StageSpec, env Env) string {
 
 func stage(spec pipeline.StageSpec, env Env) (context json.RawMessage, refused []Problem) {
 	env.Stage, env.RefID = spec.Context(), spec.RefID
-	context, problems := EvaluateAll(env.Stage, env)
+	open, verbatim := apart(spec, env.Stage)
+	context, problems := EvaluateAll(open, env)
+	context = together(context, verbatim)
 	whole := context != nil
 	if !whole {
 		context = env.Stage
@@ -86,4 +89,41 @@ func stage(spec pipeline.StageSpec, env Env) (context json.RawMessage, refused [
 func firstField(pointer string) string {
 	field, _, _ := strings.Cut(strings.TrimPrefix(pointer, "/"), "/")
 	return strings.NewReplacer("~1", "/", "~0", "~").Replace(field)
+}
+
+// apart takes the fields out of a stage's input that are not evaluated.
+func apart(spec pipeline.StageSpec, context json.RawMessage) (open json.RawMessage, verbatim map[string]json.RawMessage) {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(context, &fields) != nil {
+		return context, nil
+	}
+	verbatim = map[string]json.RawMessage{}
+	for name, value := range fields {
+		if spec.Verbatim(name, value) {
+			verbatim[name] = value
+			delete(fields, name)
+		}
+	}
+	if len(verbatim) == 0 {
+		return context, nil
+	}
+	open, err := json.Marshal(fields)
+	if err != nil {
+		return context, nil
+	}
+	return open, verbatim
+}
+
+// together puts the fields back that were not evaluated; nil stays nil.
+func together(context json.RawMessage, verbatim map[string]json.RawMessage) json.RawMessage {
+	var fields map[string]json.RawMessage
+	if len(verbatim) == 0 || context == nil || json.Unmarshal(context, &fields) != nil || fields == nil {
+		return context
+	}
+	maps.Copy(fields, verbatim)
+	out, err := json.Marshal(fields)
+	if err != nil {
+		return context
+	}
+	return out
 }

@@ -67,7 +67,7 @@ func (d Definition) bindArtifacts(t delivery.Trigger) (delivery.Trigger, error) 
 	}
 	given, err := ParseArtifacts(fields["artifacts"])
 	if err != nil {
-		return t, delivery.InvalidError("artifacts are not valid", below("/artifacts", delivery.FindingsOf(err)))
+		return t, delivery.InvalidError("artifacts are not valid", delivery.Under("/artifacts", delivery.FindingsOf(err)))
 	}
 	var ids []string
 	if kindOf(fields["expectedArtifactIds"]) == "list" && json.Unmarshal(fields["expectedArtifactIds"], &ids) != nil {
@@ -99,15 +99,6 @@ func withBound(given []Artifact, resolved []ResolvedArtifact) []Artifact {
 		if !slices.ContainsFunc(out, r.Bound.same) {
 			out = append(out, r.Bound)
 		}
-	}
-	return out
-}
-
-func below(prefix string, findings []delivery.Finding) []delivery.Finding {
-	out := make([]delivery.Finding, len(findings))
-	for i, f := range findings {
-		f.Pointer = prefix + f.Pointer
-		out[i] = f
 	}
 	return out
 }
