@@ -216,6 +216,8 @@ func TestStartsThatAreRefused(t *testing.T) {
 		{"empty", ``, 400, "/stages", "no stages"},
 		{"off", ``, 400, "", "Pipeline is disabled and cannot be started."},
 		{"needs", ``, 400, "/parameters/v", "Required parameter v is missing"},
+		{"needs", `{"trigger":{"type":"manual"}}`, 400, "/trigger/parameters/v", "/trigger/parameters/v: Required parameter v is missing"},
+		{"needs", `{"trigger":{"parameters":{"v":"1"},"artifacts":[7]}}`, 400, "/trigger/artifacts/0", "must be an object"},
 		{"wait", `{"parameters":[]}`, 400, "/parameters", "must be an object"},
 		{"wait", `{"type":7}`, 400, "/type", "must be a string"},
 		{"wait", `{"trigger":[]}`, 400, "/trigger", "/trigger: must be an object, not a list"},

@@ -242,3 +242,17 @@ func TestCancelEndsEveryWait(t *testing.T) {
 		t.Errorf("%s, %s, answers %+v %+v", e.Status, each(e), canceled, late)
 	}
 }
+
+// TestAnswerAfterACrash: a judgment that the store shows as open, since a worker recorded
+// it and died, takes an answer before its stage is begun once more.
+func TestAnswerAfterACrash(t *testing.T) {
+	w := newWorld(t, `{"stages":[{"refId":"1","requisiteStageRefIds":[],"type":"manualJudgment"},{"refId":"2","requisiteStageRefIds":["1"],"type":"noop"}]}`, calm())
+	e := w.store.executions[testExecution]
+	e.Status, e.StartTime, e.Version = delivery.StatusRunning, w.env.Now(), 2
+	e.Stages[0].Status, e.Stages[0].StartTime = delivery.StatusRunning, w.env.Now()
+	w.store.executions[testExecution] = e
+	answered := w.stageAction(0, judge("1", delivery.JudgmentContinue, "go"))
+	if e := w.run(t); !answered.ok() || each(e) != "SUCCEEDED SUCCEEDED" || e.EndTime.Sub(e.StartTime) > time.Minute {
+		t.Errorf("the answer %+v, stages %s", answered, each(e))
+	}
+}
