@@ -69,7 +69,7 @@ func (o object) text(key string) (string, error) {
 	var value *string
 	if raw, ok := o[key]; ok {
 		if err := json.Unmarshal(raw, &value); err != nil {
-			return "", invalid("/"+escapePointer(key), "must be a string, not "+typeOf(raw))
+			return "", invalid("/"+delivery.PointerToken(key), "must be a string, not "+typeOf(raw))
 		}
 	}
 	if value == nil {
@@ -87,7 +87,7 @@ func (o object) flag(key string) (bool, error) {
 	case "true", `"true"`:
 		return true, nil
 	default:
-		return false, invalid("/"+escapePointer(key), "must be true or false, not "+typeOf(o[key]))
+		return false, invalid("/"+delivery.PointerToken(key), "must be true or false, not "+typeOf(o[key]))
 	}
 }
 
@@ -135,10 +135,6 @@ func typeOf(raw json.RawMessage) string {
 	default:
 		return "a number"
 	}
-}
-
-func escapePointer(key string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
 }
 
 // checkJSON refuses malformed JSON, text that is not UTF-8, JSON that nests deeper
@@ -190,7 +186,7 @@ func checkValue(d *json.Decoder, at string, depth int) error {
 				return malformed(d, err)
 			}
 			name, _ := key.(string)
-			pointer := at + "/" + escapePointer(name)
+			pointer := at + "/" + delivery.PointerToken(name)
 			if seen[name] {
 				return invalid(pointer, "the key stands twice in one object")
 			}

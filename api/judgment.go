@@ -102,7 +102,7 @@ func bindStageCommand(c *gin.Context) (pipeline.StageCommand, error) {
 	}
 	for key := range body {
 		if key != "judgmentInput" && key != "reason" && !slices.Contains(asked, key) {
-			return none, invalid("/"+escapePointer(key), "cannot be changed of a stage; judgmentStatus with judgmentInput, skipRemainingWait, or manualSkip with reason can")
+			return none, invalid("/"+delivery.PointerToken(key), "cannot be changed of a stage; judgmentStatus with judgmentInput, skipRemainingWait, or manualSkip with reason can")
 		}
 	}
 	switch {

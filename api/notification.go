@@ -104,7 +104,7 @@ func (s *Server) deleteNotifications(c *gin.Context) error {
 func checkNotifications(doc object, app string) error {
 	var findings []delivery.Finding
 	for key, raw := range doc {
-		at := "/" + escapePointer(key)
+		at := "/" + delivery.PointerToken(key)
 		switch {
 		case key == "application":
 			if own, err := doc.text(key); err != nil || !strings.EqualFold(own, app) {

@@ -67,7 +67,7 @@ func indicesOf(document object) (map[string]int, []delivery.Finding) {
 	for id, value := range raw {
 		var index int
 		if json.Unmarshal(value, &index) != nil || typeOf(value) == "null" {
-			findings = append(findings, delivery.Finding{Pointer: "/idsToIndices/" + escapePointer(id), Message: "must be a whole number, not " + typeOf(value)})
+			findings = append(findings, delivery.Finding{Pointer: "/idsToIndices/" + delivery.PointerToken(id), Message: "must be a whole number, not " + typeOf(value)})
 		}
 		out[id] = index
 	}
@@ -137,7 +137,7 @@ func (s *Server) reorderStrategies(ctx context.Context, by delivery.Principal, a
 func notOfApplication(rest map[string]int, what string) error {
 	var findings []delivery.Finding
 	for id := range rest {
-		findings = append(findings, delivery.Finding{Pointer: "/idsToIndices/" + escapePointer(id), Message: "is not the id of a " + what + " of the application"})
+		findings = append(findings, delivery.Finding{Pointer: "/idsToIndices/" + delivery.PointerToken(id), Message: "is not the id of a " + what + " of the application"})
 	}
 	slices.SortFunc(findings, func(a, b delivery.Finding) int { return strings.Compare(a.Pointer, b.Pointer) })
 	return delivery.InvalidError("the order is not valid", findings)

@@ -3,6 +3,7 @@ package api
 import (
 	"github.com/gin-gonic/gin"
 
+	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
@@ -17,7 +18,7 @@ func (s *Server) restartStage(c *gin.Context) error {
 		if key == "skip" && string(value) == "false" {
 			continue // Spinnaker's pages always say so
 		}
-		return invalid("/"+escapePointer(key), "cannot be changed by a restart: the stage is done again as the pipeline had it")
+		return invalid("/"+delivery.PointerToken(key), "cannot be changed by a restart: the stage is done again as the pipeline had it")
 	}
 	e, err := s.pipelineExecution(c, execute)
 	if err != nil {

@@ -101,9 +101,9 @@ func unknownFields(body object) []delivery.Finding {
 	for key, raw := range body {
 		switch {
 		case !slices.Contains(rollbackFields[:], key) && !slices.Contains(rollbackOwn[:], key):
-			out = append(out, delivery.Finding{Pointer: "/" + escapePointer(key), Message: "is not a field of a rollback"})
+			out = append(out, delivery.Finding{Pointer: "/" + delivery.PointerToken(key), Message: "is not a field of a rollback"})
 		case strings.Contains(string(raw), "${"):
-			out = append(out, delivery.Finding{Pointer: "/" + escapePointer(key), Message: "must hold no expression"})
+			out = append(out, delivery.Finding{Pointer: "/" + delivery.PointerToken(key), Message: "must hold no expression"})
 		}
 	}
 	return out

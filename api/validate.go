@@ -265,7 +265,7 @@ func (s *Server) checkPlace(cluster delivery.Cluster) (delivery.Finding, bool) {
 			return delivery.Finding{Pointer: "/cloudProvider", Message: fmt.Sprintf("is %q, but account %s is of provider %q", cluster.Provider, a.Name, a.Provider)}, false
 		}
 		if !a.HasRegion(cluster.Region) {
-			return delivery.Finding{Pointer: "/availabilityZones/" + escapePointer(cluster.Region),
+			return delivery.Finding{Pointer: "/availabilityZones/" + delivery.PointerToken(cluster.Region),
 				Message: fmt.Sprintf("region %q is not configured for account %s; configured: %s", cluster.Region, a.Name, strings.Join(a.Regions, ", "))}, false
 		}
 		return delivery.Finding{}, true

@@ -96,7 +96,7 @@ func (r *yamlReader) mapping(n *yaml.Node, at string, depth int) (json.RawMessag
 			key = key.Alias
 		}
 		r.bytes += len(key.Value)
-		pointer := at + "/" + escapePointer(key.Value)
+		pointer := at + "/" + delivery.PointerToken(key.Value)
 		switch {
 		case key.Kind != yaml.ScalarNode || key.ShortTag() == "!!null":
 			return nil, invalid(at, fmt.Sprintf("line %d: a key must be a text", key.Line))

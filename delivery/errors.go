@@ -91,6 +91,12 @@ type Finding struct {
 	Warning bool `json:"warning,omitempty"`
 }
 
+var pointerToken = strings.NewReplacer("~", "~0", "/", "~1")
+
+// PointerToken writes a key as one token of a JSON pointer (RFC 6901 section 3), without
+// the slash before it.
+func PointerToken(key string) string { return pointerToken.Replace(key) }
+
 // Error is an error with a kind. Create it with Errorf where the error
 // originates; wrap it with fmt.Errorf and %w on its way.
 type Error struct {

@@ -8,6 +8,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/slipway-cd/slipway/delivery"
 )
 
 // rewriter copies a JSON document and replaces its templates.
@@ -43,7 +45,7 @@ func rewrite(document json.RawMessage, replace replacer) (json.RawMessage, []Pro
 func (w *rewriter) refuse(problems ...Problem) {
 	pointer := ""
 	for _, key := range w.path {
-		pointer += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
+		pointer += "/" + delivery.PointerToken(key)
 	}
 	for _, p := range problems {
 		p.Pointer = pointer

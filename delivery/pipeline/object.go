@@ -74,7 +74,7 @@ func (r *reader) object(at string, raw json.RawMessage) (object, bool) {
 }
 
 // pointer returns the JSON pointer of a field of o.
-func (o object) pointer(name string) string { return o.at + "/" + escape(name) }
+func (o object) pointer(name string) string { return o.at + "/" + delivery.PointerToken(name) }
 
 func (o object) refuse(name, format string, args ...any) {
 	o.r.refuse(o.pointer(name), format, args...)
@@ -288,9 +288,4 @@ func unquote(raw json.RawMessage) string {
 		return ""
 	}
 	return out
-}
-
-// escape writes a key as one token of a JSON pointer (RFC 6901 section 3).
-func escape(key string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
 }

@@ -138,7 +138,7 @@ func (d Definition) ResolveParameters(given json.RawMessage) (json.RawMessage, e
 	}
 	for _, p := range missing {
 		if p.Condition == nil || p.Condition.holds(values) {
-			r.refuse("/"+escape(p.Name), "Required parameter %s is missing", p.Name)
+			r.refuse("/"+delivery.PointerToken(p.Name), "Required parameter %s is missing", p.Name)
 		} else if p.Default != nil {
 			values[p.Name] = p.Default
 		}
@@ -161,10 +161,10 @@ func (p Parameter) check(r *reader, value json.RawMessage) {
 		return
 	}
 	if p.Options != nil && (!plain || !slices.Contains(p.Options, text)) {
-		r.refuse("/"+escape(p.Name), "is %s; must be one of %s", shown(value), strings.Join(p.Options, ", "))
+		r.refuse("/"+delivery.PointerToken(p.Name), "is %s; must be one of %s", shown(value), strings.Join(p.Options, ", "))
 	}
 	if _, err := time.Parse(time.DateOnly, text); p.Date && err != nil {
-		r.refuse("/"+escape(p.Name), "is %s; must be a date such as 2026-11-27", shown(value))
+		r.refuse("/"+delivery.PointerToken(p.Name), "is %s; must be a date such as 2026-11-27", shown(value))
 	}
 }
 

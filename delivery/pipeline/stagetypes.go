@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/rollout"
@@ -18,8 +19,19 @@ type stageType struct {
 	check func(stage object)
 }
 
-// stageTypes is the table of stage types, sorted by name.
+// table is filled at its first use: some checks parse pipelines, and so use it.
+var table struct {
+	sync.Once
+	types []stageType
+}
+
+// stageTypes is the table of stage types, sorted by name. It must not be changed.
 func stageTypes() []stageType {
+	table.Do(func() { table.types = newStageTypes() })
+	return table.types
+}
+
+func newStageTypes() []stageType {
 	types := []stageType{
 		{name: CreateServerGroupType, check: func(o object) { readCreateServerGroup(o) }},
 		{name: CloneType, check: func(o object) { readClone(o) }},

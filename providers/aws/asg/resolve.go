@@ -109,7 +109,7 @@ func (t *Target) resolveSubnets(ctx context.Context, s settings, vpc string) ([]
 		}}, nil
 	}
 	zones := s.AvailabilityZones[t.region]
-	pointer := "/availabilityZones/" + escape(t.region)
+	pointer := "/availabilityZones/" + delivery.PointerToken(t.region)
 	var ids []string
 	var findings []delivery.Finding
 	for i, zone := range zones {

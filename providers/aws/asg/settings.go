@@ -109,7 +109,7 @@ func (s settings) check(cluster delivery.Cluster) []delivery.Finding {
 	}
 	for _, key := range sortedKeys(s.Tags) {
 		if strings.HasPrefix(key, tagPrefix) || strings.HasPrefix(strings.ToLower(key), "aws:") {
-			refuse("/tags/"+escape(key), "has a reserved prefix")
+			refuse("/tags/"+delivery.PointerToken(key), "has a reserved prefix")
 		}
 	}
 	out = append(out, s.checkNumbers()...)
@@ -171,9 +171,4 @@ func sortedKeys[V any](m map[string]V) []string {
 	}
 	slices.Sort(keys)
 	return keys
-}
-
-// escape makes a key a segment of a JSON pointer (RFC 6901 section 3).
-func escape(key string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
 }

@@ -79,7 +79,7 @@ func (s settings) check(cluster delivery.Cluster, project string) []delivery.Fin
 		f.refuse("/startupProbePath", "is %q; a path begins with /", s.StartupProbePath)
 	}
 	for _, key := range sortedKeys(s.Env) {
-		f.checkVariable("/env/"+escape(key), key)
+		f.checkVariable("/env/"+delivery.PointerToken(key), key)
 	}
 	f.checkLabels("/labels", s.Labels)
 	if s.Manifest != nil {
@@ -165,7 +165,7 @@ func (f *findings) checkVariable(pointer, name string) {
 
 func (f *findings) checkLabels(pointer string, labels map[string]string) {
 	for _, key := range sortedKeys(labels) {
-		at := pointer + "/" + escape(key)
+		at := pointer + "/" + delivery.PointerToken(key)
 		switch {
 		case !labelKey.MatchString(key):
 			f.refuse(at, "%q is no key of a label: lower-case letters, digits, '_' and '-' only, a letter first", key)

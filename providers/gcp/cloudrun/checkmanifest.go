@@ -50,9 +50,9 @@ func (f *findings) checkService(s settings, cluster delivery.Cluster, project st
 	for _, key := range sortedKeys(meta.Labels) {
 		switch {
 		case key != labelLocation:
-			f.refuse(at+"/labels/"+escape(key), "cannot be used: the service belongs to whoever made it; what is in spec/template/metadata goes to the revision")
+			f.refuse(at+"/labels/"+delivery.PointerToken(key), "cannot be used: the service belongs to whoever made it; what is in spec/template/metadata goes to the revision")
 		case meta.Labels[key] != cluster.Region:
-			f.refuse(at+"/labels/"+escape(key), "is %q; the stage deploys to %s", meta.Labels[key], cluster.Region)
+			f.refuse(at+"/labels/"+delivery.PointerToken(key), "is %q; the stage deploys to %s", meta.Labels[key], cluster.Region)
 		}
 	}
 }
@@ -60,7 +60,7 @@ func (f *findings) checkService(s settings, cluster delivery.Cluster, project st
 func (f *findings) checkAnnotations(at string, of map[string]string, capacity delivery.Capacity) {
 	bounds := map[string]int{noteMinScale: capacity.Min, noteMaxScale: capacity.Max}
 	for _, key := range sortedKeys(of) {
-		pointer := at + "/" + escape(key)
+		pointer := at + "/" + delivery.PointerToken(key)
 		known, understood := annotations[key]
 		bound, isBound := bounds[key]
 		switch {
@@ -125,7 +125,7 @@ func (f *findings) checkContainer(at string, c container) {
 		}
 	}
 	for _, key := range sortedKeys(c.Resources.Limits) {
-		pointer, amount := at+"/resources/limits/"+escape(key), c.Resources.Limits[key]
+		pointer, amount := at+"/resources/limits/"+delivery.PointerToken(key), c.Resources.Limits[key]
 		switch key {
 		case "cpu":
 			f.checkCPU(pointer, amount)

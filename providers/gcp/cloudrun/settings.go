@@ -90,7 +90,7 @@ func unknownFields(document json.RawMessage, t reflect.Type, pointer string) []d
 			return nil
 		}
 		for _, name := range sortedKeys(fields) {
-			at := pointer + "/" + escape(name)
+			at := pointer + "/" + delivery.PointerToken(name)
 			if place, known := fieldOf(t, name); known {
 				out = append(out, unknownFields(fields[name], place, at)...)
 			} else {
@@ -149,9 +149,4 @@ func sortedKeys[V any](m map[string]V) []string {
 	}
 	slices.Sort(keys)
 	return keys
-}
-
-// escape makes a key a segment of a JSON pointer (RFC 6901 section 3).
-func escape(key string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
 }

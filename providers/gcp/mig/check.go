@@ -89,7 +89,7 @@ func (r *review) machine() {
 	}
 	for _, key := range sortedKeys(r.Labels) {
 		if !validLabel.MatchString(key) || !validValue.MatchString(r.Labels[key]) {
-			r.refuse("/labels/"+escape(key), "%q=%q is no label: lower-case letters, digits, dashes and underscores, a letter first", key, r.Labels[key])
+			r.refuse("/labels/"+delivery.PointerToken(key), "%q=%q is no label: lower-case letters, digits, dashes and underscores, a letter first", key, r.Labels[key])
 		}
 	}
 	for i, d := range r.Disks {
@@ -220,9 +220,4 @@ func (r *review) numbers() {
 	if p.CapacityScaler != nil && *p.CapacityScaler == 0 {
 		r.refuse("/loadBalancingPolicy/capacityScaler", "is 0; the only backend of a backend service cannot be drained")
 	}
-}
-
-// escape makes a key a segment of a JSON pointer (RFC 6901 section 3).
-func escape(key string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
 }

@@ -136,7 +136,7 @@ func (s settings) atZones(region string) string {
 	if s.DistributionPolicy != nil && len(s.DistributionPolicy.Zones) > 0 {
 		return "/distributionPolicy/zones"
 	}
-	return "/availabilityZones/" + escape(region)
+	return "/availabilityZones/" + delivery.PointerToken(region)
 }
 
 // zones are those of the region; none means that Compute Engine chooses.
