@@ -29,8 +29,8 @@ type Command struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Progress is how far an execution has come. Stages carry no context: that is
-// in the store.
+// Progress is how far an execution has come. Stages carry neither context nor outputs:
+// those are in the store.
 type Progress struct {
 	ID                 delivery.ExecutionID `json:"id"`
 	Status             delivery.Status      `json:"status"`
@@ -40,8 +40,8 @@ type Progress struct {
 	CancellationReason string               `json:"cancellationReason,omitempty"`
 	Paused             *delivery.Pause      `json:"paused,omitempty"`
 	Stages             []delivery.Stage     `json:"stages"`
-	// Outputs are those of the stages that are over. They become JSON where they are
-	// recorded.
+	// Outputs are those of the stages that ended in this run. They become JSON where they
+	// are recorded.
 	Outputs []StageOutputs `json:"-"`
 	Version int64          `json:"version"`
 }

@@ -45,8 +45,8 @@ func (a *Activities) LoadExecution(ctx context.Context, id delivery.ExecutionID)
 		return LoadedExecution{}, applicationError(err)
 	}
 	loaded := LoadedExecution{Progress: Progress{ID: e.ID, Status: e.Status, StartTime: e.StartTime, Version: e.Version, Stages: slices.Clone(e.Stages)}}
-	for i := range loaded.Progress.Stages {
-		loaded.Progress.Stages[i].Context = nil
+	for i := range loaded.Progress.Stages { // a result of 2 MB ends the workflow
+		loaded.Progress.Stages[i].Context, loaded.Progress.Stages[i].Outputs = nil, nil
 	}
 	loaded.Reads = readers(definition)
 	for _, s := range definition.Stages {
@@ -69,7 +69,7 @@ func (a *Activities) definition(ctx context.Context, id delivery.ExecutionID) (d
 }
 
 // ProjectExecution writes an execution's progress, and what happened, to the
-// store. The stages keep their stored context.
+// store. The stages keep their stored context, and the outputs of the same attempt.
 func (a *Activities) ProjectExecution(ctx context.Context, p Progress, at time.Time, happened []happening) error {
 	e, err := a.deps.Store.Execution(ctx, p.ID)
 	if err != nil {
@@ -111,8 +111,13 @@ func (p Progress) onto(e delivery.Execution) (delivery.Execution, error) {
 	e.CanceledBy, e.CancellationReason, e.Paused = p.CanceledBy, p.CancellationReason, p.Paused
 	stages := slices.Clone(p.Stages)
 	for i := range stages {
-		if was := e.Stage(stages[i].RefID); was != nil {
-			stages[i].Context = was.Context
+		was := e.Stage(stages[i].RefID)
+		if was == nil {
+			continue
+		}
+		stages[i].Context = was.Context
+		if was.Attempt == stages[i].Attempt && len(stages[i].Outputs) == 0 {
+			stages[i].Outputs = was.Outputs
 		}
 	}
 	e.Stages = stages
