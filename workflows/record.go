@@ -155,6 +155,9 @@ type BegunStage struct {
 	// Webhook is set for a stage that calls another system.
 	Webhook *BegunWebhook     `json:"webhook,omitempty"`
 	Failure *delivery.Failure `json:"failure,omitempty"`
+	// Began is set when the stage's beginning was recorded before, by a worker that died:
+	// what it begins elsewhere is found by that time.
+	Began time.Time `json:"began,omitzero"`
 }
 
 // ClusterToDeploy is a cluster of a stage that deploys or operates, with what its
@@ -173,11 +176,17 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 	if err != nil {
 		return BegunStage{}, applicationError(err)
 	}
+	was := e.Stage(refID)
 	if e, err = p.onto(e); err != nil {
 		return BegunStage{}, err
 	}
 	var begun BegunStage
 	stage, spec := e.Stage(refID), definition.Stage(refID)
+	began := time.Time{}
+	if was != nil && was.Status == delivery.StatusRunning && was.Attempt == stage.Attempt && !was.StartTime.Equal(stage.StartTime) {
+		began = was.StartTime
+		stage.StartTime = began
+	}
 	begins := at
 	if !read.At.IsZero() {
 		begins = read.At
@@ -199,6 +208,7 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 	if err != nil {
 		begun = BegunStage{Failure: delivery.FailureOf("read the stage", err)}
 	}
+	begun.Began = began
 	if err := a.project(ctx, e, at, []happening{stageEvent(stage)}); err != nil {
 		return BegunStage{}, applicationError(err)
 	}

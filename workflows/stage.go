@@ -111,6 +111,9 @@ func (x *execution) begin(ctx workflow.Context, refID string, read ReadURLs) (Be
 	var a *Activities
 	ctx = workflow.WithLocalActivityOptions(ctx, recordOptions)
 	err := workflow.ExecuteLocalActivity(ctx, a.BeginStage, x.nextVersion(), refID, workflow.Now(ctx), read).Get(ctx, &begun)
+	if err == nil && !begun.Began.IsZero() {
+		x.stage(refID).StartTime = begun.Began
+	}
 	return begun, err
 }
 
