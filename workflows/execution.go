@@ -50,6 +50,9 @@ type Progress struct {
 type execution struct {
 	Progress
 	definition pipeline.Definition
+	// told gives events their keys; restarts is how often the execution had ended before.
+	told     told
+	restarts int
 	// record serialises the projections, so that their versions arrive in order.
 	record workflow.Mutex
 	// command lets one command after the other in, in the order of their arrival:
@@ -76,7 +79,7 @@ type execution struct {
 // workflow itself only fails when there is no such execution.
 func Execution(ctx workflow.Context, in ExecutionInput) error {
 	work, _ := workflow.NewDisconnectedContext(ctx)
-	x := &execution{runs: map[string]*stageRun{}, record: workflow.NewMutex(work), command: workflow.NewMutex(work)}
+	x := &execution{runs: map[string]*stageRun{}, told: told{}, record: workflow.NewMutex(work), command: workflow.NewMutex(work)}
 	x.Progress.ID = in.ID
 	if err := x.handleCommands(ctx); err != nil {
 		return err
@@ -108,7 +111,7 @@ func (x *execution) load(ctx workflow.Context) (over bool, err error) {
 	if err := workflow.ExecuteLocalActivity(ctx, a.LoadExecution, x.ID).Get(ctx, &loaded); err != nil {
 		return false, err
 	}
-	x.Progress, x.definition, x.reads = loaded.Progress, loaded.definition(), loaded.Reads
+	x.Progress, x.definition, x.reads, x.restarts = loaded.Progress, loaded.definition(), loaded.Reads, loaded.Restarts
 	if x.Status.Complete() {
 		return true, nil
 	}
@@ -122,7 +125,7 @@ func (x *execution) load(ctx workflow.Context) (over bool, err error) {
 // run starts what may start until nothing can run any more, and returns the
 // execution's status.
 func (x *execution) run(ctx workflow.Context) (delivery.Status, error) {
-	if err := x.project(ctx, happening{delivery.EventExecution, ExecutionEvent{Status: x.Status}}); err != nil {
+	if err := x.project(ctx, happening{kind: delivery.EventExecution, data: ExecutionEvent{Status: x.Status}}); err != nil {
 		return delivery.StatusUnknown, err
 	}
 	// A worker that died in the middle of the first workflow task may have recorded
@@ -190,7 +193,7 @@ func (x *execution) end(ctx workflow.Context, status delivery.Status) error {
 		x.CanceledBy, x.CancellationReason = delivery.System.Name, x.canceledFor()
 	}
 	event := ExecutionEvent{Status: status, By: x.CanceledBy, Reason: x.CancellationReason}
-	if err := x.project(ctx, happening{delivery.EventExecution, event}); err != nil {
+	if err := x.project(ctx, happening{kind: delivery.EventExecution, data: event}); err != nil {
 		return err
 	}
 	return x.drain(ctx)
@@ -215,6 +218,7 @@ func (x *execution) drain(ctx workflow.Context) error {
 
 // project writes the state as it stands to the store.
 func (x *execution) project(ctx workflow.Context, happened ...happening) error {
+	happened = x.told.keys(x.restarts, happened)
 	if err := x.record.Lock(ctx); err != nil {
 		return err
 	}
@@ -356,7 +360,7 @@ func (x *execution) postpone(by time.Duration) {
 // next read.
 func (x *execution) tell(ctx workflow.Context, action string, c Command) {
 	event := ExecutionEvent{Status: x.Status, Action: action, By: c.By, Reason: c.Reason}
-	if err := x.project(ctx, happening{delivery.EventExecution, event}); err != nil {
+	if err := x.project(ctx, happening{kind: delivery.EventExecution, data: event}); err != nil {
 		workflow.GetLogger(ctx).Error("Command was not recorded", "execution", x.ID, "error", err)
 	}
 }

@@ -20,6 +20,8 @@ type LoadedExecution struct {
 	Plan     []PlanStage `json:"plan"`
 	// Reads are the refIds of the stages whose expressions read URLs.
 	Reads []string `json:"reads,omitempty"`
+	// Restarts is how often the execution had ended and was begun again.
+	Restarts int `json:"restarts,omitempty"`
 }
 
 // PlanStage is the part of a stage's definition that decides about its turn.
@@ -44,7 +46,7 @@ func (a *Activities) LoadExecution(ctx context.Context, id delivery.ExecutionID)
 	if err != nil {
 		return LoadedExecution{}, applicationError(err)
 	}
-	loaded := LoadedExecution{Progress: Progress{ID: e.ID, Status: e.Status, StartTime: e.StartTime, Version: e.Version, Stages: slices.Clone(e.Stages)}}
+	loaded := LoadedExecution{Restarts: e.Restarts, Progress: Progress{ID: e.ID, Status: e.Status, StartTime: e.StartTime, Version: e.Version, Stages: slices.Clone(e.Stages)}}
 	for i := range loaded.Progress.Stages { // a result of 2 MB ends the workflow
 		loaded.Progress.Stages[i].Context, loaded.Progress.Stages[i].Outputs = nil, nil
 	}
@@ -209,10 +211,17 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 		begun = BegunStage{Failure: delivery.FailureOf("read the stage", err)}
 	}
 	begun.Began = began
-	if err := a.project(ctx, e, at, []happening{stageEvent(stage)}); err != nil {
+	if err := a.project(ctx, e, at, []happening{beginEvent(stage)}); err != nil {
 		return BegunStage{}, applicationError(err)
 	}
 	return begun, nil
+}
+
+// beginEvent is the one event of a stage's attempt that an activity makes by itself.
+func beginEvent(s *delivery.Stage) happening {
+	h := stageEvent(s)
+	h.key = h.about + "/begin"
+	return h
 }
 
 // inputOf evaluates what a stage is to do into its context, and reads it. The context

@@ -3,6 +3,7 @@ package workflows
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -65,8 +66,9 @@ func (x *execution) ended(refID string, result stageResult) delivery.Status {
 }
 
 func stageEvent(s *delivery.Stage) happening {
-	return happening{delivery.EventStage, StageEvent{RefID: s.RefID, Type: s.Type, Name: s.Name, Status: s.Status,
-		Deployments: slices.Clone(s.Deployments), Failure: s.Failure, Reason: s.StatusReason}}
+	return happening{kind: delivery.EventStage, about: fmt.Sprintf("stage/%s/%d", s.RefID, s.Attempt),
+		data: StageEvent{RefID: s.RefID, Type: s.Type, Name: s.Name, Status: s.Status,
+			Deployments: slices.Clone(s.Deployments), Failure: s.Failure, Reason: s.StatusReason}}
 }
 
 func (x *execution) carryOut(ctx workflow.Context, refID string) stageResult {
