@@ -53,6 +53,8 @@ type execution struct {
 	// told gives events their keys; restarts is how often the execution had ended before.
 	told     told
 	restarts int
+	// durable lets commands wait until they stand in the history.
+	durable bool
 	// record serialises the projections, so that their versions arrive in order.
 	record workflow.Mutex
 	// command lets one command after the other in, in the order of their arrival:
@@ -111,7 +113,8 @@ func (x *execution) load(ctx workflow.Context) (over bool, err error) {
 	if err := workflow.ExecuteLocalActivity(ctx, a.LoadExecution, x.ID).Get(ctx, &loaded); err != nil {
 		return false, err
 	}
-	x.Progress, x.definition, x.reads, x.restarts = loaded.Progress, loaded.definition(), loaded.Reads, loaded.Restarts
+	x.Progress, x.definition, x.reads = loaded.Progress, loaded.definition(), loaded.Reads
+	x.restarts, x.durable = loaded.Restarts, loaded.Durable
 	if x.Status.Complete() {
 		return true, nil
 	}
@@ -275,7 +278,9 @@ func serve[C any](ctx workflow.Context, x *execution, name string, accept func(C
 }
 
 // inTurn runs do once the execution is loaded, one after the other in the order of
-// arrival.
+// arrival. What it does is recorded in the store, so the command has to be in the history
+// before: an update is gone with the process, and the workflow would know nothing of what
+// the store says. A timer ends the workflow task, and with it the command is kept.
 func inTurn(ctx workflow.Context, x *execution, do func() (func() bool, error)) (func() bool, error) {
 	if err := x.command.Lock(ctx); err != nil {
 		return nil, err
@@ -283,6 +288,11 @@ func inTurn(ctx workflow.Context, x *execution, do func() (func() bool, error)) 
 	defer x.command.Unlock()
 	if err := workflow.Await(ctx, func() bool { return x.loaded }); err != nil {
 		return nil, err
+	}
+	if x.durable {
+		if err := workflow.Sleep(ctx, keepTime); err != nil {
+			return nil, err
+		}
 	}
 	return do()
 }

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/internal/fakecloud"
@@ -70,4 +73,41 @@ func TestChildIsStartedOnceAfterADeath(t *testing.T) {
 	if e.Status != delivery.StatusSucceeded || len(l.children()) != 1 {
 		t.Errorf("execution %s, %d children", e.Status, len(l.children()))
 	}
+}
+
+// TestLostCancel: when the process dies after a cancel was recorded and before it was in
+// the history, the execution is canceled with the next start, or goes on and is
+// recorded so. Nothing goes on behind a record that says it has ended.
+func TestLostCancel(t *testing.T) {
+	t.Parallel()
+	l := serveLive(t, fakecloud.Config{})
+	died := l.losesAt("execution", `"CANCELED"`)
+	l.accept(t, testExecution, `{"stages":[{"refId":"1","type":"wait","waitTime":3600}]}`)
+	l.until(t, "the wait", func(e delivery.Execution, _ delivery.Deployment) bool {
+		return e.Stages[0].Status == delivery.StatusRunning
+	})
+	answered := make(chan error, 1)
+	go func() {
+		answered <- l.client.Cancel(t.Context(), testExecution, delivery.Principal{Name: "joe"}, "a test")
+	}()
+	<-died
+	l.down()
+	<-answered // whatever it was, the process is dead
+	l.up(t)
+	var recorded delivery.Status
+	var workflow enums.WorkflowExecutionStatus
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		l.store.mu.Lock()
+		recorded = l.store.executions[testExecution].Status
+		l.store.mu.Unlock()
+		d, err := l.client.temporal.DescribeWorkflowExecution(t.Context(), testExecution.WorkflowID(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		workflow = d.GetWorkflowExecutionInfo().GetStatus()
+		if recorded.Complete() == (workflow != enums.WORKFLOW_EXECUTION_STATUS_RUNNING) {
+			return
+		}
+	}
+	t.Errorf("the record says %s, the workflow is %s", recorded, workflow)
 }

@@ -22,6 +22,9 @@ type LoadedExecution struct {
 	Reads []string `json:"reads,omitempty"`
 	// Restarts is how often the execution had ended and was begun again.
 	Restarts int `json:"restarts,omitempty"`
+	// Durable is false in histories from when commands had their effect before they
+	// stood in the history themselves.
+	Durable bool `json:"durable,omitempty"`
 }
 
 // PlanStage is the part of a stage's definition that decides about its turn.
@@ -46,7 +49,7 @@ func (a *Activities) LoadExecution(ctx context.Context, id delivery.ExecutionID)
 	if err != nil {
 		return LoadedExecution{}, applicationError(err)
 	}
-	loaded := LoadedExecution{Restarts: e.Restarts, Progress: Progress{ID: e.ID, Status: e.Status, StartTime: e.StartTime, Version: e.Version, Stages: slices.Clone(e.Stages)}}
+	loaded := LoadedExecution{Restarts: e.Restarts, Durable: true, Progress: Progress{ID: e.ID, Status: e.Status, StartTime: e.StartTime, Version: e.Version, Stages: slices.Clone(e.Stages)}}
 	for i := range loaded.Progress.Stages { // a result of 2 MB ends the workflow
 		loaded.Progress.Stages[i].Context, loaded.Progress.Stages[i].Outputs = nil, nil
 	}
