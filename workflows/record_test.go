@@ -44,3 +44,24 @@ func TestLoadedExecutionIsSmall(t *testing.T) {
 		t.Errorf("version %d, %d and %d bytes of outputs", e.Version, len(e.Stages[0].Outputs), len(e.Stages[1].Outputs))
 	}
 }
+
+// TestOutputsAreBounded: a stage may put out what fits beside what the others did.
+func TestOutputsAreBounded(t *testing.T) {
+	for _, test := range []struct {
+		beside int
+		want   delivery.Status
+	}{{maxAllOutputs - maxOutputs, delivery.StatusSucceeded}, {maxAllOutputs - 10<<10, delivery.StatusTerminal}} {
+		w := newWorld(t, fmt.Sprintf(`{"stages":[{"refId":"1","type":"noop"},{"refId":"2","requisiteStageRefIds":[],"type":"evaluateVariables","variables":[{"key":"v","value":"%s"}]}]}`,
+			strings.Repeat("x", 20<<10)), calm())
+		e := w.store.executions[testExecution]
+		e.Stages[0].Status, e.Stages[0].Outputs = delivery.StatusSucceeded, json.RawMessage(`{"v":"`+strings.Repeat("x", test.beside)+`"}`)
+		e = w.run(t)
+		stage := e.Stage("2")
+		if e.Status != test.want || (stage.Failure != nil) != (test.want == delivery.StatusTerminal) {
+			t.Errorf("%d bytes beside it: execution %s: %v", test.beside, e.Status, stage.Failure)
+		}
+		if stage.Failure != nil && !strings.HasSuffix(stage.Failure.Message, "at most 4194304 are kept together") {
+			t.Errorf("failure %q", stage.Failure.Message)
+		}
+	}
+}
