@@ -183,16 +183,28 @@ func TestAskedWhileContinuingAsNew(t *testing.T) {
 		c.Command = Command{By: "joe"}
 		w.env.UpdateWorkflow(updateMove, id, a, c)
 	}
+	// They are asked while the run waits for a record: what comes after its end is asked
+	// of the next one.
+	asking := func(ask func()) {
+		asked := make(chan struct{})
+		w.env.RegisterDelayedCallback(func() { ask(); close(asked) }, 0)
+		<-asked
+	}
+	records := 0 // since the judgment is open
 	w.store.onDeployment = func(d delivery.Deployment) {
-		if d.Judgment == nil || right.accepted || right.refused != nil {
-			return
+		if d.Judgment != nil || records > 0 {
+			records++
 		}
-		w.env.SetContinueAsNewSuggested(true)
-		w.env.RegisterDelayedCallback(func() {
-			ask(wrong, "wrong", MoveCommand{Judgment: &delivery.JudgmentAnswer{Gate: "step/1", Status: delivery.JudgmentContinue}})
-			ask(right, "right", MoveCommand{Judgment: &delivery.JudgmentAnswer{Gate: "step/0", Status: delivery.JudgmentContinue, By: delivery.Principal{Name: "joe"}}})
-			ask(move, "move", MoveCommand{Move: rollout.Promote})
-		}, 0)
+		switch records {
+		case 1:
+			w.env.SetContinueAsNewSuggested(true)
+			asking(func() {
+				ask(wrong, "wrong", MoveCommand{Judgment: &delivery.JudgmentAnswer{Gate: "step/1", Status: delivery.JudgmentContinue}})
+				ask(right, "right", MoveCommand{Judgment: &delivery.JudgmentAnswer{Gate: "step/0", Status: delivery.JudgmentContinue, By: delivery.Principal{Name: "joe"}}})
+			})
+		case 2: // the answer, which a promotion has to wait for
+			asking(func() { ask(move, "move", MoveCommand{Move: rollout.Promote}) })
+		}
 	}
 	w.env.ExecuteWorkflow(deploymentType, in)
 	var again *workflow.ContinueAsNewError
@@ -204,7 +216,7 @@ func TestAskedWhileContinuingAsNew(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !right.done || right.err != nil || !wrong.done || wrong.err == nil || !move.done || move.err != nil {
-		t.Errorf("answers: right %+v, wrong %+v, move %+v", right, wrong, move)
+		t.Errorf("answers: right %v, wrong %v, move %v", right.err, wrong.err, move.err)
 	}
 	js := carried.Carried.Rollout.Judgments
 	if len(js) != 1 || js[0].Status != delivery.JudgmentContinue || js[0].By != "joe" || !carried.Carried.Rollout.Promoted {
