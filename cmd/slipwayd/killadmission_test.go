@@ -74,11 +74,12 @@ func (a *address) startOnce(ctx context.Context, t *testing.T, pipeline, key str
 	return ""
 }
 
-// killWhile kills the process and starts it again, at random moments, so many times.
-func (d *daemon) killWhile(at *address, random *rand.Rand, kills int) {
+// killWhile kills the process and starts it again so many times, each at a random moment
+// of the time for which it may live.
+func (d *daemon) killWhile(at *address, random *rand.Rand, kills int, life time.Duration) {
 	d.t.Helper()
 	for range kills {
-		time.Sleep(time.Duration(random.IntN(2500)) * time.Millisecond)
+		time.Sleep(time.Duration(random.Int64N(int64(life))))
 		d.kill()
 		d.start()
 		at.set(d.url)
@@ -142,7 +143,7 @@ func TestKillsWhileExecutionsWait(t *testing.T) {
 			}
 		})
 	}
-	d.killWhile(at, rand.New(rand.NewPCG(seed, 100)), kills)
+	d.killWhile(at, rand.New(rand.NewPCG(seed, 100)), kills, 2500*time.Millisecond)
 	senders.Wait()
 	for i, p := range pipelines {
 		if len(accepted[i]) != 5*kills {
