@@ -12,6 +12,7 @@ import (
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 // canaryConfigName is what Kayenta allows in a name.
@@ -134,20 +135,20 @@ func readCanaryConfig(doc object) (delivery.Document, error) {
 		*into, err = doc.text(key)
 		findings = append(findings, delivery.FindingsOf(err)...)
 	}
-	if message := unfit(d.ID); message != "" {
+	if message := pipeline.UnfitName(d.ID); message != "" {
 		refuse("/id", "%s", message)
 	}
 	switch {
 	case d.Name == "" && absentOrText(doc["name"]):
 		refuse("/name", "is required: a canary config has a name")
-	case d.Name != "" && !canaryConfigName.MatchString(d.Name) || len(d.Name) > maxName:
-		refuse("/name", "may have letters, digits, commas, dashes and underscores, at most %d", maxName)
+	case d.Name != "" && !canaryConfigName.MatchString(d.Name) || len(d.Name) > pipeline.MaxName:
+		refuse("/name", "may have letters, digits, commas, dashes and underscores, at most %d", pipeline.MaxName)
 	}
 	if json.Unmarshal(doc["applications"], &d.Applications) != nil || len(d.Applications) == 0 {
 		refuse("/applications", "must be a list of at least one application's name")
 	}
 	for i, name := range d.Applications {
-		if !applicationName.MatchString(name) {
+		if !pipeline.IsApplicationName(name) {
 			refuse(fmt.Sprintf("/applications/%d", i), "%q is not the name of an application", name)
 		}
 		d.Applications[i] = strings.ToLower(name)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/expression"
@@ -24,8 +25,8 @@ func (s *Server) checkChildren(ctx context.Context, by delivery.Principal, appli
 		}
 		child, err := pipeline.ParseChild(evaluated)
 		findings = append(findings, under(stagePointer(i), delivery.FindingsOf(err))...)
-		if err != nil {
-			continue
+		if err != nil || len(stage.Requisites) > 0 && slices.ContainsFunc(d.Stages, func(s pipeline.StageSpec) bool { return pipeline.ChangesPipelines(s.Type) }) {
+			continue // an earlier stage may save the other pipeline
 		}
 		wrong, err := s.checkChild(ctx, by, application, child)
 		if err != nil {
@@ -67,4 +68,31 @@ func (s *Server) checkChild(ctx context.Context, by delivery.Principal, applicat
 	}
 	_, err = definition.ResolveParameters(child.Parameters)
 	return under("/pipelineParameters", delivery.FindingsOf(err)), nil
+}
+
+// withChildren puts the id and the name of the execution that a stage has started into
+// the stage's context, where its outputs do not have them: while it waits for the other
+// one, and when it was stopped. The id is derived, so that only what is there is shown.
+func (s *Server) withChildren(ctx context.Context, e delivery.Execution) (delivery.Execution, error) {
+	own := false
+	for i, stage := range e.Stages {
+		if _, told := objectOf(stage.Outputs)["executionId"]; told || stage.Type != pipeline.ChildType || stage.StartTime.IsZero() {
+			continue
+		}
+		child, err := s.store.Execution(ctx, pipeline.ChildID(e.ID, stage))
+		if delivery.KindOf(err) == delivery.NotFound {
+			continue
+		}
+		if err != nil {
+			return e, err
+		}
+		if !own {
+			e.Stages, own = slices.Clone(e.Stages), true
+		}
+		context := objectOf(stage.Context)
+		context.set("executionId", child.ID)
+		context.set("executionName", child.Name)
+		e.Stages[i].Context = context.raw()
+	}
+	return e, nil
 }

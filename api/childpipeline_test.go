@@ -1,9 +1,14 @@
 package api_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 // TestChildPipelineIsChecked before the parent starts: a child that is not there, is
@@ -50,4 +55,62 @@ func TestStrictVariablesCanBeStarted(t *testing.T) {
 	h.save("names", `[{"refId":"1","type":"evaluateVariables","failOnFailedExpressions":true,"variables":[{"key":"a","value":"${1 + 1}"},{"key":"b","value":"${a * 2}"}]},
 		{"refId":"2","requisiteStageRefIds":["1"],"type":"checkPreconditions","preconditions":[{"type":"expression","context":{"expression":"b == 4"}}]}]`)
 	h.do("POST", "/pipelines/storefront/names", `{}`).want(202)
+}
+
+// TestChildOfARunningStage: the execution that a stage has started stands in the
+// stage's context once it is there, not before.
+func TestChildOfARunningStage(t *testing.T) {
+	h := newHarness(t)
+	h.save("deploy", `[{"refId":"1","type":"wait","waitTime":1}]`)
+	h.save("release", `[{"refId":"1","type":"pipeline","pipeline":"deploy"},{"refId":"2","requisiteStageRefIds":["1"],"type":"pipeline","pipeline":"deploy"}]`)
+	id := delivery.ExecutionID(strings.TrimPrefix(h.do("POST", "/pipelines/storefront/release", `{}`).want(202).get("ref").(string), "/pipelines/"))
+	var stage delivery.Stage
+	h.store.change(id, func(e *delivery.Execution) {
+		e.Status = delivery.StatusRunning
+		e.Stages[0].Status, e.Stages[0].StartTime, e.Stages[0].Context = delivery.StatusRunning, start, json.RawMessage(`{"pipeline":"deploy"}`)
+		stage = e.Stages[0]
+	})
+	seen := func() []string {
+		t.Helper()
+		var out []string
+		for _, path := range []string{"/pipelines/" + string(id), "/applications/storefront/pipelines?expand=true", "/applications/storefront/pipelines?expand=false"} {
+			var found []struct {
+				ID     string
+				Stages []struct {
+					Context struct{ ExecutionID, ExecutionName string }
+				}
+			}
+			body := h.do("GET", path, "").want(200).body
+			if body[0] == '{' {
+				body = []byte("[" + string(body) + "]")
+			}
+			if err := json.Unmarshal(body, &found); err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range found {
+				if e.ID == string(id) {
+					out = append(out, fmt.Sprint(e.Stages[0].Context, e.Stages[1].Context))
+				}
+			}
+		}
+		return out
+	}
+	if got := seen(); !slices.Equal(got, []string{"{ } { }", "{ } { }", "{ } { }"}) {
+		t.Errorf("before it is there: %q", got)
+	}
+	child := pipeline.ChildID(id, stage)
+	if _, _, err := h.store.CreateExecution(t.Context(), delivery.NewExecution{Execution: delivery.Execution{ID: child, Type: delivery.PipelineExecution, Application: "storefront", Name: "deploy",
+		Status: delivery.StatusNotStarted, BuildTime: start}}); err != nil {
+		t.Fatal(err)
+	}
+	shown := fmt.Sprintf("{%s deploy} { }", child)
+	if got := seen(); !slices.Equal(got, []string{shown, shown, "{ } { }"}) {
+		t.Errorf("while it runs: %q, want %q", got, shown)
+	}
+	h.store.change(id, func(e *delivery.Execution) { // canceled: it has put out nothing
+		e.Status, e.Stages[0].Status = delivery.StatusCanceled, delivery.StatusCanceled
+	})
+	if got := seen(); got[0] != shown {
+		t.Errorf("after a cancel: %q", got)
+	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/pipeline"
+	"github.com/slipway-cd/slipway/delivery/saving"
 )
 
 // dependents returns the pipelines that are made from a version that is meant.
@@ -38,7 +39,7 @@ func (s *Server) planDependents(ctx context.Context, key pipeline.TemplateKey, t
 	for _, p := range found {
 		planned, err := pipeline.PlanTemplate(p.Document, template)
 		if err == nil {
-			err = checkDefinition(planned.Document)
+			err = saving.CheckDefinition(planned.Document)
 		}
 		for _, f := range delivery.FindingsOf(err) {
 			findings = append(findings, delivery.Finding{Message: fmt.Sprintf("pipeline %s of %s would not be valid: %s: %s", p.Name, p.Application, f.Pointer, f.Message)})

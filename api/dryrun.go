@@ -28,6 +28,7 @@ func (s *Server) dryRun(ctx context.Context, start delivery.NewExecution) (deliv
 	e.StartTime, e.EndTime = e.BuildTime, s.now()
 	for _, planned := range plan.Stages {
 		stage := e.Stage(planned.RefID)
+		stage.Name = planned.Name
 		outputs := object{}
 		outputs.set("plan", planned)
 		stage.Outputs, stage.StartTime, stage.EndTime = outputs.raw(), e.StartTime, e.EndTime

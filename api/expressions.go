@@ -11,43 +11,6 @@ import (
 	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
-// checkDefinition returns what is wrong with a pipeline's stages, parameters and
-// triggers, and with the expressions in all its strings and keys.
-func checkDefinition(document json.RawMessage) error {
-	_, err := pipeline.Parse(document)
-	findings := slices.Clone(delivery.FindingsOf(err))
-	if err != nil && len(findings) == 0 {
-		return err
-	}
-	findings = append(findings, expression.Check(document)...)
-	findings = append(findings, checkConditions(document)...)
-	return delivery.InvalidError("pipeline is not valid", inOrder(findings))
-}
-
-// checkConditions checks the expressions that people write without "${}". What has
-// "${" is checked with all other strings.
-func checkConditions(document json.RawMessage) []delivery.Finding {
-	var findings []delivery.Finding
-	check := func(pointer string, holder object) {
-		text, err := holder.text("expression")
-		if err != nil {
-			return // the stage's reader says what is wrong
-		}
-		findings = append(findings, under(pointer+"/expression", expression.CheckCondition(text))...)
-	}
-	for i, raw := range listOf(objectOf(document)["stages"]) {
-		stage, at := objectOf(raw), stagePointer(i)
-		check(at+"/stageEnabled", objectOf(stage["stageEnabled"]))
-		for j, raw := range listOf(stage["preconditions"]) {
-			precondition := objectOf(raw)
-			if kind, err := precondition.text("type"); err == nil && kind == "expression" {
-				check(fmt.Sprintf("%s/preconditions/%d/context", at, j), objectOf(precondition["context"]))
-			}
-		}
-	}
-	return findings
-}
-
 // listOf reads stored JSON that is a list; anything else is an empty one.
 func listOf(raw json.RawMessage) []json.RawMessage {
 	var out []json.RawMessage

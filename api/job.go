@@ -20,9 +20,6 @@ const (
 	upsertProject     = "upsertProject"
 	deleteProject     = "deleteProject"
 	reorderPipelines  = "reorderPipelines"
-	savePipelineJob   = "savePipeline"
-	updatePipelineJob = "updatePipeline"
-	deletePipelineJob = "deletePipeline"
 	createTemplate    = "createV2PipelineTemplate"
 	updateTemplate    = "updateV2PipelineTemplate"
 	deleteTemplate    = "deleteV2PipelineTemplate"
@@ -43,12 +40,14 @@ var requestJobs = map[string]requestJob{
 	upsertProject:     {bindProjectJob, (*Server).upsertProject},
 	deleteProject:     {bindProjectJob, (*Server).deleteProject},
 	reorderPipelines:  {bindReorder, (*Server).reorder},
-	savePipelineJob:   {bindPipelineJob, (*Server).runPipelineSave},
-	updatePipelineJob: {bindPipelineJob, (*Server).runPipelineSave},
-	deletePipelineJob: {bindPipelineJob, (*Server).runPipelineDeletion},
-	createTemplate:    {bindTemplateJob, (*Server).saveTemplate},
-	updateTemplate:    {bindTemplateJob, (*Server).saveTemplate},
-	deleteTemplate:    {bindTemplateDeletion, (*Server).deleteTemplate},
+
+	pipeline.SavePipelineType:   {bindPipelineJob, (*Server).runPipelineSave},
+	pipeline.UpdatePipelineType: {bindPipelineJob, (*Server).runPipelineSave},
+	pipeline.DeletePipelineType: {bindPipelineJob, (*Server).runPipelineDeletion},
+
+	createTemplate: {bindTemplateJob, (*Server).saveTemplate},
+	updateTemplate: {bindTemplateJob, (*Server).saveTemplate},
+	deleteTemplate: {bindTemplateDeletion, (*Server).deleteTemplate},
 }
 
 // bindJob reads one job; a job without its own application takes the task's.
@@ -87,7 +86,7 @@ func bindApplicationJob(document object, taskApplication string) (string, []deli
 	}
 	own = strings.ToLower(name)
 	switch {
-	case !applicationName.MatchString(name):
+	case !pipeline.IsApplicationName(name):
 		return own, []delivery.Finding{{Pointer: "/application/name", Message: fmt.Sprintf("%q is not the name of an application", name)}}
 	case taskApplication != "" && !strings.EqualFold(taskApplication, name):
 		return own, []delivery.Finding{{Pointer: "/application/name", Message: fmt.Sprintf("is %q, but the task's application is %q", name, taskApplication)}}
@@ -99,8 +98,10 @@ func (s *Server) runJob(ctx context.Context, by delivery.Principal, j job) error
 	if known, ok := requestJobs[j.kind]; ok {
 		return known.run(s, ctx, by, j)
 	}
-	return delivery.Errorf(delivery.Invalid, "unknown job type %q; known: %s", j.kind,
-		strings.Join(append(slices.Sorted(maps.Keys(requestJobs)), pipeline.JobTypes()...), ", "))
+	known := slices.AppendSeq(pipeline.JobTypes(), maps.Keys(requestJobs))
+	slices.Sort(known)
+	known = slices.Compact(known) // some can be either
+	return delivery.Errorf(delivery.Invalid, "unknown job type %q; known: %s", j.kind, strings.Join(known, ", "))
 }
 
 // upsertApplication saves the attributes over those that are stored: what the

@@ -42,7 +42,7 @@ func (s *Server) updateStage(c *gin.Context) error {
 	switch {
 	case command.Action == pipeline.Judge && stage.Type != pipeline.ManualJudgmentType:
 		err = s.judgeDeployment(c, e, stage, delivery.DeploymentID(named), command)
-	case !command.Action.Takes(stage.Type):
+	case !command.Action.Takes(stage):
 		err = notTaken(command.Action, stage)
 	default:
 		err = s.engine.UpdateStage(c.Request.Context(), e.ID, command)
@@ -191,8 +191,15 @@ func lastAnswer(all []delivery.Judgment) string {
 	return fmt.Sprintf("; %s has answered that of %s: %s", last.By, last.Step, last.Status)
 }
 
-// presentRunning is presentExecution with what its deployments ask people now.
+// presentRunning is presentExecution with what its deployments ask people now and,
+// with expand, the executions that its stages have started.
 func (s *Server) presentRunning(ctx context.Context, e delivery.Execution, expand bool) (v1.Execution, error) {
+	if expand {
+		var err error
+		if e, err = s.withChildren(ctx, e); err != nil {
+			return v1.Execution{}, err
+		}
+	}
 	out := presentExecution(e, expand)
 	if e.Status.Complete() || !slices.ContainsFunc(e.Stages, func(stage delivery.Stage) bool { return len(stage.Deployments) > 0 && !stage.Status.Complete() }) {
 		return out, nil

@@ -11,6 +11,7 @@ import (
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 // notificationTypes are the ways of telling people that settings can name, with what
@@ -61,7 +62,7 @@ func (s *Server) saveNotifications(c *gin.Context) error {
 		return err
 	}
 	app := strings.ToLower(param(c, "app"))
-	if !applicationName.MatchString(app) {
+	if !pipeline.IsApplicationName(app) {
 		return delivery.Errorf(delivery.Invalid, "%q is not the name of an application", app)
 	}
 	doc, err := bindDocument(c)

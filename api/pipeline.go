@@ -5,14 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 // savePipeline creates a pipeline, or replaces the one whose id the body has.
@@ -108,23 +107,12 @@ func (s *Server) expectationOf(c *gin.Context, p delivery.Pipeline, staleCheck b
 			return expect, err
 		}
 		if staleCheck {
-			expect.UpdatedAt = updatedAtOf(p.Document)
+			expect.UpdatedAt = pipeline.UpdatedAt(p.Document)
 		}
 	}
 	revision, err := matched(c, stored.Revision, "pipeline")
 	expect.Revision = revision
 	return expect, err
-}
-
-// updatedAtOf returns the time of change that the saver saw; without one it
-// returns a time that no stored pipeline has.
-func updatedAtOf(document json.RawMessage) time.Time {
-	text := strings.Trim(string(objectOf(document)["updateTs"]), `"`)
-	ms, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || ms <= 0 {
-		return time.UnixMilli(1)
-	}
-	return time.UnixMilli(ms)
 }
 
 // deletePipeline answers 200 also when there was no such pipeline, as Gate does.

@@ -1,102 +1,115 @@
 package api
 
 import (
+	"cmp"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"strings"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/expression"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
+	"github.com/slipway-cd/slipway/delivery/saving"
 )
-
-// documentOf reads the pipeline of a job: its JSON in base64, as Spinnaker sends it,
-// or as an object.
-func documentOf(job object) (object, []delivery.Finding) {
-	raw := json.RawMessage(job["pipeline"])
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		decoded, err := base64.StdEncoding.DecodeString(text)
-		if err != nil {
-			return nil, []delivery.Finding{{Pointer: "/pipeline", Message: "must be the JSON of a pipeline in base64, or an object"}}
-		}
-		raw = decoded
-	}
-	var document object
-	if json.Unmarshal(raw, &document) != nil || document == nil {
-		return nil, []delivery.Finding{{Pointer: "/pipeline", Message: "must be the JSON of a pipeline in base64, or an object"}}
-	}
-	return document, nil
-}
 
 // bindPipelineJob checks what a job on a pipeline says before the pipeline itself is
 // looked at. The job needs the right to the pipeline's application.
 func bindPipelineJob(job object, taskApplication string) (string, []delivery.Finding) {
 	own := strings.ToLower(taskApplication)
-	document, findings := documentOf(job)
-	if len(findings) > 0 {
-		return own, findings
+	want, err := pipeline.ParseSavePipeline(job.raw())
+	if err != nil {
+		return own, delivery.FindingsOf(err)
 	}
-	for _, key := range [...]string{"id", "name", "application"} {
-		_, err := document.text(key)
-		findings = append(findings, under("/pipeline", delivery.FindingsOf(err))...)
+	if application := want.Application(); application != "" {
+		own = application
 	}
-	if _, err := job.flag("staleCheck"); err != nil {
-		findings = append(findings, delivery.FindingsOf(err)...)
-	}
-	if application, _ := document.text("application"); application != "" {
-		own = strings.ToLower(application)
-	}
-	return own, findings
+	return own, nil
 }
 
 // runPipelineSave creates or replaces a pipeline as POST /pipelines does.
 func (s *Server) runPipelineSave(ctx context.Context, by delivery.Principal, j job) error {
-	document, wrong := documentOf(j.document)
-	if err := delivery.InvalidError("pipeline is not valid", wrong); err != nil {
-		return err
-	}
-	p, findings, err := s.checkPipeline(ctx, document)
+	want, err := pipeline.ParseSavePipeline(j.document.raw())
 	if err != nil {
 		return err
 	}
-	if err := delivery.InvalidError("pipeline is not valid", under("/pipeline", findings)); err != nil {
+	order, err := saving.Decide(j.kind, want, by, s.now(), s.saveLookups(ctx))
+	if err != nil {
 		return err
 	}
-	var expect delivery.PipelineExpectation
-	stored, err := s.store.PipelineByID(ctx, p.ID)
-	switch known := delivery.KindOf(err) != delivery.NotFound; {
-	case known && err != nil:
-		return err
-	case !known && j.kind == updatePipelineJob:
-		return delivery.Errorf(delivery.NotFound, "no pipeline has the id %q", p.ID)
-	case known:
-		if err := s.authorize(by, write, resource{stored.Application}); err != nil {
+	if order.Replaces != "" {
+		if err := s.authorize(by, write, resource{order.Replaces}); err != nil {
 			return err
 		}
-		if stale, _ := j.document.flag("staleCheck"); stale {
-			expect.UpdatedAt = updatedAtOf(p.Document)
-		}
 	}
-	p.UpdatedAt, p.LastModifiedBy = s.now(), by.Name
-	_, err = s.store.SavePipeline(ctx, p, expect)
-	if delivery.KindOf(err) == delivery.Conflict {
-		return delivery.Errorf(delivery.Conflict, "The submitted pipeline is stale")
-	}
-	return err
+	_, err = s.store.SavePipeline(ctx, order.Pipeline, order.Expect)
+	return saving.Refused(err)
 }
 
 // runPipelineDeletion deletes a pipeline by its name. One that is gone already is no error.
 func (s *Server) runPipelineDeletion(ctx context.Context, _ delivery.Principal, j job) error {
-	document, wrong := documentOf(j.document)
-	name, _ := document.text("name")
-	if name == "" && len(wrong) == 0 {
-		wrong = []delivery.Finding{{Pointer: "/pipeline/name", Message: "is required: which pipeline"}}
-	}
-	if err := delivery.InvalidError("pipeline is not valid", wrong); err != nil {
+	want, err := pipeline.ParseDeletePipeline(j.document.raw())
+	if err != nil {
 		return err
 	}
-	if err := s.store.DeletePipeline(ctx, j.application, name); err != nil && delivery.KindOf(err) != delivery.NotFound {
-		return err
+	p, err := saving.Doomed(want, j.application, s.saveLookups(ctx))
+	if err == nil {
+		err = s.store.DeletePipeline(ctx, p.Application, p.Name)
 	}
-	return nil
+	if delivery.KindOf(err) == delivery.NotFound {
+		return nil
+	}
+	return err
+}
+
+// checkSaves refuses stages that are to save a pipeline which cannot be saved, or to
+// change one that the caller may not change. What depends on earlier stages, and on what
+// is stored by then, is checked when they run.
+func (s *Server) checkSaves(ctx context.Context, by delivery.Principal, application string, d pipeline.Definition, env expression.Env) ([]delivery.Finding, error) {
+	var findings []delivery.Finding
+	for i, stage := range d.Stages {
+		if !pipeline.ChangesPipelines(stage.Type) {
+			continue
+		}
+		evaluated, err := evaluateStage(stage, env)
+		if err != nil {
+			continue // it may be about what an earlier stage puts out
+		}
+		wrong, err := s.checkSave(ctx, by, application, stage.Type, evaluated)
+		if err != nil {
+			return nil, err
+		}
+		findings = append(findings, under(stagePointer(i), wrong)...)
+	}
+	return findings, nil
+}
+
+// checkSave returns findings with pointers relative to the stage.
+func (s *Server) checkSave(ctx context.Context, by delivery.Principal, application, kind string, evaluated json.RawMessage) ([]delivery.Finding, error) {
+	if kind == pipeline.DeletePipelineType {
+		want, err := pipeline.ParseDeletePipeline(evaluated)
+		if err != nil {
+			return delivery.FindingsOf(err), nil
+		}
+		return nil, s.authorize(by, write, resource{cmp.Or(want.Application, application)})
+	}
+	want, err := pipeline.ParseSavePipeline(evaluated)
+	if err != nil || want.Document == nil {
+		return delivery.FindingsOf(err), nil
+	}
+	look := s.saveLookups(ctx)
+	p, findings, err := saving.Check(want.Document, look)
+	if err != nil || len(findings) > 0 {
+		return under("/pipeline", findings), err
+	}
+	if err := s.authorize(by, write, resource{p.Application}); err != nil {
+		return nil, err
+	}
+	stored, err := look.Stored(p.ID)
+	if delivery.KindOf(err) == delivery.NotFound {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.authorize(by, write, resource{stored.Application})
 }

@@ -57,3 +57,43 @@ func TestPipelineJobs(t *testing.T) {
 	}
 	h.do("GET", "/applications/storefront/pipelineConfigs/nightly", "").want(404)
 }
+
+// TestPipelineStagesAreChecked when the pipeline that has them is saved and started:
+// what a save would refuse creates nothing.
+func TestPipelineStagesAreChecked(t *testing.T) {
+	h := newHarness(t)
+	encoded := func(document string) string {
+		return `"` + base64.StdEncoding.EncodeToString([]byte(document)) + `"`
+	}
+	const templated = `{"application":"storefront","name":"x","schema":"v2","type":"templatedPipeline","template":{"reference":"spinnaker://%s:stable"}}`
+	for i, test := range []struct {
+		fields           string
+		saved, started   int
+		pointer, message string
+	}{
+		{`"type":"savePipeline","pipeline":` + encoded(`{"application":"storefront","name":"x","stages":[{"refId":"1","type":"wait","waitTime":1}]}`), 200, 202, "", ""},
+		{`"type":"savePipeline","pipeline":{"application":"other","name":"${1 +}","stages":[{"refId":"1","type":"wait","waitTime":"${parameters.nobody}"}]}`, 400, 0, "/stages/0/pipeline/name", "1 +"},
+		{`"type":"updatePipeline","pipeline":{"application":"other","name":"x","stages":[{"refId":"1","type":"wait","waitTime":"${parameters.nobody}"}]}`, 200, 202, "", ""},
+		{`"type":"savePipeline","pipeline":{"application":"other","name":"x","stages":[{"refId":"1","type":"wait","waitTime":-1}]}`, 400, 0, "/stages/0/pipeline/stages/0/waitTime", ""},
+		{`"type":"savePipeline","pipeline":` + encoded(fmt.Sprintf(templated, "gone")), 200, 400, "/stages/0/pipeline/template/reference", "there is no template gone:stable"},
+		{`"type":"savePipeline","pipeline":"${parameters.document}"`, 200, 400, "/stages/0/pipeline", "base64"},
+		{`"type":"deletePipeline","pipeline":{"name":"${parameters.document}"}`, 200, 202, "", ""},
+		{`"type":"deletePipeline","pipeline":{"application":"other"}`, 400, 0, "/stages/0/pipeline/name", "is required"},
+	} {
+		name := fmt.Sprint("keeper-", i)
+		a := h.do("POST", "/pipelines", `{"application":"storefront","name":"`+name+`","stages":[{"refId":"1",`+test.fields+`}]}`).want(test.saved)
+		if test.started != 0 {
+			a = h.do("POST", "/pipelines/storefront/"+name, `{"parameters":{"document":"no base64"}}`).want(test.started)
+		}
+		if body := string(a.body); test.pointer != "" && (!strings.Contains(body, `"`+test.pointer+`"`) || !strings.Contains(body, test.message)) {
+			t.Errorf("%s: %s", test.fields, body)
+		}
+	}
+	// With a job that only a stage can be, the whole task is stages.
+	job := `{"type":"savePipeline","pipeline":` + encoded(`{"application":"storefront","name":"x","stages":[]}`) + `}`
+	staged := h.do("POST", "/tasks", `{"application":"storefront","job":[`+job+`,{"type":"wait","waitTime":1}]}`).want(200)
+	if task := h.do("GET", staged.get("ref").(string), "").want(200); task.get("status") != "NOT_STARTED" {
+		t.Errorf("task %s", task.body)
+	}
+	h.do("GET", "/applications/storefront/pipelineConfigs/x", "").want(404)
+}

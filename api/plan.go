@@ -116,13 +116,17 @@ type planner struct {
 }
 
 func (p *planner) stage(ctx context.Context, stage pipeline.StageSpec) (v1.PlannedStage, error) {
-	out := v1.PlannedStage{RefID: stage.RefID, Type: stage.Type, Name: stage.Name}
+	out := v1.PlannedStage{RefID: stage.RefID, Type: stage.Type, Name: stage.Name, MaxAttempts: stage.Retry.MaxAttempts}
+	if out.MaxAttempts > 0 {
+		p.hash.add(stage.RefID, fmt.Sprint(stage.Retry))
+	}
 	found, outputs, err := p.outputsBefore(stage.RefID)
 	if err != nil {
 		return out, err
 	}
 	env := p.env
 	env.Outputs = outputs
+	out.Name = expression.Name(stage, env)
 	evaluated, err := evaluateStage(stage, env)
 	if err != nil {
 		out.Unplanned = "it depends on what an earlier stage puts out: " + messageOf(err)
@@ -314,6 +318,9 @@ func planLines(p v1.Plan) []string {
 	lines := []string{}
 	for _, stage := range p.Stages {
 		at := "stage " + stage.RefID + ": "
+		if stage.MaxAttempts > 0 {
+			lines = append(lines, fmt.Sprintf("%stried up to %d times", at, stage.MaxAttempts))
+		}
 		switch {
 		case stage.Unplanned != "":
 			lines = append(lines, at+"not planned")

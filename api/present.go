@@ -47,13 +47,23 @@ func presentStage(s delivery.Stage, expand bool) v1.Stage {
 		ParentStageID:        orNull(s.ParentStageID), SyntheticStageOwner: orNull(s.SyntheticStageOwner), ScheduledTime: v1.MillisOf(s.ScheduledTime),
 		Attempt: s.Attempt, StatusReason: s.StatusReason, Deadline: v1.MillisOf(s.Deadline),
 	}
-	for _, id := range s.Deployments {
-		out.Deployments = append(out.Deployments, string(id))
+	out.Deployments = textsOf(s.Deployments)
+	for _, a := range s.Attempts {
+		out.Attempts = append(out.Attempts, v1.StageAttempt{Attempt: a.Number, StartTime: v1.MillisOf(a.StartTime), EndTime: v1.MillisOf(a.EndTime),
+			Failure: presentFailure(&a.Failure), Deployments: textsOf(a.Deployments)})
 	}
 	if expand {
 		out.Context, out.Outputs, out.Tasks = presentContext(s), orEmpty(s.Outputs), presentSteps(s)
 	} else {
 		out.Context, out.Outputs, out.Tasks = groupAlone(s.Context), json.RawMessage(`{}`), []v1.StageTask{}
+	}
+	return out
+}
+
+func textsOf(ids []delivery.DeploymentID) []string {
+	var out []string
+	for _, id := range ids {
+		out = append(out, string(id))
 	}
 	return out
 }

@@ -12,6 +12,7 @@ import (
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 // projectConfig is what a project has together.
@@ -149,7 +150,7 @@ func bindProjectJob(document object, _ string) (string, []delivery.Finding) {
 	for _, key := range [...]string{"id", "name", "email"} {
 		text, err := project.text(key)
 		findings = append(findings, delivery.FindingsOf(err)...)
-		if message := unfit(text); message != "" {
+		if message := pipeline.UnfitName(text); message != "" {
 			findings = append(findings, delivery.Finding{Pointer: "/" + key, Message: message})
 		}
 		if key == "name" && err == nil && strings.TrimSpace(text) == "" && (kind == upsertProject || project["id"] == nil) {

@@ -10,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 // reorderApplicationPipelines and its twin answer with the finished task.
@@ -43,7 +44,7 @@ func bindReorder(document object, taskApplication string) (string, []delivery.Fi
 	if application == "" {
 		application = taskApplication
 	}
-	if err == nil && !applicationName.MatchString(application) {
+	if err == nil && !pipeline.IsApplicationName(application) {
 		findings = append(findings, delivery.Finding{Pointer: "/application", Message: "is required: the name of an application"})
 	}
 	if _, err := document.flag("isStrategy"); err != nil {

@@ -12,13 +12,14 @@ import (
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/pipeline"
+	"github.com/slipway-cd/slipway/delivery/saving"
 )
 
 // staged reports whether the task's jobs are stages, which the workflows run one
-// after the other.
+// after the other. Jobs that can be run inside the request are, when all can.
 func (t taskInput) staged() bool {
 	for _, j := range t.jobs {
-		if pipeline.IsJob(j.kind) {
+		if _, inside := requestJobs[j.kind]; !inside && pipeline.IsJob(j.kind) {
 			return true
 		}
 	}
@@ -37,7 +38,7 @@ func (t taskInput) misfits() []delivery.Finding {
 	}
 	for i, j := range t.jobs {
 		at := fmt.Sprintf("/job/%d", i)
-		if _, inside := requestJobs[j.kind]; inside {
+		if _, inside := requestJobs[j.kind]; inside && !pipeline.IsJob(j.kind) {
 			out = append(out, delivery.Finding{Pointer: at + "/type", Message: "is " + j.kind + ", which needs a task of its own: this one changes clusters"})
 		}
 		for _, key := range [...]string{"refId", "requisiteStageRefIds"} {
@@ -46,7 +47,7 @@ func (t taskInput) misfits() []delivery.Finding {
 			}
 		}
 	}
-	if !applicationName.MatchString(t.application) {
+	if !pipeline.IsApplicationName(t.application) {
 		out = append(out, delivery.Finding{Pointer: "/application", Message: fmt.Sprintf("is required: %q is not the name of an application", t.application)})
 	}
 	return out
@@ -111,14 +112,14 @@ func (s *Server) prepareTask(c *gin.Context, task taskInput) (delivery.NewExecut
 		return none, err
 	}
 	document := task.document()
-	if err := checkDefinition(document); err != nil {
+	if err := saving.CheckDefinition(document); err != nil {
 		return none, ofJobs(err)
 	}
 	definition, err := pipeline.Parse(document)
 	if err != nil {
 		return none, ofJobs(err)
 	}
-	if err := s.checkSuited(document); err != nil {
+	if err := saving.CheckSuited(document, s.saveLookups(c.Request.Context())); err != nil {
 		return none, ofJobs(err)
 	}
 	e := delivery.Execution{

@@ -10,6 +10,8 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
+	"github.com/slipway-cd/slipway/delivery/saving"
 )
 
 // A strategy is a pipeline's document with "strategy": true. It is stored and checked
@@ -37,7 +39,7 @@ func (s *Server) renderStrategies(c *gin.Context, application string) error {
 }
 
 func indexOf(d delivery.Document) int {
-	p, _ := readPipeline(objectOf(d.Content))
+	p, _ := pipeline.ReadSaved(d.Content, newID)
 	return p.Index
 }
 
@@ -128,13 +130,13 @@ func (s *Server) replaceStrategy(c *gin.Context) error {
 
 // putStrategy stores a strategy: a new one, or in place of the one with its id.
 func (s *Server) putStrategy(c *gin.Context, doc object) (delivery.Document, error) {
-	p, findings := readPipeline(doc)
-	findings = append(findings, delivery.FindingsOf(checkDefinition(p.Document))...)
+	p, findings := pipeline.ReadSaved(doc.raw(), newID)
+	findings = append(findings, delivery.FindingsOf(saving.CheckDefinition(p.Document))...)
 	if err := delivery.InvalidError("strategy is not valid", inOrder(findings)); err != nil {
 		return delivery.Document{}, err
 	}
 	change := delivery.DocumentChange{Document: delivery.Document{
-		Kind: delivery.StrategyDocument, ID: p.ID, Name: p.Name, Applications: []string{strings.ToLower(p.Application)}, Content: contentOf(doc).raw(),
+		Kind: delivery.StrategyDocument, ID: p.ID, Name: p.Name, Applications: []string{strings.ToLower(p.Application)}, Content: contentOf(objectOf(p.Document)).raw(),
 	}}
 	if err := s.authorizeDocument(c, write, change.Document); err != nil {
 		return change.Document, err

@@ -154,6 +154,9 @@ func bindTask(c *gin.Context) (taskInput, error) {
 
 func (s *Server) getTask(c *gin.Context) error {
 	e, err := s.pipelineExecution(c, read)
+	if err == nil {
+		e, err = s.withChildren(c.Request.Context(), e)
+	}
 	if err != nil {
 		return err
 	}

@@ -90,8 +90,7 @@ func (s *Server) saveTemplate(ctx context.Context, by delivery.Principal, j job)
 	delete(content, "tag")
 	delete(content, "digest")
 	if inner := objectOf(content["pipeline"]); inner["triggers"] != nil {
-		nameTriggers(inner)
-		content.set("pipeline", inner)
+		content.set("pipeline", pipeline.WithTriggerIDs(inner, newID))
 	}
 	content.set("id", key.ID)
 	stored, err := s.store.Document(ctx, delivery.TemplateDocument, key.String())

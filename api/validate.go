@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,6 +61,11 @@ func (s *Server) checkStart(ctx context.Context, by delivery.Principal, applicat
 	}
 	findings = append(findings, wrong...)
 	wrong, err = s.checkChildren(ctx, by, application, d, env)
+	if err != nil {
+		return err
+	}
+	findings = append(findings, wrong...)
+	wrong, err = s.checkSaves(ctx, by, application, d, env)
 	if err != nil {
 		return err
 	}
@@ -246,33 +250,6 @@ func checkUpdatable(ctx context.Context, target delivery.Target, one intended) (
 	}
 	_, findings := rollout.Updatable(seen, one.Input(seen, target.Describe().Capabilities).Spec.Capacity)
 	return findings, nil
-}
-
-// checkSuited refuses a pipeline with a strategy that the target kind of a cluster
-// cannot carry out. Of accounts that are not configured nothing is known yet.
-func (s *Server) checkSuited(document json.RawMessage) error {
-	d, err := pipeline.Parse(document)
-	if err != nil {
-		return err
-	}
-	var findings []delivery.Finding
-	for i, stage := range d.Stages {
-		for _, one := range pipeline.Intended(stage).Clusters {
-			target, err := s.targets.Target(one.Cluster)
-			if err != nil {
-				continue
-			}
-			routed := one.Spec.LoadBalancer != "" || one.MayBeRouted
-			findings = append(findings, under(stagePointer(i)+one.Pointer, one.Strategy.Unsuited(target.Describe().Capabilities, routed))...)
-		}
-		for _, one := range pipeline.IntendedOperations(stage).Clusters {
-			target, err := s.targets.Target(one.Cluster)
-			if err == nil && one.Promotion != nil {
-				findings = append(findings, under(stagePointer(i), one.Strategy.Unsuited(target.Describe().Capabilities, true))...)
-			}
-		}
-	}
-	return delivery.InvalidError("pipeline is not valid", inOrder(findings))
 }
 
 // checkPlace checks account, provider and region against the configuration.

@@ -1,8 +1,10 @@
 package delivery
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -186,4 +188,21 @@ func FindingsOf(err error) []Finding {
 		err = e.Cause
 	}
 	return nil
+}
+
+// Under returns the findings with a prefix before their pointers.
+func Under(prefix string, findings []Finding) []Finding {
+	out := slices.Clone(findings)
+	for i := range out {
+		out[i].Pointer = prefix + out[i].Pointer
+	}
+	return out
+}
+
+// InOrder sorts findings by field, in place, and drops repetitions.
+func InOrder(findings []Finding) []Finding {
+	slices.SortStableFunc(findings, func(a, b Finding) int {
+		return cmp.Or(strings.Compare(a.Pointer, b.Pointer), strings.Compare(a.Message, b.Message))
+	})
+	return slices.Compact(findings)
 }

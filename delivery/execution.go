@@ -220,13 +220,18 @@ type Stage struct {
 	Failure *Failure `json:"failure,omitempty"`
 	// Deployments are the ids of the deployments that the stage started.
 	Deployments []DeploymentID `json:"deployments,omitempty"`
-	// Attempt is 2 and more for a stage that was restarted; zero before.
+	// Attempt is 2 and more for a stage that was restarted or tried again; zero before.
+	// StartTime, Context, Outputs, Deployments and Deadline are those of this attempt.
 	Attempt int `json:"attempt,omitempty"`
+	// Attempts are those after which the stage was tried again by itself; a restart
+	// begins the list anew.
+	Attempts []Attempt `json:"attempts,omitempty"`
 	// ParentStageID is the id of the stage that this one is a part of, and
 	// SyntheticStageOwner where: both are empty for the stages of the definition.
 	ParentStageID       string `json:"parentStageId,omitempty"`
 	SyntheticStageOwner string `json:"syntheticStageOwner,omitempty"`
-	// ScheduledTime is when a stage that waits for a window goes on; zero for none.
+	// ScheduledTime is when a stage that waits for a window, or for its next attempt, goes
+	// on; zero for none. A pause of the execution moves the beginning of an attempt.
 	ScheduledTime time.Time `json:"scheduledTime,omitzero"`
 	// StatusReason says for people why the stage has its status, where no failure does:
 	// "joe skipped it". Empty for what speaks for itself.
@@ -236,8 +241,44 @@ type Stage struct {
 	Deadline time.Time `json:"deadline,omitzero"`
 }
 
+// AwaitsRetry reports whether an attempt of the stage has failed and the next one has
+// not begun.
+func (s Stage) AwaitsRetry() bool {
+	return s.Status == StatusRunning && len(s.Attempts) > 0 && !s.ScheduledTime.IsZero()
+}
+
+// Attempt is an attempt of a stage that failed and that another one followed.
+type Attempt struct {
+	// Number is the stage's Attempt; 1 for the first.
+	Number    int       `json:"attempt"`
+	StartTime time.Time `json:"startTime,omitzero"`
+	EndTime   time.Time `json:"endTime,omitzero"`
+	Failure   Failure   `json:"failure"`
+	// Deployments are the ids of the deployments that it started.
+	Deployments []DeploymentID `json:"deployments,omitempty"`
+}
+
+// Key tells one attempt of a stage of an execution from every other, for what it begins
+// elsewhere: "01JD3Z8Q6V5T0H3W4M8N7K2RXA/2", and ".../2~2" for the second attempt.
+func (s Stage) Key(execution ExecutionID) string {
+	key := string(execution) + "/" + s.RefID
+	if s.Attempt > 1 {
+		key += fmt.Sprintf("~%d", s.Attempt)
+	}
+	return key
+}
+
 // StageBefore owns the synthetic stages that run before their parent.
 const StageBefore = "STAGE_BEFORE"
+
+// Kinds of failures that are no kinds of errors.
+const (
+	// FailureCanceled is that of what others stopped, such as a deployment that another
+	// one superseded.
+	FailureCanceled = "canceled"
+	// FailureJudgment is that of what people did not let go on.
+	FailureJudgment = "judgment"
+)
 
 // Failure says why a stage or a deployment failed.
 type Failure struct {

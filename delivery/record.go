@@ -59,6 +59,9 @@ type PipelineExpectation struct {
 	Revision int
 	// UpdatedAt is the stored time of change to the millisecond; zero is not compared.
 	UpdatedAt time.Time
+	// Key makes a save happen once: another one with the same key is that save, whatever
+	// else it expects. Empty for none.
+	Key string
 }
 
 // PipelineSave is one save of several that are made together.

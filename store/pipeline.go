@@ -18,7 +18,8 @@ import (
 // or is created with that ID; a revision once given is never given again.
 //
 // Invalid when the application has another pipeline of that name, ignoring case.
-// Conflict when the stored one is not the expected one. The document is stored
+// Conflict when the stored one is not the expected one. A save with the key of an
+// earlier one changes nothing and returns what that saved. The document is stored
 // as it is given.
 func (s *Store) SavePipeline(ctx context.Context, p delivery.Pipeline, expect delivery.PipelineExpectation) (delivery.Pipeline, error) {
 	saved, err := s.SavePipelines(ctx, []delivery.PipelineSave{{Pipeline: p, Expect: expect}})
@@ -48,6 +49,9 @@ func (s *Store) SavePipelines(ctx context.Context, saves []delivery.PipelineSave
 
 func savePipeline(ctx context.Context, tx *sql.Tx, save delivery.PipelineSave) (delivery.Pipeline, error) {
 	p := save.Pipeline
+	if earlier, found, err := savedUnder(ctx, tx, save.Expect.Key); err != nil || found {
+		return earlier, err
+	}
 	doc, err := document("the pipeline's document", p.Document)
 	if err != nil {
 		return p, err
@@ -69,11 +73,35 @@ func savePipeline(ctx context.Context, tx *sql.Tx, save delivery.PipelineSave) (
 		p.ID).Scan(&p.Revision); err != nil {
 		return p, err
 	}
-	return p, putPipeline(ctx, tx, p)
+	return p, putPipeline(ctx, tx, p, save.Expect.Key)
+}
+
+// PipelineOfSave returns what the save with a key saved, whatever became of the pipeline
+// since; NotFound when there was no such save.
+func (s *Store) PipelineOfSave(ctx context.Context, key string) (delivery.Pipeline, error) {
+	p, found, err := savedUnder(ctx, s.reads, key)
+	switch {
+	case err != nil:
+		return p, fmt.Errorf("read save %s: %w", key, s.classify(err))
+	case !found:
+		return p, delivery.Errorf(delivery.NotFound, "no save has the key %q", key)
+	}
+	return p, nil
+}
+
+func savedUnder(ctx context.Context, from reader, key string) (p delivery.Pipeline, found bool, err error) {
+	if key == "" {
+		return p, false, nil
+	}
+	saves, err := collect(ctx, from, scanPipeline, `SELECT pipeline_id, `+pipelineColumns+` FROM pipeline_revisions WHERE save_key = ?`, key)
+	if err != nil || len(saves) == 0 {
+		return p, false, err
+	}
+	return saves[0], true, nil
 }
 
 func checkExpectation(ctx context.Context, tx *sql.Tx, p delivery.Pipeline, expect delivery.PipelineExpectation) error {
-	if expect == (delivery.PipelineExpectation{}) {
+	if expect == (delivery.PipelineExpectation{Key: expect.Key}) {
 		return nil
 	}
 	var revision int
@@ -110,7 +138,7 @@ func checkName(ctx context.Context, tx *sql.Tx, p delivery.Pipeline) error {
 	return nil
 }
 
-func putPipeline(ctx context.Context, tx *sql.Tx, p delivery.Pipeline) error {
+func putPipeline(ctx context.Context, tx *sql.Tx, p delivery.Pipeline, key string) error {
 	if _, err := tx.ExecContext(ctx, `
 		INSERT INTO pipelines (id, application, name, name_key, position, disabled, document, revision, updated_us, last_modified_by)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -125,9 +153,9 @@ func putPipeline(ctx context.Context, tx *sql.Tx, p delivery.Pipeline) error {
 		return err
 	}
 	_, err := tx.ExecContext(ctx, `
-		INSERT INTO pipeline_revisions (pipeline_id, revision, application, name, position, disabled, document, updated_us, last_modified_by)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		p.ID, p.Revision, p.Application, p.Name, p.Index, p.Disabled, string(p.Document), micros(p.UpdatedAt), p.LastModifiedBy)
+		INSERT INTO pipeline_revisions (pipeline_id, revision, application, name, position, disabled, document, updated_us, last_modified_by, save_key)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		p.ID, p.Revision, p.Application, p.Name, p.Index, p.Disabled, string(p.Document), micros(p.UpdatedAt), p.LastModifiedBy, key)
 	return err
 }
 

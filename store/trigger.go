@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 
 	"github.com/slipway-cd/slipway/delivery"
@@ -58,29 +59,46 @@ func (s *Store) TriggeredPipelines(ctx context.Context, kind, source, after stri
 	return found, nil
 }
 
-// insertEnd notes that an execution ended when a pipeline waits for it.
+// insertEnd notes that an execution ended, and how, when a pipeline waits for it.
 func insertEnd(ctx context.Context, tx *sql.Tx, e delivery.Execution) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO ended (execution_id) SELECT ? WHERE EXISTS
-		(SELECT 1 FROM pipeline_triggers WHERE type = ? AND source = ?) ON CONFLICT (execution_id) DO NOTHING`, e.ID, pipeline.PipelineType, e.PipelineConfigID)
+	doc, err := encode("execution", e)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO endings (execution_id, restarts, document) SELECT ?, ?, ? WHERE EXISTS
+		(SELECT 1 FROM pipeline_triggers WHERE type = ? AND source = ?) ON CONFLICT (execution_id, restarts) DO NOTHING`,
+		e.ID, e.Restarts, doc, pipeline.PipelineType, e.PipelineConfigID)
 	return err
 }
 
-// PendingEnds returns executions whose end may still have to start pipelines, oldest
-// first and at most limit of them; zero is no limit.
-func (s *Store) PendingEnds(ctx context.Context, limit int) ([]delivery.ExecutionID, error) {
-	ids, err := collect(ctx, s.reads, func(row scanner) (id delivery.ExecutionID, err error) { return id, row.Scan(&id) },
-		`SELECT execution_id FROM ended ORDER BY position LIMIT ?`, atMost(limit))
+// PendingEnds returns the ends of executions that may still have to start pipelines,
+// oldest first and at most limit of them; zero is no limit. Each is the execution as it
+// was when it ended: one that was restarted since may be there more than once.
+func (s *Store) PendingEnds(ctx context.Context, limit int) ([]delivery.Execution, error) {
+	ended, err := collect(ctx, s.reads, scanEnding, `SELECT document FROM endings ORDER BY position LIMIT ?`, atMost(limit))
 	if err != nil {
 		return nil, fmt.Errorf("read ended executions: %w", s.classify(err))
 	}
-	return ids, nil
+	return ended, nil
 }
 
-// MarkFollowed says that the end of an execution has started what it is to start.
-// Idempotent; an id that is not there is no error.
-func (s *Store) MarkFollowed(ctx context.Context, id delivery.ExecutionID) error {
+func scanEnding(row scanner) (delivery.Execution, error) {
+	var e delivery.Execution
+	var doc string
+	if err := row.Scan(&doc); err != nil {
+		return e, err
+	}
+	if err := json.Unmarshal([]byte(doc), &e); err != nil {
+		return e, fmt.Errorf("decode ended execution: %w", err)
+	}
+	return e, nil
+}
+
+// MarkFollowed says that the end of an execution after so many restarts has started
+// what it is to start. Idempotent; an end that is not there is no error.
+func (s *Store) MarkFollowed(ctx context.Context, id delivery.ExecutionID, restarts int) error {
 	err := s.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM ended WHERE execution_id = ?`, id)
+		_, err := tx.ExecContext(ctx, `DELETE FROM endings WHERE execution_id = ? AND restarts = ?`, id, restarts)
 		return err
 	})
 	if err != nil {

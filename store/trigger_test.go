@@ -63,3 +63,27 @@ func TestTriggersOfOlderStores(t *testing.T) {
 		t.Errorf("index (-want +got):\n%s", diff)
 	}
 }
+
+// TestEndsOfOlderStores: ends that nobody had followed before notes were of one end each
+// are followed once, unless the execution runs again by now.
+func TestEndsOfOlderStores(t *testing.T) {
+	ctx := t.Context()
+	s, provider := storeOf(t, 6)
+	for _, e := range []struct{ id, status, document string }{
+		{"first", "SUCCEEDED", `{"id":"first","status":"SUCCEEDED"}`}, {"again", "TERMINAL", `{"id":"again","status":"TERMINAL","restarts":2}`}, {"runs", "RUNNING", `{"id":"runs","status":"RUNNING","restarts":1}`},
+	} {
+		for _, statement := range []string{`INSERT INTO executions (id, type, application, name, pipeline_config_id, status, build_ms, version, document) VALUES (?, 'PIPELINE', 'a', 'p', '', ?, 1, 1, ?)`,
+			`INSERT INTO ended (execution_id) VALUES (?)`} {
+			if _, err := s.writes.ExecContext(ctx, statement, []any{e.id, e.status, e.document}[:strings.Count(statement, "?")]...); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		t.Fatal(err)
+	}
+	found, err := s.PendingEnds(ctx, 0)
+	if err != nil || len(found) != 2 || found[0].ID != "first" || found[0].Restarts != 0 || found[1].ID != "again" || found[1].Restarts != 2 {
+		t.Errorf("%+v, %v", found, err)
+	}
+}

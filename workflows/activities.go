@@ -16,6 +16,7 @@ type recorder interface {
 	Execution(ctx context.Context, id delivery.ExecutionID) (delivery.Execution, error)
 	ExecutionDefinition(ctx context.Context, id delivery.ExecutionID) (json.RawMessage, error)
 	startRecords
+	pipelineRecords
 	ProjectExecution(ctx context.Context, e delivery.Execution, events []delivery.Event) (stored bool, err error)
 	RecordDeployment(ctx context.Context, d delivery.Deployment, events []delivery.Event) (stored bool, err error)
 	Deployment(ctx context.Context, id delivery.DeploymentID) (delivery.Deployment, error)

@@ -3,11 +3,8 @@ package workflows
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"time"
-
-	"github.com/oklog/ulid/v2"
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/pipeline"
@@ -33,7 +30,7 @@ func (a *Activities) runChild(ctx context.Context, s StageToDo) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	child, err := a.deps.Store.Execution(ctx, childID(s))
+	child, err := a.deps.Store.Execution(ctx, pipeline.ChildID(s.Execution.ID, s.Stage))
 	if delivery.KindOf(err) == delivery.NotFound {
 		child, err = a.startChild(ctx, s, want)
 	}
@@ -41,36 +38,25 @@ func (a *Activities) runChild(ctx context.Context, s StageToDo) (any, error) {
 	case err != nil:
 		return nil, err
 	case !want.Wait || child.Status.Complete():
-		return want.Outputs(child), endedUnless(!want.Wait, child)
+		outputs, err := want.Outputs(child)
+		if err != nil && child.Status == delivery.StatusCanceled {
+			err = canceledError{err}
+		}
+		return outputs, err
 	case a.deps.Now().Sub(s.Stage.StartTime) > childTime:
 		if err := a.cancelChild(ctx, child.ID, "the stage that waits for it is out of time"); err != nil {
 			return nil, err
 		}
-		return want.Outputs(child), delivery.Errorf(delivery.Conflict, "pipeline %s (execution %s) did not end within %s; it was canceled", child.Name, child.ID, childTime)
+		return pipeline.ChildOf(child), delivery.Errorf(delivery.Conflict, "pipeline %s (execution %s) did not end within %s; it was canceled", child.Name, child.ID, childTime)
 	default:
 		return nil, notYet(gatePause(a.deps.Now().Sub(child.BuildTime)), "execution %s is %s", child.ID, child.Status)
 	}
 }
 
-// endedUnless is how the other execution ended, unless nobody waits for it.
-func endedUnless(detached bool, child delivery.Execution) error {
-	if detached {
-		return nil
-	}
-	return pipeline.Ended(child)
-}
+// canceledError is the failure of a stage whose work somebody canceled.
+type canceledError struct{ error }
 
-// childID is the id of the execution that a stage starts. It sorts by the time of
-// the stage's beginning, and is another one for another attempt.
-func childID(s StageToDo) delivery.ExecutionID {
-	var id ulid.ULID
-	sum := sha256.Sum256([]byte(s.Key()))
-	copy(id[6:], sum[:])
-	if id.SetTime(ulid.Timestamp(s.Stage.StartTime)) != nil {
-		return delivery.ExecutionID(ulid.ULID(sum[:16]).String()) // a time that no clock of ours shows
-	}
-	return delivery.ExecutionID(id.String())
-}
+func (e canceledError) Unwrap() error { return e.error }
 
 // startChild records the start of the other pipeline; the outbox does the rest.
 func (a *Activities) startChild(ctx context.Context, s StageToDo, want pipeline.ChildPipeline) (delivery.Execution, error) {
@@ -86,7 +72,7 @@ func (a *Activities) startChild(ctx context.Context, s StageToDo, want pipeline.
 	if err != nil {
 		return delivery.Execution{}, want.Refused(err)
 	}
-	n.Execution.ID = childID(s)
+	n.Execution.ID = pipeline.ChildID(s.Execution.ID, s.Stage)
 	child, created, err := a.deps.Store.CreateExecution(ctx, n)
 	if created {
 		a.deps.Logger.Info("A stage started a pipeline", "pipeline", p.Name, "application", p.Application, "parent", s.Execution.ID, "stage", s.Stage.RefID, "execution", child.ID)
@@ -125,7 +111,7 @@ func (a *Activities) savedPipeline(ctx context.Context, e delivery.Execution, ap
 
 // stopChild cancels the execution that the stage has started, if it has.
 func (a *Activities) stopChild(ctx context.Context, s StageToDo) error {
-	return a.cancelChild(ctx, childID(s), "the execution that started it was stopped: "+string(s.Execution.ID))
+	return a.cancelChild(ctx, pipeline.ChildID(s.Execution.ID, s.Stage), "the execution that started it was stopped: "+string(s.Execution.ID))
 }
 
 // cancelChild cancels an execution; one that has ended, or never began, stays as it is.

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/oklog/ulid/v2"
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/pipeline"
@@ -65,6 +67,11 @@ func succeed(e *delivery.Execution) {
 	e.Stages[0].Status, e.Stages[0].Outputs = delivery.StatusSucceeded, json.RawMessage(`{"baked":"ami-1"}`)
 }
 
+func bake(e *delivery.Execution) {
+	e.Status = delivery.StatusSucceeded
+	e.Stages[0].Status, e.Stages[0].Outputs = delivery.StatusSucceeded, json.RawMessage(`{"artifacts":[{"type":"docker/image","name":"app"}]}`)
+}
+
 func breakDown(e *delivery.Execution) {
 	e.Status = delivery.StatusTerminal
 	e.Stages[0].Status, e.Stages[0].Failure = delivery.StatusTerminal, &delivery.Failure{Kind: "transient", Message: "no disk"}
@@ -85,6 +92,12 @@ func TestChildPipeline(t *testing.T) {
 		{"by its id", `,"application":"shop","pipelineId":"deploy"`, succeed, delivery.StatusSucceeded, "", map[string]string{"executionName": "deploy", "status": "SUCCEEDED", "baked": "ami-1"}, time.Hour},
 		{"failure", "", breakDown, delivery.StatusTerminal, "ended TERMINAL: stage Bake: no disk", map[string]string{"executionName": "deploy", "status": "TERMINAL"}, time.Hour},
 		{"failure that counts for nothing", `,"continuePipeline":true`, breakDown, delivery.StatusSucceeded, "ended TERMINAL", map[string]string{"executionName": "deploy", "status": "TERMINAL"}, time.Hour},
+		{"artifacts", `,"expectedArtifacts":[{"id":"i","matchArtifact":{"type":"docker/image"}}],"skipDownstreamOutput":true`, bake, delivery.StatusSucceeded, "",
+			map[string]string{"executionName": "deploy", "status": "SUCCEEDED", "artifacts": `[{"name":"app","type":"docker/image"}]`,
+				"resolvedExpectedArtifacts": `[{"boundArtifact":{"name":"app","type":"docker/image"},"id":"i","matchArtifact":{"type":"docker/image"}}]`}, time.Hour},
+		{"no artifacts", `,"expectedArtifacts":[{"id":"i","displayName":"the chart","matchArtifact":{"type":"helm/chart"}}]`, bake, delivery.StatusTerminal, "artifacts are not valid",
+			map[string]string{"executionName": "deploy", "status": "SUCCEEDED", "artifacts": `[{"type":"docker/image","name":"app"}]`}, time.Hour},
+		{"artifacts of a failure", `,"expectedArtifacts":[{"id":"i"}]`, breakDown, delivery.StatusTerminal, "ended TERMINAL: stage Bake: no disk", map[string]string{"executionName": "deploy", "status": "TERMINAL"}, time.Hour},
 		{"nobody waits", `,"waitForCompletion":false`, nil, delivery.StatusSucceeded, "", map[string]string{"executionName": "deploy", "status": "NOT_STARTED"}, 0},
 	} {
 		w := newParent(t, test.fields, time.Hour, test.end)
@@ -94,9 +107,15 @@ func TestChildPipeline(t *testing.T) {
 			t.Errorf("%s: execution %s, %d children: %+v", test.name, e.Status, len(children), stage.Failure)
 			continue
 		}
-		var outputs map[string]string
-		if err := json.Unmarshal(stage.Outputs, &outputs); err != nil {
+		var raw map[string]json.RawMessage
+		if err := json.Unmarshal(stage.Outputs, &raw); err != nil {
 			t.Fatal(err)
+		}
+		outputs := map[string]string{}
+		for name, value := range raw {
+			if outputs[name] = string(value); value[0] == '"' {
+				outputs[name] = strings.Trim(string(value), `"`)
+			}
 		}
 		child := children[0]
 		test.outputs["executionId"] = string(child.ID)
@@ -160,7 +179,7 @@ func TestWaitingForExecutionsHasAnEnd(t *testing.T) {
 			t.Errorf("out of time: %v, %v", outputs, err)
 		}
 	}
-	if id := childID(todo); !slices.Equal(w.locks.cancel, []delivery.ExecutionID{id}) {
+	if id := pipeline.ChildID(todo.Execution.ID, todo.Stage); !slices.Equal(w.locks.cancel, []delivery.ExecutionID{id}) {
 		t.Errorf("canceled %s, want %s", w.locks.cancel, id)
 	}
 }
@@ -176,11 +195,31 @@ func TestChildIsStartedOnce(t *testing.T) {
 			t.Errorf("seed %d: execution %s, %d children", seed, e.Status, len(w.children()))
 		}
 	}
-	later := StageToDo{Execution: delivery.Execution{ID: testExecution}, Stage: delivery.Stage{RefID: "1", StartTime: time.UnixMilli(1_700_000_000_000)}}
-	first, again := childID(later), childID(later)
-	later.Stage.StartTime = later.Stage.StartTime.Add(time.Millisecond)
-	if next := childID(later); first != again || next <= first || len(first) != 26 {
-		t.Errorf("ids %s, %s, %s", first, again, next)
+}
+
+// TestChildIDs are ULIDs that sort by the stage's beginning, tell attempts apart, and
+// are those that running executions have.
+func TestChildIDs(t *testing.T) {
+	stage := delivery.Stage{RefID: "1", StartTime: time.UnixMilli(1_700_000_000_000)}
+	id := pipeline.ChildID(testExecution, stage)
+	parsed, err := ulid.ParseStrict(string(id))
+	if err != nil || parsed.Timestamp().UnixMilli() != stage.StartTime.UnixMilli() {
+		t.Errorf("%s: %v, %s", id, err, parsed.Timestamp())
+	}
+	sum := sha256.Sum256([]byte(testExecution + "/1"))
+	if !slices.Equal(parsed.Entropy(), sum[:10]) {
+		t.Errorf("%s: %x, want %x", id, parsed.Entropy(), sum[:10])
+	}
+	later, again := stage, stage
+	later.StartTime, again.Attempt = stage.StartTime.Add(time.Millisecond), 2
+	if next := pipeline.ChildID(testExecution, later); next <= id {
+		t.Errorf("%s is not after %s", next, id)
+	}
+	if second := pipeline.ChildID(testExecution, again); second == id || second[:10] != id[:10] {
+		t.Errorf("the second attempt has %s, the first %s", second, id)
+	}
+	if _, err := ulid.ParseStrict(string(pipeline.ChildID(testExecution, delivery.Stage{RefID: "1"}))); err != nil {
+		t.Errorf("before any time: %v", err)
 	}
 }
 

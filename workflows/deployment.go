@@ -182,7 +182,7 @@ func (d *deployment) begin(ctx workflow.Context) (*rollout.Outcome, error) {
 		case interrupted:
 			continue
 		case kindIs(err, overKind):
-			return &rollout.Outcome{Status: delivery.DeploymentCanceled, Failure: &delivery.Failure{Kind: kindCanceled, Message: "the execution is over"}}, nil
+			return &rollout.Outcome{Status: delivery.DeploymentCanceled, Failure: &delivery.Failure{Kind: delivery.FailureCanceled, Message: "the execution is over"}}, nil
 		case err != nil:
 			f := failureOf("prepare the server group", err)
 			return &rollout.Outcome{Status: delivery.DeploymentFailed, Failure: &f}, nil

@@ -19,6 +19,14 @@ type StageRequest struct {
 	Stage     string               `json:"stage"`
 }
 
+// StopRequest names the attempt of a stored stage that is to be stopped: the stage may be
+// in another one by now.
+type StopRequest struct {
+	StageRequest
+	Attempt   int       `json:"attempt,omitempty"`
+	StartTime time.Time `json:"startTime,omitzero"`
+}
+
 // DoneStage is what became of a stage that an activity did.
 type DoneStage struct {
 	// Outputs is a JSON object; empty for none.
@@ -55,7 +63,7 @@ func (x *execution) doAs(ctx workflow.Context, refID string, kind stageKind) sta
 	failure, canceled := x.outcome(ctx, "do the stage", future, &done)
 	if kind.stop != nil && (canceled || failure != nil) {
 		cancel()
-		x.stopStage(ctx, future, request)
+		x.stopStage(ctx, future, refID)
 	}
 	if failure == nil {
 		failure = done.Failure
@@ -69,7 +77,9 @@ func (x *execution) doAs(ctx workflow.Context, refID string, kind stageKind) sta
 
 // stopStage ends what a stage has begun elsewhere, once its activity is over. The stage
 // does not wait for it, but the workflow does before it ends.
-func (x *execution) stopStage(ctx workflow.Context, activity workflow.Future, request StageRequest) {
+func (x *execution) stopStage(ctx workflow.Context, activity workflow.Future, refID string) {
+	stage := x.stage(refID)
+	request := StopRequest{StageRequest{Execution: x.ID, Stage: refID}, stage.Attempt, stage.StartTime}
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	x.cleanups++
 	workflow.Go(ctx, func(ctx workflow.Context) {
@@ -142,6 +152,10 @@ func doneStage(stageType string, outputs any, err error, beside int) DoneStage {
 	if errors.As(err, &branch) {
 		done.OnFailure = pipeline.HaltBranch
 	}
+	var canceled canceledError
+	if errors.As(err, &canceled) {
+		done.Failure.Kind = delivery.FailureCanceled
+	}
 	if outputs == nil {
 		return done
 	}
@@ -160,8 +174,11 @@ func doneStage(stageType string, outputs any, err error, beside int) DoneStage {
 }
 
 // StopStage ends what the stage's kind has begun elsewhere.
-func (a *Activities) StopStage(ctx context.Context, in StageRequest) error {
-	todo, err := a.stageToDo(ctx, in)
+func (a *Activities) StopStage(ctx context.Context, in StopRequest) error {
+	todo, err := a.stageToDo(ctx, in.StageRequest)
+	if !in.StartTime.IsZero() { // requests of older histories name no attempt
+		todo.Stage.Attempt, todo.Stage.StartTime = in.Attempt, in.StartTime
+	}
 	if err == nil {
 		err = stageKindOf(todo.Stage.Type).halt(a, ctx, todo)
 	}

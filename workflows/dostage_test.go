@@ -31,15 +31,21 @@ func TestStoppedStageIsCleanedUp(t *testing.T) {
 			var suite testsuite.WorkflowTestSuite
 			suite.SetLogger(quiet())
 			env := suite.NewTestWorkflowEnvironment()
+			env.SetWorkerOptions(patient)
 			stops := 0
 			var a *Activities
 			env.RegisterActivity(&Activities{})
 			env.OnActivity(a.DoStage, mock.Anything, mock.Anything).Return(DoneStage{}, applicationError(test.err))
-			env.OnActivity(a.StopStage, mock.Anything, mock.Anything).Return(func(context.Context, StageRequest) error { stops++; return nil })
+			env.OnActivity(a.StopStage, mock.Anything, mock.Anything).Return(func(_ context.Context, in StopRequest) error {
+				if stops++; in.Stage != "1" || in.Attempt != 3 {
+					t.Errorf("stopped %+v", in)
+				}
+				return nil
+			})
 			kind := stageKind{within: time.Minute, stop: func(*Activities, context.Context, StageToDo) error { return nil }}
 			var got stageResult
 			env.ExecuteWorkflow(func(ctx workflow.Context) error {
-				x := &execution{}
+				x := &execution{Progress: Progress{Stages: []delivery.Stage{{RefID: "1", Attempt: 3}}}}
 				workflow.Go(ctx, func(ctx workflow.Context) {
 					_ = workflow.Sleep(ctx, 10*time.Second)
 					x.canceled = test.cancel

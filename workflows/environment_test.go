@@ -12,16 +12,19 @@ import (
 // what its stored context says of the rest.
 func TestExpressionsOfStages(t *testing.T) {
 	w := newWorld(t, `{"name":"p","application":"shop","stages":[
-		{"refId":"1","type":"deploy","name":"Deploy","clusters":[`+clusterObject("good", "lb", `"strategy":"rolling"`, 2)+`]},
-		{"refId":"2","requisiteStageRefIds":["1"],"type":"wait","name":"Soak","waitTime":"${deployedServerGroups.size()}","comments":"made ${nobody}",
+		{"refId":"1","type":"deploy","name":"${'Dep' + 'loy'}","clusters":[`+clusterObject("good", "lb", `"strategy":"rolling"`, 2)+`]},
+		{"refId":"2","requisiteStageRefIds":["1"],"type":"wait","name":"Soak ${deployedServerGroups.size()} of ${parameters.image}","waitTime":"${deployedServerGroups.size()}","comments":"made ${nobody}",
 		 "group":"${#stage('Deploy').context['deploy.server.groups']['r1'][0]} in ${deployedServerGroups[0].account} by ${#pipelineId('deploy prod')}",
 		 "started":"${execution.stages.?[hasSucceeded].![name]} ${#stage('Deploy').startTime <= #currentStage().startTime} ${#applicationMetadata().email}"},
-		{"refId":"3","requisiteStageRefIds":["2"],"type":"wait","name":"Broken","waitTime":"${#stage('None').status}"}]}`, calm(), v000(2))
+		{"refId":"3","requisiteStageRefIds":["2"],"type":"wait","name":"Broken ${1 / 0}","waitTime":"${#stage('None').status}"}]}`, calm(), v000(2))
 	w.store.pipelines = map[string]delivery.Pipeline{"c-1": {ID: "c-1", Application: "shop", Name: "deploy prod"}}
 	w.store.applications = map[string]delivery.Application{"shop": {Name: "shop", Attributes: json.RawMessage(`{"email":"team@example.com"}`)}}
 	e := w.run(t)
 	if e.Status != delivery.StatusTerminal || e.Stage("2").Status != delivery.StatusSucceeded {
 		t.Fatalf("execution %s, stages %+v", e.Status, e.Stages)
+	}
+	if got := [...]string{e.Stages[0].Name, e.Stages[1].Name, e.Stages[2].Name}; got != [...]string{"Deploy", "Soak 1 of good", "Broken ${1 / 0}"} {
+		t.Errorf("names %q", got)
 	}
 	var outputs struct {
 		Groups map[string][]string `json:"deploy.server.groups"`

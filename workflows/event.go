@@ -22,12 +22,17 @@ type ExecutionEvent struct {
 
 // StageEvent is the data of an event of type stage.
 type StageEvent struct {
-	RefID       string                  `json:"refId"`
-	Type        string                  `json:"type"`
-	Name        string                  `json:"name"`
-	Status      delivery.Status         `json:"status"`
+	RefID  string          `json:"refId"`
+	Type   string          `json:"type"`
+	Name   string          `json:"name"`
+	Status delivery.Status `json:"status"`
+	// Attempt is 2 and more for a stage that was restarted or tried again.
+	Attempt     int                     `json:"attempt,omitempty"`
 	Deployments []delivery.DeploymentID `json:"deployments,omitempty"`
-	Failure     *delivery.Failure       `json:"failure,omitempty"`
+	// Failure is that of the stage, or of its last attempt while it waits for the next.
+	Failure *delivery.Failure `json:"failure,omitempty"`
+	// NextAttempt is when a stage is tried again; zero when it does not wait for that.
+	NextAttempt time.Time `json:"nextAttempt,omitzero"`
 	// Reason is why the stage has its status, where no failure says it.
 	Reason string `json:"reason,omitempty"`
 }

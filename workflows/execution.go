@@ -63,7 +63,7 @@ type execution struct {
 	// running counts the stages in progress, cleanups what still ends behind stages that
 	// were stopped.
 	running, cleanups int
-	// runs are the stages that have begun, by refId.
+	// runs are the present attempts of the stages that have begun, by refId.
 	runs map[string]*stageRun
 	// reads are the stages whose expressions read URLs.
 	reads []string
@@ -352,16 +352,21 @@ func (x *execution) resume(ctx workflow.Context, c Command) {
 	was := *x.Paused
 	was.ResumedBy, was.ResumedAt = c.By, workflow.Now(ctx)
 	x.Paused = &was
-	x.postpone(was.ResumedAt.Sub(was.PausedAt))
+	x.postpone(was.PausedAt, was.ResumedAt)
 	x.controlAll(Control{Kind: ControlResume, Command: c})
 	x.tell(ctx, updateResume, c)
 }
 
-// postpone moves the deadlines of the stages by the time that was paused.
-func (x *execution) postpone(by time.Duration) {
+// postpone moves the deadlines of the stages, and their next attempts, by the time that
+// was paused.
+func (x *execution) postpone(from, to time.Time) {
 	for i := range x.Stages {
-		if s := &x.Stages[i]; !s.Deadline.IsZero() {
-			s.Deadline = s.Deadline.Add(by)
+		s := &x.Stages[i]
+		if !s.Deadline.IsZero() {
+			s.Deadline = s.Deadline.Add(to.Sub(from))
+		}
+		if s.AwaitsRetry() {
+			*s = pipeline.Postponed(*s, from, to)
 		}
 	}
 }

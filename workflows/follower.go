@@ -19,9 +19,9 @@ type startRecords interface {
 // endRecords is what a follower needs of the store.
 type endRecords interface {
 	startRecords
-	PendingEnds(ctx context.Context, limit int) ([]delivery.ExecutionID, error)
-	MarkFollowed(ctx context.Context, id delivery.ExecutionID) error
-	Execution(ctx context.Context, id delivery.ExecutionID) (delivery.Execution, error)
+	// PendingEnds are executions as they ended.
+	PendingEnds(ctx context.Context, limit int) ([]delivery.Execution, error)
+	MarkFollowed(ctx context.Context, id delivery.ExecutionID, restarts int) error
 	TriggeredPipelines(ctx context.Context, kind, source, after string, limit int) ([]delivery.Pipeline, error)
 }
 
@@ -39,7 +39,7 @@ type Follower struct {
 
 // The pages in which a follower reads.
 const (
-	endsPage      = 100
+	endsPage      = 20 // whole executions
 	triggeredPage = 100
 )
 
@@ -82,38 +82,32 @@ func (f *Follower) Run(ctx context.Context) {
 // up the others.
 func (f *Follower) drain(ctx context.Context) {
 	for ctx.Err() == nil {
-		ids, err := f.store.PendingEnds(ctx, endsPage)
+		ends, err := f.store.PendingEnds(ctx, endsPage)
 		if err != nil {
 			f.report(ctx, "Ended executions were not read", "", err)
 			return
 		}
 		followed := 0
-		for _, id := range ids {
-			if err := f.follow(ctx, id); err != nil {
-				f.report(ctx, "What follows an execution was not started", id, err)
+		for _, ended := range ends {
+			if err := f.follow(ctx, ended); err != nil {
+				f.report(ctx, "What follows an execution was not started", ended.ID, err)
 				continue
 			}
 			followed++
 		}
-		if followed == 0 || len(ids) < endsPage {
+		if followed == 0 || len(ends) < endsPage {
 			return
 		}
 	}
 }
 
-// follow starts what waits for the end of one execution. Repeating it starts nothing
-// twice: the execution's id is the correlation id of those that it starts.
-func (f *Follower) follow(ctx context.Context, id delivery.ExecutionID) error {
-	ended, err := f.store.Execution(ctx, id)
-	switch {
-	case err == nil:
-		if err := f.startAll(ctx, ended); err != nil {
-			return err
-		}
-	case delivery.KindOf(err) != delivery.NotFound:
+// follow starts what waits for one end of an execution. Repeating it starts nothing
+// twice: the end is the correlation id of those that it starts.
+func (f *Follower) follow(ctx context.Context, ended delivery.Execution) error {
+	if err := f.startAll(ctx, ended); err != nil {
 		return err
 	}
-	return f.store.MarkFollowed(ctx, id)
+	return f.store.MarkFollowed(ctx, ended.ID, ended.Restarts)
 }
 
 func (f *Follower) startAll(ctx context.Context, ended delivery.Execution) error {
@@ -143,12 +137,11 @@ func (f *Follower) start(ctx context.Context, p delivery.Pipeline, ended deliver
 		f.log.Warn("A pipeline cannot be read; the end of another does not start it", "pipeline", p.Name, "application", p.Application, "parent", ended.ID, "error", err)
 		return nil
 	}
-	correlation := "ended/" + string(ended.ID)
-	trigger, fires := definition.Fire(pipeline.EndEvent(ended), delivery.ChangeKey(correlation).Token())
+	trigger, fires := definition.Fire(pipeline.EndEvent(ended), delivery.ChangeKey(pipeline.EndKey(ended)).Token())
 	if !fires {
 		return nil
 	}
-	trigger.CorrelationID = correlation
+	trigger.CorrelationID = pipeline.EndKey(ended)
 	e, created, err := createUnattended(ctx, f.store, p, definition, trigger, f.now())
 	if err == nil && created {
 		f.log.Info("The end of a pipeline started another", "pipeline", p.Name, "application", p.Application, "parent", ended.ID, "execution", e.ID, "status", e.Status)

@@ -21,16 +21,16 @@ import (
 // endings is a store with executions that have ended.
 type endings struct {
 	*memory
-	pending []delivery.ExecutionID
+	pending []delivery.Execution
 }
 
-func (e *endings) PendingEnds(_ context.Context, limit int) (ids []delivery.ExecutionID, err error) {
-	return ids, e.do(func() error { ids = slices.Clone(e.pending[:min(limit, len(e.pending))]); return nil })
+func (e *endings) PendingEnds(_ context.Context, limit int) (ends []delivery.Execution, err error) {
+	return ends, e.do(func() error { ends = slices.Clone(e.pending[:min(limit, len(e.pending))]); return nil })
 }
 
-func (e *endings) MarkFollowed(_ context.Context, id delivery.ExecutionID) error {
+func (e *endings) MarkFollowed(_ context.Context, id delivery.ExecutionID, restarts int) error {
 	return e.do(func() error {
-		e.pending = slices.DeleteFunc(e.pending, func(x delivery.ExecutionID) bool { return x == id })
+		e.pending = slices.DeleteFunc(e.pending, func(x delivery.Execution) bool { return x.ID == id && x.Restarts == restarts })
 		return nil
 	})
 }
@@ -54,7 +54,7 @@ func (e *endings) end(id delivery.ExecutionID, status delivery.Status, depth int
 		Trigger: delivery.Trigger{Type: "manual", Depth: depth, Parameters: json.RawMessage(`{"v":"7"}`)},
 		Stages:  []delivery.Stage{{RefID: "1", Name: "Bake", Type: "wait", Status: status, Outputs: json.RawMessage(`{"image":"shop-7"}`)}}}
 	e.executions[id] = ended
-	e.pending = append(e.pending, id)
+	e.pending = append(e.pending, ended)
 	return ended
 }
 
@@ -88,7 +88,6 @@ func TestFollower(t *testing.T) {
 	s.waits("needs", "successful", `,"parameterConfig":[{"name":"image","required":true}]`)
 	s.end("E1", delivery.StatusSucceeded, 0)
 	s.end("E2", delivery.StatusTerminal, pipeline.MaxChain)
-	s.pending = append(s.pending, "E3") // an execution that is gone
 	quietFollower(s).drain(t.Context())
 	if len(s.pending) != 0 {
 		t.Errorf("not followed: %v", s.pending)
@@ -117,6 +116,29 @@ func TestFollower(t *testing.T) {
 	}
 	if len(s.outbox) != 1 {
 		t.Errorf("%d are to be started, want 1", len(s.outbox))
+	}
+}
+
+// TestFollowerOfRestarts: each end of an execution that was restarted starts what waits
+// for it, as the execution was then, and once.
+func TestFollowerOfRestarts(t *testing.T) {
+	s := newEndings(1)
+	s.waits("good", "successful", "")
+	s.waits("bad", "failed", "")
+	first := s.end("E1", delivery.StatusTerminal, 0)
+	again := s.end("E1", delivery.StatusSucceeded, 0) // before anybody followed the first
+	s.pending[1].Restarts = 1
+	again.Restarts = 1
+	quietFollower(s).drain(t.Context())
+	if got := s.startedBy("E1"); !maps.Equal(got, map[string]int{"good": 1, "bad": 1}) {
+		t.Errorf("the ends started %v", got)
+	}
+	third := again
+	third.Restarts = 2
+	s.pending = []delivery.Execution{first, again, third} // two of them repeated
+	quietFollower(s).drain(t.Context())
+	if got := s.startedBy("E1"); !maps.Equal(got, map[string]int{"good": 2, "bad": 1}) || len(s.pending) != 0 {
+		t.Errorf("after another restart the ends started %v; %d stay", got, len(s.pending))
 	}
 }
 

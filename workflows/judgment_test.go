@@ -143,7 +143,7 @@ func TestJudgmentOfACanceledDeployment(t *testing.T) {
 	w.send(updateCancel, 20*time.Minute)
 	late := w.answers(delivery.JudgmentContinue, 20*time.Minute+time.Second)
 	w.run(t)
-	if d := w.deployment(); d.Status != delivery.DeploymentRolledBack || d.Judgment != nil || d.Failure.Kind != kindCanceled {
+	if d := w.deployment(); d.Status != delivery.DeploymentRolledBack || d.Judgment != nil || d.Failure.Kind != delivery.FailureCanceled {
 		t.Errorf("deployment %s (%v)", d.Status, d.Failure)
 	}
 	if late.err == nil && late.refused == nil {

@@ -25,6 +25,8 @@ type memory struct {
 	definitions  map[delivery.ExecutionID]json.RawMessage
 	correlated   map[string]delivery.ExecutionID
 	pipelines    map[string]delivery.Pipeline
+	saves        map[string]delivery.Pipeline // by their keys
+	documents    []delivery.Document
 	applications map[string]delivery.Application
 	deployments  map[delivery.DeploymentID]delivery.Deployment
 	keys         map[string]bool
@@ -49,7 +51,7 @@ type memory struct {
 func newMemory(seed int64) *memory {
 	return &memory{rng: rand.New(rand.NewSource(seed)),
 		executions: map[delivery.ExecutionID]delivery.Execution{}, definitions: map[delivery.ExecutionID]json.RawMessage{},
-		correlated: map[string]delivery.ExecutionID{}, pipelines: map[string]delivery.Pipeline{},
+		correlated: map[string]delivery.ExecutionID{}, pipelines: map[string]delivery.Pipeline{}, saves: map[string]delivery.Pipeline{},
 		deployments: map[delivery.DeploymentID]delivery.Deployment{}, keys: map[string]bool{},
 		sequences: map[delivery.DeploymentID]int{}, fences: map[string]int64{}, newest: map[string]int64{},
 		onDeployment: func(delivery.Deployment) {}}
@@ -251,6 +253,61 @@ func (m *memory) Pipeline(_ context.Context, application, nameOrID string) (p de
 			}
 		}
 		return delivery.Errorf(delivery.NotFound, "pipeline %s", nameOrID)
+	})
+}
+
+func (m *memory) SavePipeline(_ context.Context, p delivery.Pipeline, expect delivery.PipelineExpectation) (saved delivery.Pipeline, err error) {
+	return saved, m.do(func() error {
+		if earlier, ok := m.saves[expect.Key]; ok {
+			saved = earlier
+			return nil
+		}
+		stored, exists := m.pipelines[p.ID]
+		if !expect.UpdatedAt.IsZero() && (!exists || stored.UpdatedAt.UnixMilli() != expect.UpdatedAt.UnixMilli()) {
+			return delivery.Errorf(delivery.Conflict, "the pipeline was changed by somebody else; read it again")
+		}
+		for id, other := range m.pipelines {
+			if id != p.ID && other.Application == p.Application && strings.EqualFold(other.Name, p.Name) {
+				return delivery.Errorf(delivery.Invalid, "A pipeline with name %s already exists in application %s", p.Name, p.Application)
+			}
+		}
+		p.ID, p.Revision = cmp.Or(p.ID, fmt.Sprintf("P%d", len(m.saves)+1)), stored.Revision+1
+		m.pipelines[p.ID], m.saves[expect.Key], saved = p, p, p
+		return nil
+	})
+}
+
+func (m *memory) PipelineOfSave(_ context.Context, key string) (p delivery.Pipeline, err error) {
+	return p, m.do(func() error {
+		var ok bool
+		if p, ok = m.saves[key]; !ok {
+			return delivery.Errorf(delivery.NotFound, "save %s", key)
+		}
+		return nil
+	})
+}
+
+func (m *memory) DeletePipeline(_ context.Context, application, name string) error {
+	return m.do(func() error {
+		for id, p := range m.pipelines {
+			if p.Application == application && strings.EqualFold(p.Name, name) {
+				delete(m.pipelines, id)
+				return nil
+			}
+		}
+		return delivery.Errorf(delivery.NotFound, "pipeline %s", name)
+	})
+}
+
+func (m *memory) Document(_ context.Context, kind delivery.DocumentKind, id string) (d delivery.Document, err error) {
+	return d, m.do(func() error {
+		for _, one := range m.documents {
+			if one.Kind == kind && one.ID == id {
+				d = one
+				return nil
+			}
+		}
+		return delivery.Errorf(delivery.NotFound, "document %s", id)
 	})
 }
 

@@ -75,6 +75,14 @@ var recordOptions = workflow.LocalActivityOptions{
 	RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 20 * time.Second, MaximumAttempts: unbounded},
 }
 
+// beginOptions are recordOptions for the beginning of a stage, which evaluates before it
+// writes.
+var beginOptions = workflow.LocalActivityOptions{
+	StartToCloseTimeout:    20 * time.Second, // at most 5 s for the condition, 5 for the input and 1 for the name, and a commit
+	ScheduleToCloseTimeout: recordOptions.ScheduleToCloseTimeout,
+	RetryPolicy:            recordOptions.RetryPolicy,
+}
+
 // prepareOptions are for the reads before a deployment touches anything. What
 // does not answer within the budget fails the deployment, which costs nothing.
 var prepareOptions = workflow.ActivityOptions{

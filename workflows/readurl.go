@@ -94,6 +94,7 @@ func (a *Activities) ReadURLs(ctx context.Context, in ReadRequest) ([]ReadURL, e
 	}
 	spec := todo.Definition.Stage(in.Stage)
 	_, _ = stageKindOf(spec.Type).evaluated(*spec, env)
+	_ = expression.Name(*spec, env)
 	return read, applicationError(cmp.Or(later, *unanswered))
 }
 

@@ -33,12 +33,13 @@ type PlanStage struct {
 	Type       string               `json:"type"`
 	Requisites []string             `json:"requisites,omitempty"`
 	OnFailure  pipeline.FailureMode `json:"onFailure"`
+	Retry      pipeline.Retry       `json:"retry,omitzero"`
 }
 
 func (l LoadedExecution) definition() pipeline.Definition {
 	var d pipeline.Definition
 	for _, s := range l.Plan {
-		d.Stages = append(d.Stages, pipeline.StageSpec{RefID: s.RefID, Type: s.Type, Requisites: s.Requisites, OnFailure: s.OnFailure})
+		d.Stages = append(d.Stages, pipeline.StageSpec{RefID: s.RefID, Type: s.Type, Requisites: s.Requisites, OnFailure: s.OnFailure, Retry: s.Retry})
 	}
 	return d
 }
@@ -55,7 +56,7 @@ func (a *Activities) LoadExecution(ctx context.Context, id delivery.ExecutionID)
 	}
 	loaded.Reads = readers(definition)
 	for _, s := range definition.Stages {
-		loaded.Plan = append(loaded.Plan, PlanStage{RefID: s.RefID, Type: s.Type, Requisites: s.Requisites, OnFailure: s.OnFailure})
+		loaded.Plan = append(loaded.Plan, PlanStage{RefID: s.RefID, Type: s.Type, Requisites: s.Requisites, OnFailure: s.OnFailure, Retry: s.Retry})
 	}
 	return loaded, nil
 }
@@ -142,6 +143,8 @@ func (p Progress) onto(e delivery.Execution) (delivery.Execution, error) {
 
 // BegunStage is what a stage is to do. Failure is set when its input is wrong.
 type BegunStage struct {
+	// Name is the stage's name where it is another one than before; empty else.
+	Name     string            `json:"name,omitempty"`
 	Wait     time.Duration     `json:"wait,omitempty"`
 	Clusters []ClusterToDeploy `json:"clusters,omitempty"`
 	// Until is when a wait for a time ends.
@@ -201,6 +204,7 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 		return BegunStage{}, applicationError(err)
 	}
 	env.Read = func(url string) (string, error) { return recall(read.URLs, url) }
+	name := expression.Name(*spec, env)
 	if begun.Skipped = skipped(*spec, env); begun.Skipped == "" {
 		begun, err = inputOf(stage, *spec, env)
 	}
@@ -214,6 +218,9 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 		begun = BegunStage{Failure: delivery.FailureOf("read the stage", err)}
 	}
 	begun.Began = began
+	if name != stage.Name {
+		begun.Name, stage.Name = name, name
+	}
 	if err := a.project(ctx, e, at, []happening{beginEvent(stage)}); err != nil {
 		return BegunStage{}, applicationError(err)
 	}

@@ -1,8 +1,6 @@
 package workflows
 
 import (
-	"slices"
-
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/slipway-cd/slipway/delivery/pipeline"
@@ -21,7 +19,7 @@ func (x *execution) restart(ctx workflow.Context, c pipeline.StageCommand) error
 		}
 		x.Stages[i] = s // in place: others keep pointers to stages
 		delete(x.runs, s.RefID)
-		x.Outputs = slices.DeleteFunc(x.Outputs, func(o StageOutputs) bool { return o.RefID == s.RefID })
+		x.takeBack(s.RefID)
 	}
 	x.changed = true
 	return x.project(ctx, stageEvent(x.stage(c.Stage)))

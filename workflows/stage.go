@@ -28,6 +28,8 @@ type stageResult struct {
 	onFailure pipeline.FailureMode
 	// reason is why, for people; empty where nothing needs to be said.
 	reason string
+	// final failures are not followed by another attempt, whatever their kind.
+	final bool
 	// outputs are what later stages may read, whichever way the stage ended; nil for
 	// none. They become JSON where they are recorded.
 	outputs any
@@ -35,20 +37,14 @@ type stageResult struct {
 
 // runStage carries one stage from RUNNING to its end and records both.
 func (x *execution) runStage(ctx workflow.Context, refID string) {
-	run := &stageRun{refID: refID}
-	x.runs[refID] = run
-	result := x.carryOut(workflow.WithValue(ctx, runKey{}, run), refID)
+	run, result := x.tryStage(ctx, refID)
 	stage := x.stage(refID)
-	stage.EndTime, stage.Failure, stage.StatusReason, stage.Deadline = workflow.Now(ctx), result.failure, result.reason, time.Time{}
-	if result.outputs != nil {
-		x.Outputs = append(x.Outputs, StageOutputs{RefID: refID, Value: result.outputs})
-	}
+	stage.EndTime, stage.Failure, stage.StatusReason = workflow.Now(ctx), result.failure, result.reason
+	stage.Deadline, stage.ScheduledTime = time.Time{}, time.Time{}
+	x.putOut(refID, result)
 	stage.Status = x.ended(refID, result)
-	run.over, x.changed = true, true // a halted execution stops the other branches at once
-	if err := x.project(ctx, stageEvent(stage)); err != nil {
-		workflow.GetLogger(ctx).Error("End of stage was not recorded", "execution", x.ID, "stage", refID, "error", err)
-	}
-	run.recorded = true
+	x.changed = true // a halted execution stops the other branches at once
+	x.recordRun(ctx, run)
 }
 
 // ended is the status of a stage with that result.
@@ -65,10 +61,27 @@ func (x *execution) ended(refID string, result stageResult) delivery.Status {
 	}
 }
 
+// putOut adds what a stage puts out, if anything, to the outputs.
+func (x *execution) putOut(refID string, result stageResult) {
+	if result.outputs != nil {
+		x.Outputs = append(x.Outputs, StageOutputs{RefID: refID, Value: result.outputs})
+	}
+}
+
+// takeBack drops what an earlier attempt of a stage has put out.
+func (x *execution) takeBack(refID string) {
+	// A copy: a projection that is being written may hold the list.
+	x.Outputs = slices.DeleteFunc(slices.Clone(x.Outputs), func(o StageOutputs) bool { return o.RefID == refID })
+}
+
 func stageEvent(s *delivery.Stage) happening {
-	return happening{kind: delivery.EventStage, about: fmt.Sprintf("stage/%s/%d", s.RefID, s.Attempt),
-		data: StageEvent{RefID: s.RefID, Type: s.Type, Name: s.Name, Status: s.Status,
-			Deployments: slices.Clone(s.Deployments), Failure: s.Failure, Reason: s.StatusReason}}
+	event := StageEvent{RefID: s.RefID, Type: s.Type, Name: s.Name, Status: s.Status, Attempt: s.Attempt,
+		Deployments: slices.Clone(s.Deployments), Failure: s.Failure, Reason: s.StatusReason}
+	if s.AwaitsRetry() {
+		last := s.Attempts[len(s.Attempts)-1]
+		event.Deployments, event.Failure, event.NextAttempt = slices.Clone(last.Deployments), &last.Failure, s.ScheduledTime
+	}
+	return happening{kind: delivery.EventStage, data: event, about: fmt.Sprintf("stage/%s/%d", s.RefID, s.Attempt)}
 }
 
 func (x *execution) carryOut(ctx workflow.Context, refID string) stageResult {
@@ -111,10 +124,13 @@ func (x *execution) begin(ctx workflow.Context, refID string, read ReadURLs) (Be
 	}
 	defer x.record.Unlock()
 	var a *Activities
-	ctx = workflow.WithLocalActivityOptions(ctx, recordOptions)
+	ctx = workflow.WithLocalActivityOptions(ctx, beginOptions)
 	err := workflow.ExecuteLocalActivity(ctx, a.BeginStage, x.nextVersion(), refID, workflow.Now(ctx), read).Get(ctx, &begun)
 	if err == nil && !begun.Began.IsZero() {
 		x.stage(refID).StartTime = begun.Began
+	}
+	if begun.Name != "" {
+		x.stage(refID).Name = begun.Name
 	}
 	return begun, err
 }
@@ -257,21 +273,23 @@ func (c *childDeployment) send(ctx workflow.Context, future workflow.ChildWorkfl
 func (x *execution) deployed(refID string, children []*childDeployment, canceled bool) stageResult {
 	var outputs DeployOutputs
 	var failure *delivery.Failure
+	final := false // a cluster that needs a person is left to that person
 	for _, c := range children {
 		o := DeployOutput{Deployment: c.id, Account: c.cluster.Account, Region: c.cluster.Region, Status: delivery.DeploymentRollingBack}
 		if c.result != nil {
+			final = final || c.result.Status == delivery.DeploymentRollbackFailed
 			o.Status, o.ServerGroup, o.Preview = c.result.Status, c.result.ServerGroup, c.result.Preview
 			failure = weightier(failure, c.result)
 		}
 		outputs.add(o, pipeline.Deploys(x.stage(refID).Type))
 	}
 	if canceled {
-		return stageResult{canceled: true, outputs: outputs}
+		return stageResult{canceled: true, outputs: outputs, final: final}
 	}
 	// A deployment that another one superseded did not fail: it was canceled, and
 	// that is why the stage ends where a failure would end the pipeline.
-	superseded := failure != nil && failure.Kind == kindCanceled && x.definition.Stage(refID).OnFailure == pipeline.HaltPipeline
-	return stageResult{canceled: superseded, failure: failure, outputs: outputs}
+	superseded := failure != nil && failure.Kind == delivery.FailureCanceled && x.definition.Stage(refID).OnFailure == pipeline.HaltPipeline
+	return stageResult{canceled: superseded, failure: failure, outputs: outputs, final: final}
 }
 
 // becauseOfAnother is why the deployments beside one that failed are canceled.
@@ -283,7 +301,7 @@ const outOfTime = "the stage ran out of time"
 // weightier returns the failure that explains more: a deployment that was
 // canceled because of another one explains nothing.
 func weightier(known *delivery.Failure, r *DeploymentResult) *delivery.Failure {
-	if !r.failed() || known != nil && (known.Kind != kindCanceled || r.Failure == nil || strings.HasSuffix(r.Failure.Message, becauseOfAnother)) {
+	if !r.failed() || known != nil && (known.Kind != delivery.FailureCanceled || r.Failure == nil || strings.HasSuffix(r.Failure.Message, becauseOfAnother)) {
 		return known
 	}
 	if r.Failure == nil {
@@ -291,9 +309,6 @@ func weightier(known *delivery.Failure, r *DeploymentResult) *delivery.Failure {
 	}
 	return r.Failure
 }
-
-// kindCanceled is the kind of the failure of a canceled deployment.
-const kindCanceled = "canceled"
 
 // DeployOutputs are the outputs of a stage that deploys.
 type DeployOutputs struct {

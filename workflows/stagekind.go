@@ -3,7 +3,6 @@ package workflows
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -47,15 +46,8 @@ type StageToDo struct {
 	Stage delivery.Stage
 }
 
-// Key tells one attempt of a stage from every other, for what it begins elsewhere:
-// "01JD3Z8Q6V5T0H3W4M8N7K2RXA/2", and ".../2~2" for the second attempt.
-func (s StageToDo) Key() string {
-	key := string(s.Execution.ID) + "/" + s.Stage.RefID
-	if s.Stage.Attempt > 1 {
-		key += fmt.Sprintf("~%d", s.Stage.Attempt)
-	}
-	return key
-}
+// Key tells one attempt of the stage from every other, as delivery.Stage.Key does.
+func (s StageToDo) Key() string { return s.Stage.Key(s.Execution.ID) }
 
 // stageKindOf returns the kind of a stage type. Each is in the file of its noun. An
 // unknown type is refused when the stage begins. It only names functions: the workflow
@@ -74,6 +66,10 @@ func stageKindOf(stageType string) stageKind {
 		return childKind()
 	case stageType == pipeline.MonitorType:
 		return monitorKind()
+	case stageType == pipeline.SavePipelineType, stageType == pipeline.UpdatePipelineType:
+		return savePipelineKind()
+	case stageType == pipeline.DeletePipelineType:
+		return deletePipelineKind()
 	case stageType == pipeline.NoopType:
 		return noopKind()
 	case stageType == pipeline.PreconditionsType:

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"time"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/slipway-cd/slipway/delivery"
@@ -10,7 +12,8 @@ import (
 // kindTimeout is the kind of the failure of a stage that ran out of time.
 const kindTimeout = "timeout"
 
-// stageRun is a stage in progress: what people and the clock have done to it.
+// stageRun is an attempt of a stage in progress, or the wait for the next one: what people
+// and the clock have done to it.
 type stageRun struct {
 	refID string
 	// judgment is what people are asked; nil while they are not. judged is the answer.
@@ -49,20 +52,31 @@ func (x *execution) limit(ctx workflow.Context, begun BegunStage) {
 		return
 	}
 	x.stage(run.refID).Deadline = workflow.Now(ctx).Add(begun.Timeout)
-	running := func() bool { return run.over || x.Status != delivery.StatusPaused }
-	stopped := func() bool { return run.over || x.Status == delivery.StatusPaused }
+	due := func() time.Time { return x.stage(run.refID).Deadline }
+	over := func() bool { return run.over }
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		for workflow.Await(ctx, running) == nil && !run.over {
-			left := x.stage(run.refID).Deadline.Sub(workflow.Now(ctx))
-			if left <= 0 {
-				run.timedOut = true
-				return
-			}
-			if _, err := workflow.AwaitWithTimeout(ctx, left, stopped); err != nil {
-				return
-			}
+		if x.until(ctx, due, over) == nil && !run.over {
+			run.timedOut = true
 		}
 	})
+}
+
+// until waits for a time, which a pause of the execution moves, or until it is over.
+func (x *execution) until(ctx workflow.Context, due func() time.Time, over func() bool) error {
+	going := func() bool { return over() || x.Status != delivery.StatusPaused }
+	stopped := func() bool { return over() || x.Status == delivery.StatusPaused }
+	for {
+		if err := workflow.Await(ctx, going); err != nil || over() {
+			return err
+		}
+		left := due().Sub(workflow.Now(ctx))
+		if left <= 0 {
+			return nil
+		}
+		if _, err := workflow.AwaitWithTimeout(ctx, left, stopped); err != nil {
+			return err
+		}
+	}
 }
 
 // settle says what became of a stage that was stopped: a cancel of the execution

@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"encoding/json"
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -115,9 +114,9 @@ func webhookResult(step string, v pipeline.WebhookVerdict) stageResult {
 	case pipeline.WebhookSucceeded:
 		return stageResult{}
 	case pipeline.WebhookCanceled:
-		return stageResult{canceled: true, failure: &delivery.Failure{Kind: kindCanceled, Step: step, Message: v.Reason}}
+		return stageResult{canceled: true, failure: &delivery.Failure{Kind: delivery.FailureCanceled, Step: step, Message: v.Reason}}
 	default:
-		return stageResult{failure: &delivery.Failure{Kind: v.Kind, Step: step, Message: v.Reason}}
+		return stageResult{failure: &delivery.Failure{Kind: v.Kind, Step: step, Message: v.Reason}, final: v.Final}
 	}
 }
 
@@ -152,8 +151,8 @@ func (x *execution) cancelWebhook(ctx workflow.Context, refID string, call workf
 
 // show records outputs of a stage that goes on.
 func (x *execution) show(ctx workflow.Context, refID string, outputs any) {
-	kept := slices.DeleteFunc(slices.Clone(x.Outputs), func(o StageOutputs) bool { return o.RefID == refID })
-	x.Outputs = append(kept, StageOutputs{RefID: refID, Value: outputs})
+	x.takeBack(refID)
+	x.Outputs = append(x.Outputs, StageOutputs{RefID: refID, Value: outputs})
 	if err := x.project(ctx, stageEvent(x.stage(refID))); err != nil {
 		workflow.GetLogger(ctx).Error("Outputs were not recorded", "execution", x.ID, "stage", refID, "error", err)
 	}

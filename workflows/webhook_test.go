@@ -24,6 +24,8 @@ type jobServer struct {
 	mu sync.Mutex
 	// calls are the requests in their order, and jobs the keys of the jobs.
 	calls, jobs []string
+	// keys are those of the calls that are to begin a job.
+	keys []string
 	// refusals are answers to the first calls, before a job is begun. A code of 0 takes
 	// the request and loses the answer.
 	refusals []int
@@ -57,6 +59,7 @@ func (s *jobServer) begin(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	code := http.StatusAccepted
+	s.keys = append(s.keys, r.Header.Get("Idempotency-Key"))
 	if len(s.refusals) > 0 {
 		code, s.refusals = s.refusals[0], s.refusals[1:]
 	}

@@ -22,8 +22,10 @@ func (x *execution) awaitWindow(ctx workflow.Context, refID string, begun BegunS
 	if begun.Begin.IsZero() || before == nil {
 		return stageResult{}, true
 	}
-	run := &stageRun{refID: before.RefID}
-	x.runs[before.RefID] = run
+	if before.Status.Complete() { // an attempt before this one waited for it
+		*before = pipeline.NextAttempt(*before, workflow.Now(ctx))
+	}
+	run := x.newRun(before.RefID)
 	before.Status, before.StartTime, before.ScheduledTime = delivery.StatusRunning, workflow.Now(ctx), begun.Begin
 	result, ok = x.untilOpen(ctx, run, before, refID)
 	before.EndTime, before.StatusReason, run.over = workflow.Now(ctx), run.goesOn, true

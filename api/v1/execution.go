@@ -75,14 +75,26 @@ type Stage struct {
 	Tasks                []StageTask     `json:"tasks"`
 	// Deployments are the ids of the deployments that the stage started.
 	Deployments []string `json:"deployments,omitempty"`
-	// Attempt is 2 and more for a stage that was restarted.
+	// Attempt is 2 and more for a stage that was restarted or tried again.
 	Attempt int `json:"attempt,omitempty"`
+	// Attempts are those that failed and after which the stage was tried again by itself.
+	// While it waits for the next one, scheduledTime is when that begins.
+	Attempts []StageAttempt `json:"attempts,omitempty"`
 	// StatusReason says why the stage has its status, where no failure does.
 	StatusReason string `json:"statusReason,omitempty"`
 	// Deadline is when the stage is out of time; absent without a limit.
 	Deadline *Millis `json:"deadline,omitempty"`
 	// Judgments are what its deployments ask people now.
 	Judgments []Judgment `json:"judgments,omitempty"`
+}
+
+// StageAttempt is an attempt of a stage that failed and that another one followed.
+type StageAttempt struct {
+	Attempt     int      `json:"attempt"`
+	StartTime   *Millis  `json:"startTime"`
+	EndTime     *Millis  `json:"endTime"`
+	Failure     *Failure `json:"failure"`
+	Deployments []string `json:"deployments,omitempty"`
 }
 
 // StageTask is one step of a stage. Slipway's stages have exactly one.

@@ -14,6 +14,9 @@ type PlannedStage struct {
 	RefID string `json:"refId"`
 	Type  string `json:"type"`
 	Name  string `json:"name"`
+	// MaxAttempts is how often a stage that fails is tried, 0 for once. The rest is told
+	// of one attempt.
+	MaxAttempts int `json:"maxAttempts,omitempty"`
 	// WaitMs is how long a wait stage waits.
 	WaitMs int64 `json:"waitMs,omitempty"`
 	// Unplanned says why nothing can be said of the stage beforehand.

@@ -48,6 +48,7 @@ func examples(tests string) map[string]example {
 			groups: map[string]string{"gcp-sim/us-central1/storefront-catalog": "v000 on", "gcp-sim/europe-west1/storefront-catalog": "v000 on"}},
 		"child-pipelines": {status: succeeded, stages: []string{succeeded, succeeded, succeeded},
 			groups: map[string]string{"gcp-sim/us-central1/storefront-cart": "v000 on", "gcp-sim/us-central1/storefront-search": "v000 on"}},
+		"throwaway-pipeline": {status: succeeded, stages: []string{succeeded, succeeded, succeeded}, outputs: []string{`"notification.type":"deletepipeline"`, `"pipeline.id"`}},
 		"promote-image": {status: succeeded, stages: []string{succeeded, succeeded}, groups: map[string]string{
 			"gcp-sim/europe-west1/storefront-preview": "v000 on 1 storefront-1-0"}},
 		"rollback-on-failure": {status: "TERMINAL", stages: []string{"TERMINAL", "NOT_STARTED"}, groups: map[string]string{
@@ -171,11 +172,16 @@ func (d *daemon) saveExamples() (names []string) {
 	return names
 }
 
-// testSystem is a system whose test runs pass at the third look, and returns its URL.
+// testSystem is a system that does not begin the first test run, and whose others pass at
+// the third look. It returns the URL.
 func testSystem(t *testing.T) string {
-	looks := 0
+	runs, looks := 0, 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
+			if runs++; runs == 1 { // the example tries again
+				w.WriteHeader(http.StatusInternalServerError)
+				return
+			}
 			fmt.Fprintf(w, `{"status":"http://%s/runs/1"}`, r.Host)
 			return
 		}

@@ -163,7 +163,7 @@ func TestStageLeavesInPlace(t *testing.T) {
 			t.Errorf("%s: refused (-want +got):\n%s", name, diff)
 		}
 		fields := objectOf(context)
-		var summary Summary
+		var summary pipeline.EvaluationSummary
 		if err := json.Unmarshal(fields["expressionEvaluationSummary"], &summary); err != nil || len(summary) == 0 {
 			t.Errorf("%s: %s has no summary: %v", name, context, err)
 		}

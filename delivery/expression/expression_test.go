@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 func testEnv() Env {
@@ -242,8 +243,8 @@ func TestEvaluateAllLeavesInPlace(t *testing.T) {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
 	at := time.UnixMilli(1_795_000_000_000)
-	exception := evaluationException
-	summary := Summary{
+	exception := "SpelEvaluationException"
+	summary := pipeline.EvaluationSummary{
 		"none":               {{Level: "INFO", Description: "${none}: there is no variable none", Timestamp: at.UnixMilli()}},
 		"1 / 0":              {{Level: "ERROR", Description: "${1 / 0}: 1 / 0 is no number", ExceptionType: &exception, Timestamp: at.UnixMilli()}},
 		"#stage('Z').status": {{Level: "ERROR", Description: "${#stage('Z').status}: #stage: the stages of the execution are known only when the stage begins", ExceptionType: &exception, Timestamp: at.UnixMilli()}},

@@ -2,8 +2,12 @@ package pipeline
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/slipway-cd/slipway/delivery"
@@ -25,6 +29,8 @@ type ChildPipeline struct {
 	Wait bool
 	// SkipOutputs keeps what the other pipeline's stages put out from this one.
 	SkipOutputs bool
+	// Expected are artifacts that the other pipeline's stages have to put out.
+	Expected []ExpectedArtifact
 }
 
 func readChild(o object) ChildPipeline {
@@ -38,8 +44,9 @@ func readChild(o object) ChildPipeline {
 	if o.flag("isStrategy", false) {
 		o.refuse("isStrategy", "is not supported: a strategy is chosen by the cluster that it deploys to")
 	}
-	if len(o.list("expectedArtifacts")) > 0 {
-		o.refuse("expectedArtifacts", "are not supported here; a stage of type findArtifactFromExecution finds what the other pipeline made")
+	c.Expected = readExpected(o)
+	if !c.Wait && (len(c.Expected) > 0 || o.r.deferredIn(o.fields["expectedArtifacts"])) {
+		o.refuse("expectedArtifacts", "cannot be combined with waitForCompletion false: what the other pipeline made is known when it has ended")
 	}
 	if parameters, ok := o.child("pipelineParameters"); ok && len(parameters.fields) > 0 {
 		c.Parameters = o.fields["pipelineParameters"]
@@ -99,18 +106,58 @@ func (c ChildPipeline) Refused(err error) error {
 	return delivery.InvalidError("pipeline "+c.Pipeline+" cannot be started", out)
 }
 
+// ChildOf tells which execution a stage started.
+func ChildOf(child delivery.Execution) map[string]json.RawMessage {
+	return map[string]json.RawMessage{"executionId": quoted(string(child.ID)), "executionName": quoted(child.Name), "status": quoted(string(child.Status))}
+}
+
 // Outputs are what later stages may read of the other execution: its id, name and
-// status and, once it has ended, what its stages put out. Where that is too much for
-// one stage, it is left out and said so.
-func (c ChildPipeline) Outputs(child delivery.Execution) map[string]json.RawMessage {
+// status and, once it has ended, what its stages put out, and the artifacts that are
+// expected of it. Where that is too much for one stage, it is left out and said so. The
+// error, which comes with outputs, is why the stage fails: Conflict when the stage
+// waits and the other execution did not succeed, Invalid when artifacts are missing.
+func (c ChildPipeline) Outputs(child delivery.Execution) (map[string]json.RawMessage, error) {
 	out := map[string]json.RawMessage{}
 	if child.Status.Complete() && !c.SkipOutputs {
 		out = stageOutputs(child)
 	}
-	for name, value := range map[string]string{"executionId": string(child.ID), "executionName": child.Name, "status": string(child.Status)} {
-		out[name] = quoted(value)
+	maps.Copy(out, ChildOf(child))
+	switch {
+	case !c.Wait:
+		return out, nil
+	case child.Status != delivery.StatusSucceeded:
+		return out, Ended(child)
+	case len(c.Expected) == 0:
+		return out, nil
 	}
-	return out
+	found, err := bindAll(Definition{Artifacts: c.Expected}, putOut(child))
+	if err != nil {
+		return out, err
+	}
+	out["artifacts"], out["resolvedExpectedArtifacts"] = encoded(found.Artifacts), encoded(found.Resolved)
+	return out, nil
+}
+
+// ChildID is the id of the execution that a stage starts, known before it is there. It
+// sorts by the time of the stage's beginning, and is another one for another attempt.
+func ChildID(parent delivery.ExecutionID, stage delivery.Stage) delivery.ExecutionID {
+	sum := sha256.Sum256([]byte(stage.Key(parent)))
+	id := sum[:ulidBytes]
+	if ms := stage.StartTime.UnixMilli(); ms >= 0 && ms < 1<<48 { // else no clock of ours shows it
+		id = append(binary.BigEndian.AppendUint64(nil, uint64(ms))[2:], sum[:ulidBytes-6]...)
+	}
+	return delivery.ExecutionID(ulidText(id))
+}
+
+// ulidBytes is the length of a ULID: 48 bits of time and 80 that tell ids apart.
+const ulidBytes = 16
+
+var crockford = base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
+
+// ulidText writes a ULID: 26 digits of 5 bits, the first with two leading zero bits.
+func ulidText(id []byte) string {
+	padded := crockford.EncodeToString(append(make([]byte, 4), id...))
+	return padded[len(padded)-26:]
 }
 
 // maxTaken bounds what one execution takes over of another one's outputs, in bytes.

@@ -40,7 +40,9 @@ func TestWrongChildren(t *testing.T) {
 		{"parameters in a list", `{"type":"pipeline","pipeline":"a","pipelineParameters":["b"]}`, "/pipelineParameters", "must be an object"},
 		{"a flag in words", `{"type":"pipeline","pipeline":"a","waitForCompletion":"maybe"}`, "/waitForCompletion", "boolean"},
 		{"a strategy", `{"type":"pipeline","pipeline":"a","isStrategy":true}`, "/isStrategy", "is not supported"},
-		{"artifacts", `{"type":"pipeline","pipeline":"a","expectedArtifacts":[{}]}`, "/expectedArtifacts", "findArtifactFromExecution"},
+		{"an artifact without an id", `{"type":"pipeline","pipeline":"a","expectedArtifacts":[{}]}`, "/expectedArtifacts/0/id", "is required"},
+		{"a wrong pattern", `{"type":"pipeline","pipeline":"a","expectedArtifacts":[{"id":"i","matchArtifact":{"name":"("}}]}`, "/expectedArtifacts/0/matchArtifact/name", "("},
+		{"artifacts of what nobody waits for", `{"type":"pipeline","pipeline":"a","expectedArtifacts":[{"id":"i"}],"waitForCompletion":false}`, "/expectedArtifacts", "waitForCompletion"},
 		{"nothing to monitor", `{"type":"monitorPipeline"}`, "/executionIds", "is required"},
 		{"an empty list", `{"type":"monitorPipeline","executionIds":[]}`, "/executionIds", "is required"},
 		{"an empty id", `{"type":"monitorPipeline","executionIds":[""]}`, "/executionIds/0", "must not be empty"},
@@ -49,7 +51,8 @@ func TestWrongChildren(t *testing.T) {
 	} {
 		wantFinding(t, test.name, test.stage, test.pointer, test.message)
 	}
-	for _, right := range []string{`{"type":"pipeline","pipeline":"${p}","pipelineParameters":"${q}","waitForCompletion":"${w}"}`, `{"type":"monitorPipeline","executionIds":["${p}"]}`, `{"type":"monitorPipeline","executionIds":"${p}"}`} {
+	for _, right := range []string{`{"type":"pipeline","pipeline":"${p}","pipelineParameters":"${q}","waitForCompletion":"${w}"}`,
+		`{"type":"pipeline","pipeline":"a","expectedArtifacts":[{"id":"${i}"}]}`, `{"type":"pipeline","pipeline":"a","expectedArtifacts":[]}`, `{"type":"monitorPipeline","executionIds":["${p}"]}`, `{"type":"monitorPipeline","executionIds":"${p}"}`} {
 		if _, err := Parse(json.RawMessage(`{"stages":[` + right + `]}`)); err != nil {
 			t.Errorf("%s: %v", right, err)
 		}
@@ -103,9 +106,38 @@ func TestChildOutputs(t *testing.T) {
 		{"running", ended("E", delivery.StatusRunning, ""), false, `{"executionId":"E","executionName":"deploy","status":"RUNNING"}`},
 		{"too much", big, false, `{"executionId":"E","executionName":"deploy","outputsLeftOut":"the stages put out 32789 bytes; 32768 are taken over at most","status":"SUCCEEDED"}`},
 	} {
-		raw, err := json.Marshal(ChildPipeline{SkipOutputs: test.skip}.Outputs(test.child))
-		if err != nil || string(raw) != test.want {
+		outputs, err := ChildPipeline{SkipOutputs: test.skip}.Outputs(test.child)
+		if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if raw, err := json.Marshal(outputs); err != nil || string(raw) != test.want {
 			t.Errorf("%s: %s, %v", test.name, raw, err)
+		}
+	}
+}
+
+// TestChildArtifacts are those that the other pipeline's stages put out, not those that
+// it was started with.
+func TestChildArtifacts(t *testing.T) {
+	child := ended("E", delivery.StatusSucceeded, "")
+	child.Trigger.Document = json.RawMessage(`{"artifacts":[{"type":"docker/image","name":"old"},{"type":"helm/chart","name":"chart"}]}`)
+	child.Stages[0].Outputs = json.RawMessage(`{"artifacts":[{"type":"docker/image","name":"new"},{"type":"s3/object","name":"a"},{"type":"s3/object","name":"b"}]}`)
+	for _, test := range []struct{ name, expected, artifacts, pointer, message string }{
+		{"one that fits", `{"id":"i","matchArtifact":{"type":"docker/image"}}`, `[{"name":"new","type":"docker/image"}]`, "", ""},
+		{"a default", `{"id":"i","matchArtifact":{"type":"git/repo"},"useDefaultArtifact":true,"defaultArtifact":{"type":"git/repo","name":"d"}}`, `[{"name":"d","type":"git/repo"}]`, "", ""},
+		{"none", `{"id":"i","displayName":"the chart","matchArtifact":{"type":"helm/chart"}}`, "", "/expectedArtifacts/0", "Unmatched expected artifact the chart"},
+		{"two", `{"id":"i","matchArtifact":{"type":"s3/object"}}`, "", "/expectedArtifacts/0", "matches 2"},
+	} {
+		want, err := ParseChild(json.RawMessage(`{"pipeline":"deploy","skipDownstreamOutput":true,"expectedArtifacts":[` + test.expected + `]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		outputs, err := want.Outputs(child)
+		if string(outputs["artifacts"]) != test.artifacts || string(outputs["executionId"]) != `"E"` {
+			t.Errorf("%s: %s", test.name, outputs)
+		}
+		if found := delivery.FindingsOf(err); (err == nil) != (test.pointer == "") || err != nil && (len(found) != 1 || found[0].Pointer != test.pointer || !strings.Contains(found[0].Message, test.message)) {
+			t.Errorf("%s: %v %v", test.name, err, found)
 		}
 	}
 }

@@ -50,6 +50,8 @@ type StageSpec struct {
 	// Requisites are the refIds of the stages that must be over before.
 	Requisites []string
 	OnFailure  FailureMode
+	// Retry is how often it is tried before OnFailure counts.
+	Retry Retry
 	// Condition is the expression without which the stage is skipped; empty for always.
 	Condition string
 	// Windowed stages begin only in their window.
@@ -188,6 +190,7 @@ func parseStage(o object, raw json.RawMessage) StageSpec {
 	if s.Name == "" {
 		s.Name = s.Type
 	}
+	s.Retry = readRetry(o)
 	s.Condition = condition(o)
 	s.Windowed = readWindow(o, "") != nil || o.flag(WindowType, false)
 	if s.Type != WebhookStageType { // which reads stageTimeoutMs itself

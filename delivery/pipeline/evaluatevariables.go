@@ -62,7 +62,7 @@ func EvaluateVariables(context json.RawMessage, at time.Time, evaluate func(valu
 	if err := delivery.InvalidError("evaluateVariables stage is not valid", r.findings); err != nil {
 		return nil, err
 	}
-	known, summary := map[string]json.RawMessage{}, evaluationSummary{}
+	known, summary := map[string]json.RawMessage{}, EvaluationSummary{}
 	var list []map[string]json.RawMessage
 	for _, entry := range o.objects("variables") {
 		seen, err := json.Marshal(known)

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ func TestEvaluateVariables(t *testing.T) {
 		if known != nil && json.Unmarshal(known, &seen) != nil {
 			t.Fatalf("known is %s", known)
 		}
-		name, isName := strings.CutPrefix(unquote(value), "${")
+		_, name, isName := strings.Cut(unquote(value), "${")
 		if !isName || known == nil {
 			return value, nil
 		}
@@ -62,6 +63,14 @@ func TestEvaluateVariables(t *testing.T) {
 	}
 	if err := json.Unmarshal(out, &context); err != nil || context.Comments != "kept" || context.Summary["z"][0].Level != "ERROR" {
 		t.Errorf("%v: %s", err, out)
+	}
+	long := strings.Repeat("x", 2000)
+	alike := fmt.Sprintf(`{"variables":[{"key":"good","value":%q},{"key":"bad","value":"%s${z}"}]}`, long, long)
+	if out, err = EvaluateVariables(json.RawMessage(alike), time.UnixMilli(7), evaluate); err != nil {
+		t.Fatal(err)
+	}
+	if got, err = ParseVariables(out); err != nil || len(got) != 1 || unquote(got["good"]) != long {
+		t.Errorf("of two long texts that begin alike: %v %d %.100s", err, len(got), got["bad"])
 	}
 	out, err = EvaluateVariables(json.RawMessage(`{`+list+`,"failOnFailedExpressions":true}`), time.UnixMilli(7), evaluate)
 	if err != nil {

@@ -40,24 +40,30 @@ func readFindArtifact(o object) FindArtifact {
 			}
 		}
 	}
+	before := len(o.r.findings)
 	f.expected.Artifacts = readExpected(o)
+	if len(f.expected.Artifacts) == 0 && len(o.r.findings) == before && !o.r.deferredIn(o.fields["expectedArtifacts"]) && !o.r.deferredIn(o.fields["expectedArtifact"]) {
+		o.refuse("expectedArtifacts", "is required: what the artifacts are like")
+	}
 	return f
 }
 
-// readExpected reads what the stage looks for: a list, or one in its older form.
+// readExpected reads what a stage looks for: a list, or one in its older form.
 func readExpected(o object) []ExpectedArtifact {
 	name, fields := "expectedArtifacts", o.fields
 	if raw, older := o.fields["expectedArtifact"]; older && !o.given(name) && kindOf(raw) == "object" {
 		fields = map[string]json.RawMessage{name: json.RawMessage("[" + string(raw) + "]")}
 	}
-	if o.r.deferred && strings.Contains(string(fields[name]), "${") {
+	if o.r.deferredIn(fields[name]) {
 		return nil // it is read once its expressions are evaluated
 	}
-	found := parseExpected(object{r: o.r, at: o.at, fields: fields})
-	if len(found) == 0 && len(o.r.findings) == 0 {
-		o.refuse(name, "is required: what the artifacts are like")
-	}
-	return found
+	return parseExpected(object{r: o.r, at: o.at, fields: fields})
+}
+
+// deferredIn reports whether a part of the document is to be read once its expressions
+// are evaluated.
+func (r *reader) deferredIn(part json.RawMessage) bool {
+	return r.deferred && strings.Contains(string(part), "${")
 }
 
 // ParseFindArtifact reads an evaluated stage. An Invalid error carries findings with
@@ -75,11 +81,16 @@ func ParseFindArtifact(context json.RawMessage) (FindArtifact, error) {
 // was started with and those that its stages put out. Invalid, with the places of
 // what is not among them, or is more than once.
 func (f FindArtifact) Among(e delivery.Execution) (FoundArtifacts, error) {
+	return bindAll(f.expected, EndEvent(e).Artifacts)
+}
+
+// bindAll binds all expected artifacts among those that are there.
+func bindAll(expected Definition, given []Artifact) (FoundArtifacts, error) {
 	var ids []string
-	for _, expected := range f.expected.Artifacts {
-		ids = append(ids, expected.ID)
+	for _, e := range expected.Artifacts {
+		ids = append(ids, e.ID)
 	}
-	resolved, err := f.expected.ResolveArtifacts(ids, EndEvent(e).Artifacts, nil)
+	resolved, err := expected.ResolveArtifacts(ids, given, nil)
 	if err != nil {
 		return FoundArtifacts{}, err
 	}

@@ -2,8 +2,8 @@ package pipeline
 
 import "slices"
 
-// JobTypes returns the types of the jobs that a task can have beside those that
-// change Slipway itself: every stage type, sorted.
+// JobTypes returns the types of the jobs that a task can have and that can be stages:
+// every stage type, sorted.
 func JobTypes() []string {
 	types := stageTypes()
 	out := make([]string, len(types))

@@ -76,7 +76,7 @@ func (j Judged) Failure() *delivery.Failure {
 	if j.JudgmentInput != "" {
 		message += ": " + j.JudgmentInput
 	}
-	return &delivery.Failure{Kind: "judgment", Step: "manual judgment", Message: message}
+	return &delivery.Failure{Kind: delivery.FailureJudgment, Step: "manual judgment", Message: message}
 }
 
 // WithAnswer adds the answer to a stage's context, where Spinnaker has it: that is

@@ -88,7 +88,7 @@ func readPreconditions(o object) []Precondition {
 	return out
 }
 
-func readConditionExpression(o object, p *Precondition, summary evaluationSummary) {
+func readConditionExpression(o object, p *Precondition, summary EvaluationSummary) {
 	raw := o.fields["expression"]
 	switch kindOf(raw) {
 	case "null":
@@ -158,7 +158,7 @@ func EvaluatePreconditions(context json.RawMessage, at time.Time, evaluate Evalu
 	if o.dynamic("preconditions") || kindOf(o.fields["preconditions"]) != "list" {
 		return evaluate(context)
 	}
-	summary, list := evaluationSummary{}, o.list("preconditions")
+	summary, list := EvaluationSummary{}, o.list("preconditions")
 	for i, raw := range list {
 		var err error
 		if list[i], err = evaluatePrecondition(raw, at, summary, evaluate); err != nil {
@@ -168,7 +168,7 @@ func EvaluatePreconditions(context json.RawMessage, at time.Time, evaluate Evalu
 	return evaluateApart(maps.Clone(o.fields), "preconditions", list, summary, evaluate)
 }
 
-func evaluatePrecondition(raw json.RawMessage, at time.Time, summary evaluationSummary, evaluate Evaluator) (json.RawMessage, error) {
+func evaluatePrecondition(raw json.RawMessage, at time.Time, summary EvaluationSummary, evaluate Evaluator) (json.RawMessage, error) {
 	var entry, context map[string]json.RawMessage
 	if json.Unmarshal(raw, &entry) != nil || json.Unmarshal(entry["context"], &context) != nil || unquote(entry["type"]) != ExpressionPrecondition {
 		return evaluate(raw)

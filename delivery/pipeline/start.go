@@ -25,7 +25,7 @@ func Start(p delivery.Pipeline, d Definition, t delivery.Trigger, newID func() s
 	}
 	parameters, err := d.ResolveParameters(t.Parameters)
 	if err != nil {
-		return delivery.NewExecution{}, delivery.InvalidError("parameters are not valid", below("/parameters", delivery.FindingsOf(err)))
+		return delivery.NewExecution{}, delivery.InvalidError("parameters are not valid", delivery.Under("/parameters", delivery.FindingsOf(err)))
 	}
 	t.Parameters = parameters
 	if t, err = d.bindArtifacts(t); err != nil {

@@ -65,7 +65,7 @@ func (d Definition) bindArtifacts(t delivery.Trigger) (delivery.Trigger, error) 
 	}
 	given, err := ParseArtifacts(fields["artifacts"])
 	if err != nil {
-		return t, delivery.InvalidError("artifacts are not valid", below("/artifacts", delivery.FindingsOf(err)))
+		return t, delivery.InvalidError("artifacts are not valid", delivery.Under("/artifacts", delivery.FindingsOf(err)))
 	}
 	var ids []string
 	if kindOf(fields["expectedArtifactIds"]) == "list" && json.Unmarshal(fields["expectedArtifactIds"], &ids) != nil {
@@ -85,13 +85,4 @@ func (d Definition) bindArtifacts(t delivery.Trigger) (delivery.Trigger, error) 
 		return t, fmt.Errorf("encode trigger: %w", err)
 	}
 	return t, nil
-}
-
-func below(prefix string, findings []delivery.Finding) []delivery.Finding {
-	out := make([]delivery.Finding, len(findings))
-	for i, f := range findings {
-		f.Pointer = prefix + f.Pointer
-		out[i] = f
-	}
-	return out
 }

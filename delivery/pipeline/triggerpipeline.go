@@ -79,13 +79,30 @@ func ChildTrigger(parent delivery.Execution) delivery.Trigger {
 // started with and those that its stages put out.
 func EndEvent(ended delivery.Execution) Event {
 	e := Event{Type: PipelineType, Source: ended.PipelineConfigID, Payload: json.RawMessage(`{}`), ended: &ended, Artifacts: artifactsIn(ended.Trigger.Document)}
-	for _, s := range ended.Stages {
-		e.Artifacts = append(e.Artifacts, artifactsIn(s.Outputs)...)
-	}
+	e.Artifacts = append(e.Artifacts, putOut(ended)...)
 	if len(e.Artifacts) > maxArtifacts {
 		e.Artifacts = e.Artifacts[:maxArtifacts]
 	}
 	return e
+}
+
+// putOut are the artifacts that the stages of an execution put out.
+func putOut(e delivery.Execution) []Artifact {
+	var out []Artifact
+	for _, s := range e.Stages {
+		out = append(out, artifactsIn(s.Outputs)...)
+	}
+	return out
+}
+
+// EndKey tells one end of an execution from every other: "ended/01JD3Z8Q6V5T0H3W4M8N7K2RXA",
+// and "...~2" for the second end, after a restart.
+func EndKey(ended delivery.Execution) string {
+	key := "ended/" + string(ended.ID)
+	if ended.Restarts > 0 {
+		key += fmt.Sprintf("~%d", ended.Restarts+1)
+	}
+	return key
 }
 
 // TriggerSource says which events may fire a trigger.

@@ -37,6 +37,8 @@ type WebhookVerdict struct {
 	Next WebhookNext `json:"next"`
 	// Kind is the kind of the failure when the stage failed.
 	Kind string `json:"kind,omitempty"`
+	// Final is true when the author of the stage wants it to fail and not to be tried again.
+	Final bool `json:"final,omitempty"`
 	// Reason says in words for people why the stage failed, was canceled or goes on.
 	Reason string `json:"reason,omitempty"`
 	// StatusURL is set when the stage is to be monitored.
@@ -53,7 +55,9 @@ type WebhookVerdict struct {
 func (w Webhook) Called(a delivery.HTTPAnswer) WebhookVerdict {
 	switch {
 	case slices.Contains(w.FailFast, a.StatusCode):
-		return failed("%s, after which the stage fails", status(a))
+		verdict := failed("%s, after which the stage fails", status(a))
+		verdict.Final = true
+		return verdict
 	case succeeds(a.StatusCode) && w.Monitor == nil:
 		return WebhookVerdict{Next: WebhookSucceeded}
 	case succeeds(a.StatusCode):

@@ -8,9 +8,6 @@ import (
 	"github.com/slipway-cd/slipway/delivery"
 )
 
-// kindJudgment is the kind of the failure of a deployment that a judgment ended.
-const kindJudgment = "judgment"
-
 // Judgment returns the question that people are asked now; nil for none.
 func (s State) Judgment() *delivery.Judgment {
 	if s.Outcome != nil || s.Phase != Moving || s.CancelRequested || s.StepDone.IsZero() || len(s.Judgments) == 0 {
@@ -84,7 +81,7 @@ func (s State) answerJudgment(status delivery.JudgmentStatus, by delivery.Princi
 	if reason != "" {
 		message += ": " + reason
 	}
-	s.Cause = &delivery.Failure{Kind: kindJudgment, Step: j.Step, Message: message}
+	s.Cause = &delivery.Failure{Kind: delivery.FailureJudgment, Step: j.Step, Message: message}
 	return s.enter(RollingBack)
 }
 

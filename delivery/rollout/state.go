@@ -249,7 +249,7 @@ func canceledBy(by delivery.Principal, reason string) *delivery.Failure {
 	if reason != "" {
 		message += ": " + reason
 	}
-	return &delivery.Failure{Kind: "canceled", Message: message}
+	return &delivery.Failure{Kind: delivery.FailureCanceled, Message: message}
 }
 
 // Pause stops forward movement at the next decision. A rollback is never paused,

@@ -3,6 +3,7 @@ package storetest
 import (
 	"encoding/json"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -158,6 +159,57 @@ func pipelineNames(t *testing.T, open Opener) {
 	if winners != 1 {
 		t.Fatalf("%d of 50 saves of one name were accepted, want 1", winners)
 	}
+}
+
+// saveKeys: a save with a key is made once, and what it saved is found by the key
+// whatever becomes of the pipeline.
+func saveKeys(t *testing.T, open Opener) {
+	s, ctx := open(t), t.Context()
+	_, err := s.PipelineOfSave(ctx, "e/1")
+	kind(t, delivery.NotFound, err)
+	_, err = s.PipelineOfSave(ctx, "")
+	kind(t, delivery.NotFound, err)
+	var all sync.WaitGroup
+	results := make([]delivery.Pipeline, 8)
+	for i := range results {
+		all.Go(func() {
+			saved, err := s.SavePipeline(ctx, pipeline("keyed", 1), delivery.PipelineExpectation{Key: "e/1"})
+			if err != nil {
+				t.Error(err)
+			}
+			results[i] = saved
+		})
+	}
+	all.Wait()
+	first := results[0]
+	for _, r := range results {
+		same(t, r, first)
+	}
+	same(t, first.Revision, 1)
+
+	changed := first
+	changed.Index = 7
+	changed = save(t, s, changed)
+	stale := delivery.PipelineExpectation{Key: "e/1", Revision: 99, UpdatedAt: after(time.Hour)}
+	again, err := s.SavePipeline(ctx, first, stale)
+	noError(t, err)
+	same(t, again, first)
+	stored, err := s.PipelineByID(ctx, first.ID)
+	noError(t, err)
+	same(t, stored, changed)
+	stale.Key = "e/2" // another save
+	_, err = s.SavePipeline(ctx, first, stale)
+	kind(t, delivery.Conflict, err)
+
+	noError(t, s.DeletePipeline(ctx, "storefront", "keyed"))
+	again, err = s.SavePipeline(ctx, first, delivery.PipelineExpectation{Key: "e/1"})
+	noError(t, err)
+	same(t, again, first)
+	again, err = s.PipelineOfSave(ctx, "e/1")
+	noError(t, err)
+	same(t, again, first)
+	_, err = s.PipelineByID(ctx, first.ID)
+	kind(t, delivery.NotFound, err)
 }
 
 func pipelineExpectations(t *testing.T, open Opener) {

@@ -52,6 +52,7 @@ func Run(t *testing.T, open Opener) {
 		{"TriggerIndex", triggerIndex},
 		{"TriggerCycles", triggerCycles},
 		{"Ends", ends},
+		{"SaveKeys", saveKeys},
 		{"Deployments", deployments},
 		{"ClusterDeployments", clusterDeployments},
 		{"Events", events},

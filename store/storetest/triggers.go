@@ -79,31 +79,50 @@ func triggerCycles(t *testing.T, open Opener) {
 
 func ends(t *testing.T, open Opener) {
 	s, ctx := open(t), t.Context()
-	pending := func() []delivery.ExecutionID {
+	pending := func() (found []string) {
 		t.Helper()
-		found, err := s.PendingEnds(ctx, 0)
+		ended, err := s.PendingEnds(ctx, 0)
 		noError(t, err)
+		for _, e := range ended {
+			found = append(found, fmt.Sprintf("%s %d %s", e.ID, e.Restarts, e.Status))
+		}
 		return found
 	}
-	end := func(n int, config string) delivery.ExecutionID {
+	project := func(e delivery.Execution, status delivery.Status) delivery.Execution {
+		t.Helper()
+		e.Status, e.Version = status, e.Version+1
+		_, err := s.ProjectExecution(ctx, e, nil)
+		noError(t, err)
+		return e
+	}
+	end := func(n int, config string) delivery.Execution {
 		t.Helper()
 		e := execution(n)
 		e.PipelineConfigID = config
-		e = create(t, s, e)
-		for _, status := range []delivery.Status{delivery.StatusRunning, delivery.StatusSucceeded, delivery.StatusSucceeded} {
-			same(t, len(pending()) > 0 && pending()[len(pending())-1] == e.ID, status == delivery.StatusSucceeded && e.Status.Complete() && config == "parent")
-			e.Status, e.Version = status, e.Version+1
-			_, err := s.ProjectExecution(ctx, e, nil)
-			noError(t, err)
-		}
-		return e.ID
+		before := len(pending())
+		e = project(create(t, s, e), delivery.StatusRunning)
+		same(t, len(pending()), before)
+		return project(project(e, delivery.StatusTerminal), delivery.StatusTerminal)
 	}
 	save(t, s, withTriggers("child", `{"type":"pipeline","pipeline":"parent","status":["failed"]}`))
 	first := end(1, "parent")
 	end(2, "alone")
 	second := end(3, "parent")
-	same(t, pending(), []delivery.ExecutionID{first, second})
-	noError(t, s.MarkFollowed(ctx, first))
-	noError(t, s.MarkFollowed(ctx, first))
-	same(t, pending(), []delivery.ExecutionID{second})
+	a, b := string(first.ID)+" 0 TERMINAL", string(second.ID)+" 0 TERMINAL"
+	same(t, pending(), []string{a, b})
+
+	// A restart leaves the end that was, and leads to another one.
+	markStarted(t, s, first.ID)
+	first.Status, first.Version, first.Restarts = delivery.StatusNotStarted, first.Version+1, 1
+	noError(t, s.ReopenExecution(ctx, first, delivery.Event{Execution: first.ID, Key: "restart", At: after(0), Type: delivery.EventExecution, Data: []byte(`{}`)}))
+	same(t, pending(), []string{a, b})
+	project(project(first, delivery.StatusRunning), delivery.StatusSucceeded)
+	c := string(first.ID) + " 1 SUCCEEDED"
+	same(t, pending(), []string{a, b, c})
+
+	noError(t, s.MarkFollowed(ctx, first.ID, 0))
+	noError(t, s.MarkFollowed(ctx, first.ID, 0))
+	same(t, pending(), []string{b, c})
+	noError(t, s.MarkFollowed(ctx, first.ID, 1))
+	same(t, pending(), []string{b})
 }
