@@ -282,6 +282,10 @@ func serve[C any](ctx workflow.Context, x *execution, name string, accept func(C
 // before: an update is gone with the process, and the workflow would know nothing of what
 // the store says. A timer ends the workflow task, and with it the command is kept.
 func inTurn(ctx workflow.Context, x *execution, do func() (func() bool, error)) (func() bool, error) {
+	var kept workflow.Future
+	if x.durable { // those that come together are kept together
+		kept = workflow.NewTimer(ctx, keepTime)
+	}
 	if err := x.command.Lock(ctx); err != nil {
 		return nil, err
 	}
@@ -289,8 +293,11 @@ func inTurn(ctx workflow.Context, x *execution, do func() (func() bool, error)) 
 	if err := workflow.Await(ctx, func() bool { return x.loaded }); err != nil {
 		return nil, err
 	}
-	if x.durable {
-		if err := workflow.Sleep(ctx, keepTime); err != nil {
+	if x.durable && kept == nil {
+		kept = workflow.NewTimer(ctx, keepTime)
+	}
+	if kept != nil {
+		if err := kept.Get(ctx, nil); err != nil {
 			return nil, err
 		}
 	}
