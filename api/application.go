@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -21,17 +22,39 @@ func (s *Server) listApplications(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	deploys := map[string]bool{}
+	if account != "" {
+		if deploys, err = s.deployingTo(c, account); err != nil {
+			return err
+		}
+	}
 	out := []object{}
 	for _, app := range apps {
 		attributes := presentAttributes(app)
 		email, _ := attributes.text("email")
 		accounts, _ := attributes.text("accounts")
-		if owner != "" && !strings.EqualFold(owner, email) || account != "" && !inList(accounts, account) {
+		if owner != "" && !strings.EqualFold(owner, email) || account != "" && !inList(accounts, account) && !deploys[app.Name] {
 			continue
 		}
 		out = append(out, attributes)
 	}
 	return render(c, http.StatusOK, out)
+}
+
+// deployingTo are the applications whose pipelines deploy to an account. No cloud is
+// asked for it.
+func (s *Server) deployingTo(c *gin.Context, account string) (map[string]bool, error) {
+	places, err := s.seenPlaces(c)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]bool{}
+	for _, p := range places {
+		if p.cluster.Account == account {
+			out[p.cluster.Moniker.App] = true
+		}
+	}
+	return out, nil
 }
 
 // inList reports whether a comma-separated list has the word.
@@ -63,9 +86,11 @@ func (s *Server) getApplication(c *gin.Context) error {
 		return err
 	}
 	for _, cluster := range clusters {
-		names := []string{}
+		names := []string{} // sorted by region: the regions of a cluster may have groups of one name
 		for _, group := range cluster.ServerGroups {
-			names = append(names, group.Name)
+			if !slices.Contains(names, group.Name) {
+				names = append(names, group.Name)
+			}
 		}
 		out.Clusters[cluster.Account] = append(out.Clusters[cluster.Account], v1.ClusterOfApplication{
 			Name: cluster.Name, LoadBalancers: cluster.LoadBalancers, ServerGroups: names, Provider: cluster.CloudProvider,

@@ -62,6 +62,12 @@ func TestApplicationLife(t *testing.T) {
 			t.Errorf("/applications%s: %d applications, want %d", query, len(list), want)
 		}
 	}
+	h.save("deploy", deployStages("storefront-1.1"))
+	for query, want := range map[string]int{"?account=aws-sim": 1, "?account=gcp-sim": 0, "?account=aws-sim&owner=c@x": 0} {
+		if h.do("GET", "/applications"+query, "").want(200).into(&list); len(list) != want {
+			t.Errorf("/applications%s: %d applications, want %d", query, len(list), want)
+		}
+	}
 	const remove = `{"application":"storefront","job":[{"type":"deleteApplication","application":{"name":"storefront"}}]}`
 	if task := h.runTask(remove); task.get("status") != "SUCCEEDED" {
 		t.Fatalf("task %s", task.body)

@@ -82,7 +82,9 @@ func TestNotificationSettings(t *testing.T) {
 		t.Errorf("settings %s", stored.body)
 	}
 	h.do("POST", "/notifications/application/storefront", string(stored.body)).want(200)
-	for body, pointer := range map[string]string{`{"slak":[]}`: "/slak", `{"slack":{}}`: "/slack", `{"slack":[{"when":[]}]}`: "/slack/0/address", `{"slack":[{"address":"#a"}]}`: "/slack/0/when",
+	h.do("POST", "/notifications/application/storefront", `{"githubStatus":[{"type":"githubStatus","level":"application","when":["pipeline.failed"]}],
+		"pubsub":[{"type":"pubsub","publisherName":"p","when":["pipeline.failed"]}],"cdevents":[{"type":"cdevents","address":"http://broker","cdEventsType":"dev.cdevents.pipelinerun.finished","when":["pipeline.failed"]}]}`).want(200).void()
+	for body, pointer := range map[string]string{`{"cdevents":[{"when":[]}]}`: "/cdevents/0/address", `{"pubsub":[{"when":[]}]}`: "/pubsub/0/publisherName", `{"githubStatus":[{}]}`: "/githubStatus/0/when", `{"slak":[]}`: "/slak", `{"slack":{}}`: "/slack", `{"slack":[{"when":[]}]}`: "/slack/0/address", `{"slack":[{"address":"#a"}]}`: "/slack/0/when",
 		`{"application":"other"}`: "/application"} {
 		if fields := h.do("POST", "/notifications/application/storefront", body).want(400).fields(); fields[pointer] == "" {
 			t.Errorf("%s: fields %v, want %s", body, fields, pointer)

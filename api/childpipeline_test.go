@@ -30,6 +30,7 @@ func TestChildPipelineIsChecked(t *testing.T) {
 		{`"pipeline":"open"`, "/stages/1/pipeline", "of application storefront"},
 		{`"application":"other","pipeline":"closed"`, "/stages/1/pipeline", "is disabled"},
 		{`"application":"other","pipeline":"open"`, "/stages/1/pipelineParameters/version", "is missing"},
+		{`"application":"other","pipeline":"open","stageEnabled":{"type":"expression","expression":"parameters.version == '2'"}`, "", ""},
 	} {
 		name := fmt.Sprintf("parent-%d", i)
 		h.save(name, child(test.fields))

@@ -39,6 +39,10 @@ func TestClusters(t *testing.T) {
 	if len(accounts) != 1 {
 		t.Errorf("application %s", detail.body)
 	}
+	cluster, _ := accounts[0].(map[string]any)
+	if diff := cmp.Diff([]any{"storefront-prod-v000", "storefront-prod-v001"}, cluster["serverGroups"]); diff != "" {
+		t.Errorf("names of the groups of both regions: %s", diff)
+	}
 }
 
 func TestServerGroupsAsObserved(t *testing.T) {

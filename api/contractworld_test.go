@@ -31,6 +31,7 @@ func newContractWorld(t *testing.T) *contractWorld {
 	w.cloud.add("us-east-1")
 	w.pipeline = w.save("wait", waitStages)
 	w.save("parent", `[{"refId":"1","type":"wait","name":"Child","waitTime":1}]`)
+	w.save("judge", `[{"refId":"1","type":"manualJudgment","name":"Ask"}]`)
 	w.save("deploy", deployStages("storefront-1.1"))
 	w.do("POST", "/pipelines", `{"application":"storefront","name":"needy","stages":`+waitStages+`,"parameterConfig":[{"name":"x","required":true}]}`).want(200)
 	w.do("POST", "/pipelines", `{"application":"storefront","name":"disabled","disabled":true,"stages":`+waitStages+`}`).want(200)
@@ -44,6 +45,9 @@ func newContractWorld(t *testing.T) *contractWorld {
 		"failed":        func() string { return w.ended(delivery.StatusTerminal) },
 		"failedParent":  w.failedParent,
 		"doneStage":     func() string { return w.firstStage(w.ended(delivery.StatusSucceeded), "/") },
+		"runningStage":  func() string { return w.firstStage(w.running("wait", ""), "/stages/") },
+		"judged":        func() string { return w.firstStage(w.judging(), "/stages/") },
+		"answered":      w.answered,
 		"failedStage":   func() string { return w.firstStage(w.ended(delivery.StatusTerminal), "/stages/") },
 		"paused":        w.paused,
 		"asking":        w.asking,
@@ -131,6 +135,22 @@ func (w *contractWorld) asking() string {
 	id := w.running("wait", "")
 	w.store.deploy(asks(delivery.ExecutionID(id)))
 	return w.firstStage(id, "/stages/")
+}
+
+// judging is an execution that asks in a stage of its own.
+func (w *contractWorld) judging() string {
+	id := w.running("judge", "")
+	w.store.change(delivery.ExecutionID(id), func(e *delivery.Execution) { e.Stages[0].Status = delivery.StatusRunning })
+	return id
+}
+
+// answered is one whose judgment somebody has given.
+func (w *contractWorld) answered() string {
+	id := w.judging()
+	w.store.change(delivery.ExecutionID(id), func(e *delivery.Execution) {
+		e.Stages[0].Status, e.Stages[0].Outputs = delivery.StatusSucceeded, json.RawMessage(`{"judgmentStatus":"continue","judgmentInput":"a","judgedBy":"joe","judgedAt":1795000000000}`)
+	})
+	return id
 }
 
 // firstStage is an execution and its first stage.

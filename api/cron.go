@@ -24,7 +24,7 @@ func (s *Server) validateCron(c *gin.Context) error {
 		return err
 	}
 	if expression == "" {
-		return invalid("/expression", "is required")
+		return invalid("?expression", "is required")
 	}
 	if name == "" {
 		name = pipeline.DefaultZone

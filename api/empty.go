@@ -14,13 +14,14 @@ var (
 	emptyLists = []string{
 		"/applications/:app/functions", "/applications/:app/rawResources", "/applications/:app/serverGroupManagers",
 		"/artifactory/names", "/artifacts/credentials", "/auth/user/serviceAccounts",
-		"/bakery/options", "/bakery/options/:provider", "/capabilities/deploymentMonitors", "/certificates", "/certificates/:provider",
+		"/bakery/options", "/bakery/options/:provider", "/capabilities/deploymentMonitors", "/certificates", "/certificates/:provider", "/ci/builds",
 		"/codebuild/accounts", "/codebuild/projects/:account",
 		"/concourse/:master/teams", "/concourse/:master/teams/:team/pipelines",
 		"/concourse/:master/teams/:team/pipelines/:pipeline/jobs", "/concourse/:master/teams/:team/pipelines/:pipeline/resources",
+		"/ecs/cloudMetrics/alarms", "/ecs/ecsClusters", "/ecs/secrets", "/ecs/serviceDiscoveryRegistries",
 		"/functions", "/gcb/accounts", "/gcb/triggers/:account", "/images/tags", "/instanceTypes", "/jobs/preconfigured", "/keyPairs",
-		"/networks", "/networks/:provider", "/nexus/names", "/pagerDuty/oncalls", "/pagerDuty/services", "/plugins/deck/plugin-manifest.json",
-		"/pubsub/subscriptions", "/roles/:provider", "/slack/channels", "/storage", "/subnets", "/subnets/:provider",
+		"/networks", "/networks/:provider", "/nexus/names", "/pagerDuty/oncalls", "/pagerDuty/services", "/pipelineTemplates", "/plugins/deck/plugin-manifest.json",
+		"/pubsub/subscriptions", "/roles/:provider", "/slack/channels", "/storage", "/subnets", "/subnets/:provider", "/tags",
 		"/v2/builds", "/v2/canaries/:app/executions", "/v2/canaries/credentials", "/v2/canaries/judges", "/v2/canaries/metadata/metricsService",
 		"/v3/builds/:master/builds", "/v3/builds/:master/jobs", "/vpcs", "/webhooks/preconfigured",
 	}

@@ -60,10 +60,20 @@ func (s *Server) executionOf(c *gin.Context, a action, kind delivery.ExecutionTy
 	return e, s.authorize(principalOf(c), a, resource{e.Application})
 }
 
-// cancelExecution ignores the application in the longer of its two paths:
-// Spinnaker's CLI sends a placeholder there. Canceling what is canceled already
-// is no error.
-func (s *Server) cancelExecution(c *gin.Context) error {
+// cancelExecution refuses to cancel what is complete. Canceling what is canceled
+// already is no error.
+func (s *Server) cancelExecution(c *gin.Context) error { return s.cancelOf(c, isComplete) }
+
+// cancelOneOfAll is cancelExecution on the path that spin calls for each execution in
+// an application's list, with a placeholder for the application. It gives up at the
+// first that is not answered with 200, so one that is complete is none of its concern.
+func (s *Server) cancelOneOfAll(c *gin.Context) error {
+	return s.cancelOf(c, func(delivery.Execution) error { return renderVoid(c) })
+}
+
+// cancelOf answers with ended for an execution that was complete before anybody
+// canceled it.
+func (s *Server) cancelOf(c *gin.Context, ended func(delivery.Execution) error) error {
 	q := queryOf(c)
 	reason, _ := q.text("reason"), q.flag("force", false)
 	if err := q.err(); err != nil {
@@ -75,9 +85,12 @@ func (s *Server) cancelExecution(c *gin.Context) error {
 	}
 	if e.Status != delivery.StatusCanceled {
 		if e.Status.Complete() {
-			return isComplete(e)
+			return ended(e)
 		}
 		if err := s.cancel(c, e.ID, reason); err != nil {
+			if now, readErr := s.store.Execution(c.Request.Context(), e.ID); readErr == nil && now.Status.Complete() {
+				return ended(now)
+			}
 			return missing(err, noun(c), string(e.ID))
 		}
 	}

@@ -42,6 +42,10 @@ func TestExecutionOrders(t *testing.T) {
 	other := h.startOf("p", ``)
 	h.engine.end(other, delivery.StatusSucceeded)
 	h.do("PUT", "/pipelines/"+string(other)+"/cancel", "").want(409)
+	h.do("PUT", "/applications/%7Bapplication%7D/pipelines/"+string(other)+"/cancel", "").want(200).void()
+	if status := h.do("GET", "/pipelines/"+string(other), "").get("status"); status != "SUCCEEDED" {
+		t.Errorf("what was over before a cancel is %v", status)
+	}
 	for _, order := range []string{"cancel", "pause", "resume"} {
 		h.do("PUT", "/pipelines/nothing/"+order, "").want(404)
 	}
@@ -63,6 +67,9 @@ func TestExecutionLists(t *testing.T) {
 	p, q := h.save("p", waitStages), h.save("other q", waitStages)
 	first, second, third := h.startOf("p", ``), h.startOf("p", ``), h.startOf("other%20q", ``)
 	h.engine.end(first, delivery.StatusSucceeded)
+	h.store.change(first, func(e *delivery.Execution) { e.StartTime = start.Add(time.Second) })
+	h.store.change(second, func(e *delivery.Execution) { e.StartTime = start.Add(2 * time.Second) })
+	task, _ := h.do("POST", "/tasks", `{"application":"storefront","job":[{"type":"updateApplication","application":{"name":"storefront","email":"e@x"}}]}`).want(200).get("ref").(string)
 	list := func(path string) string {
 		var executions []struct{ ID delivery.ExecutionID }
 		h.do("GET", path, "").want(200).into(&executions)
@@ -75,13 +82,16 @@ func TestExecutionLists(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		"/executions": "",
-		"/executions?executionIds=" + string(first) + ",nothing," + string(third): "third first",
+		"/executions?executionIds=" + string(first) + ",nothing," + string(third): "first third",
+		"/executions?executionIds=" + string(third) + "," + string(first):         "third first",
+		"/executions?executionIds=" + strings.TrimPrefix(task, "/tasks/"):         "",
 		"/executions?executionIds=" + string(first) + "&statuses=RUNNING&limit=1": "first",
 		"/executions?pipelineConfigIds=" + p:                                      "second",
-		"/executions?pipelineConfigIds=" + p + "," + q + "&limit=5":               "third second first",
+		"/executions?pipelineConfigIds=" + p + "," + q + "&limit=5":               "third first second",
 		"/executions?pipelineConfigIds=" + p + "&limit=5&statuses=SUCCEEDED":      "first",
 		"/executions?pipelineConfigIds=" + p + "&statuses=BUFFERED":               "",
-		"/applications/storefront/pipelines?limit=1":                              "second third",
+		"/applications/storefront/pipelines?limit=1":                              "third second",
+		"/applications/storefront/pipelines":                                      "third first second",
 		"/applications/storefront/pipelines?statuses=succeeded":                   "first",
 		"/applications/storefront/pipelines?pipelineNameFilter=Q":                 "third",
 		"/applications/nothing/pipelines":                                         "",

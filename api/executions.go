@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -27,7 +28,7 @@ func (s *Server) listExecutions(c *gin.Context) error {
 	}
 	filter := delivery.ExecutionFilter{PipelineConfigIDs: configs, Statuses: statuses, LimitPerPipeline: limit}
 	if len(ids) > 0 {
-		filter, filtered = delivery.ExecutionFilter{}, false
+		filter, filtered = delivery.ExecutionFilter{Type: delivery.PipelineExecution}, false
 		for _, id := range ids {
 			filter.IDs = append(filter.IDs, delivery.ExecutionID(id))
 		}
@@ -39,10 +40,21 @@ func (s *Server) listExecutions(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	if slices.SortFunc(found, byStart); len(ids) > 0 {
+		slices.SortStableFunc(found, func(a, b delivery.Execution) int {
+			return slices.Index(ids, string(a.ID)) - slices.Index(ids, string(b.ID))
+		})
+	}
 	return s.renderExecutions(c, found, expand)
 }
 
-// listApplicationExecutions lists oldest first; its limit is per pipeline.
+// byStart is the order of Spinnaker's lists: what has not begun, then the one that
+// began first. Executions by their ids come in the order of these.
+func byStart(a, b delivery.Execution) int {
+	return cmp.Or(a.StartTime.Compare(b.StartTime), strings.Compare(string(b.ID), string(a.ID)))
+}
+
+// listApplicationExecutions lists by start; its limit is per pipeline.
 func (s *Server) listApplicationExecutions(c *gin.Context) error {
 	q := queryOf(c)
 	statuses, filtered := q.statuses("statuses")
@@ -69,14 +81,14 @@ func (s *Server) listApplicationExecutions(c *gin.Context) error {
 		return err
 	}
 	found = slices.DeleteFunc(found, func(e delivery.Execution) bool { return !strings.Contains(strings.ToLower(e.Name), name) })
-	slices.SortStableFunc(found, func(a, b delivery.Execution) int { return startOrBuild(a).Compare(startOrBuild(b)) })
+	slices.SortFunc(found, byStart)
 	return s.renderExecutions(c, found, expand)
 }
 
 // firstPipelines returns the ids of the first pipelines of an application, by their
 // index and name, whose name has the text.
 func (s *Server) firstPipelines(ctx context.Context, application, text string, limit int) ([]string, error) {
-	all, err := s.store.Pipelines(ctx, application)
+	all, err := s.pipelinesInPlace(ctx, application)
 	if err != nil {
 		return nil, err
 	}

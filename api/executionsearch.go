@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +28,9 @@ const (
 
 // everyApplication stands in a search for all applications that the caller may see.
 const everyApplication = "*"
+
+// everyType stands among trigger types for all of them.
+const everyType = "*"
 
 // searchExecutions finds executions of pipelines by what triggered them.
 func (s *Server) searchExecutions(c *gin.Context) error {
@@ -62,7 +67,10 @@ func searchFilter(q *query, application string) (filter delivery.ExecutionFilter
 	if application == everyApplication {
 		filter.Application = ""
 	}
-	from, to := q.number("triggerTimeStartBoundary", 0, maxMillis), q.number("triggerTimeEndBoundary", maxMillis, maxMillis)
+	if slices.Contains(filter.TriggerTypes, everyType) {
+		filter.TriggerTypes = nil
+	}
+	from, to := q.number("triggerTimeStartBoundary", 0, maxMillis), min(maxMillis, q.number("triggerTimeEndBoundary", maxMillis, math.MaxInt))
 	if from > to {
 		q.refuse("triggerTimeStartBoundary", "is after triggerTimeEndBoundary")
 	}

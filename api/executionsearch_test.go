@@ -49,7 +49,9 @@ func TestSearchExecutions(t *testing.T) {
 		"size=0":                           "",
 		"triggerTypes=webhook":             "c b",
 		"triggerTypes=manual,cron":         "a",
-		"triggerTypes=manual&triggerTypes=webhook": "c b a",
+		"triggerTypes=*":                   "c b a",
+		"triggerTimeEndBoundary=9223372036854775807": "c b a",
+		"triggerTypes=manual&triggerTypes=webhook":   "c b a",
 		"pipelineName=p":                    "b a",
 		"pipelineName=P":                    "",
 		"eventId=e1&pipelineName=q":         "c",
@@ -120,7 +122,9 @@ func TestFirstPipelines(t *testing.T) {
 	called := map[delivery.ExecutionID]string{}
 	for _, name := range []string{"b-one", "a-one", "a-two"} {
 		h.save(name, waitStages)
-		called[h.startOf(name, "")] = name
+		id := h.startOf(name, "")
+		called[id] = name
+		h.store.change(id, func(e *delivery.Execution) { e.StartTime = start.Add(time.Duration(len(called)) * time.Second) })
 	}
 	for query, want := range map[string]string{
 		"":                                     "b-one a-one a-two",

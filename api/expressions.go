@@ -11,15 +11,6 @@ import (
 	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
-// listOf reads stored JSON that is a list; anything else is an empty one.
-func listOf(raw json.RawMessage) []json.RawMessage {
-	var out []json.RawMessage
-	if json.Unmarshal(raw, &out) != nil {
-		return nil
-	}
-	return out
-}
-
 // environmentBefore is what expressions can read before any stage has run.
 func (s *Server) environmentBefore(ctx context.Context, by delivery.Principal, e delivery.Execution) expression.Env {
 	env := expression.EnvBefore(e)

@@ -198,6 +198,9 @@ func loadOpenAPI(t *testing.T, server string) *openapi3.T {
 // validate compares an answer with openapi.yaml.
 func (h *harness) validate(request *http.Request, a answer) {
 	h.t.Helper()
+	if request.Method == http.MethodHead { // as GET, without the body
+		return
+	}
 	if !strings.HasPrefix(a.header.Get("Content-Type"), "application/json") && len(a.body) > 0 && a.status != http.StatusOK {
 		h.t.Errorf("%s: content type %q", a.what, a.header.Get("Content-Type"))
 	}

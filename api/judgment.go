@@ -15,7 +15,7 @@ import (
 	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
-// maxJudgmentInput bounds the reason that is kept with an answer, in bytes.
+// maxJudgmentInput bounds the reason that is kept with an answer or a skip, in bytes.
 const maxJudgmentInput = 4000
 
 // updateStage does to a stage in progress what the body says: the answer to its
@@ -101,13 +101,15 @@ func bindStageCommand(c *gin.Context) (pipeline.StageCommand, error) {
 		}
 	}
 	for key := range body {
-		if key != "judgmentInput" && !slices.Contains(asked, key) {
-			return none, invalid("/"+escapePointer(key), "cannot be changed of a stage; judgmentStatus with judgmentInput, skipRemainingWait or manualSkip can")
+		if key != "judgmentInput" && key != "reason" && !slices.Contains(asked, key) {
+			return none, invalid("/"+escapePointer(key), "cannot be changed of a stage; judgmentStatus with judgmentInput, skipRemainingWait, or manualSkip with reason can")
 		}
 	}
 	switch {
 	case len(asked) > 1:
 		return none, invalid("/"+asked[1], "cannot be combined with "+asked[0])
+	case body["reason"] != nil && (len(asked) == 0 || asked[0] != string(pipeline.ManualSkip)):
+		return none, invalid("/reason", "belongs to manualSkip")
 	case len(asked) == 0 || asked[0] == "judgmentStatus":
 		return bindJudgment(body)
 	case string(body[asked[0]]) != "true":
@@ -115,7 +117,11 @@ func bindStageCommand(c *gin.Context) (pipeline.StageCommand, error) {
 	case body["judgmentInput"] != nil:
 		return none, invalid("/judgmentInput", "belongs to judgmentStatus")
 	}
-	return pipeline.StageCommand{Action: pipeline.StageAction(asked[0])}, nil
+	reason, err := body.text("reason")
+	if err == nil && len(reason) > maxJudgmentInput {
+		err = invalid("/reason", fmt.Sprintf("is %d bytes long; %d are the most", len(reason), maxJudgmentInput))
+	}
+	return pipeline.StageCommand{Action: pipeline.StageAction(asked[0]), Input: reason}, err
 }
 
 func bindJudgment(body object) (pipeline.StageCommand, error) {

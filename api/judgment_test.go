@@ -175,7 +175,8 @@ func TestUpdateStage(t *testing.T) {
 		t.Errorf("answer %s", answer.body)
 	}
 	for body, field := range map[string]string{`{"skipRemainingWait":false}`: "/skipRemainingWait", `{"manualSkip":"true"}`: "/manualSkip",
-		`{"manualSkip":true,"skipRemainingWait":true}`: "/manualSkip", `{"manualSkip":true,"judgmentInput":"x"}`: "/judgmentInput", `{"waitTime":3}`: "/waitTime"} {
+		`{"manualSkip":true,"skipRemainingWait":true}`: "/manualSkip", `{"manualSkip":true,"judgmentInput":"x"}`: "/judgmentInput", `{"waitTime":3}`: "/waitTime",
+		`{"skipRemainingWait":true,"reason":"x"}`: "/reason", `{"manualSkip":true,"reason":1}`: "/reason", `{"judgmentStatus":"stop","reason":"x"}`: "/reason"} {
 		if answer := h.do("PATCH", path(1), body).want(400); !strings.Contains(string(answer.body), field) {
 			t.Errorf("%s: %s", body, answer.body)
 		}
@@ -184,7 +185,9 @@ func TestUpdateStage(t *testing.T) {
 	h.do("PATCH", path(1), rest).want(200)
 	h.store.change(id, func(e *delivery.Execution) { e.Stages[1].Status = delivery.StatusRunning })
 	h.do("PATCH", path(1), skip).want(200)
-	want := []string{"judge 1 by joe continue all", "skipRemainingWait 2 by anonymous", "manualSkip 2 by anonymous"}
+	h.store.change(id, func(e *delivery.Execution) { e.Stages[1].Status = delivery.StatusRunning })
+	h.do("PATCH", path(1), `{"manualSkip":true,"reason":"known to work"}`).want(200)
+	want := []string{"judge 1 by joe continue all", "skipRemainingWait 2 by anonymous", "manualSkip 2 by anonymous", "manualSkip 2 by anonymous  known to work"}
 	if diff := cmp.Diff(want, h.engine.moves); diff != "" {
 		t.Error(diff)
 	}

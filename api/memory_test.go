@@ -153,7 +153,7 @@ func (m *memory) Pipelines(_ context.Context, application string) ([]delivery.Pi
 		}
 	}
 	slices.SortFunc(out, func(a, b delivery.Pipeline) int {
-		return cmp.Or(strings.Compare(a.Application, b.Application), cmp.Compare(a.Index, b.Index), strings.Compare(a.Name, b.Name))
+		return cmp.Or(strings.Compare(a.Application, b.Application), cmp.Compare(a.Index, b.Index), strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)))
 	})
 	return out, m.failure
 }

@@ -23,6 +23,10 @@ var notificationTypes = []v1.NotificationType{
 	{NotificationType: "pagerduty", Parameters: []v1.NotificationParameter{{Name: "address", Label: "Service", Type: "string"}}},
 	{NotificationType: "googlechat", Parameters: []v1.NotificationParameter{{Name: "address", Label: "Webhook", Type: "string"}}},
 	{NotificationType: "microsoftteams", Parameters: []v1.NotificationParameter{{Name: "address", Label: "Webhook", Type: "string"}}},
+	{NotificationType: "bearychat", Parameters: []v1.NotificationParameter{{Name: "address", Label: "User", Type: "string"}}},
+	{NotificationType: "pubsub", Parameters: []v1.NotificationParameter{{Name: "publisherName", Label: "Publisher", Type: "string"}}},
+	{NotificationType: "githubStatus", Parameters: []v1.NotificationParameter{}}, // of the commit that triggered the pipeline
+	{NotificationType: "cdevents", Parameters: []v1.NotificationParameter{{Name: "address", Label: "Broker", Type: "string"}, {Name: "cdEventsType", Label: "Type of event", Type: "string"}}},
 }
 
 func (s *Server) listNotificationTypes(c *gin.Context) error {
@@ -107,16 +111,28 @@ func checkNotifications(doc object, app string) error {
 				findings = append(findings, delivery.Finding{Pointer: at, Message: fmt.Sprintf("is not %q, which the path says", app)})
 			}
 		case slices.Contains([]string{"lastModifiedBy", "updateTs", "id", "revision", "createTs"}, key):
-		case !slices.ContainsFunc(notificationTypes, func(t v1.NotificationType) bool { return t.NotificationType == key }):
-			findings = append(findings, delivery.Finding{Pointer: at, Message: "is no type of notification; GET /notifications/metadata lists them"})
 		default:
-			findings = append(findings, under(at, checkRecipients(raw))...)
+			i := slices.IndexFunc(notificationTypes, func(t v1.NotificationType) bool { return t.NotificationType == key })
+			if i < 0 {
+				findings = append(findings, delivery.Finding{Pointer: at, Message: "is no type of notification; GET /notifications/metadata lists them"})
+				continue
+			}
+			findings = append(findings, under(at, checkRecipients(raw, recipientField(notificationTypes[i])))...)
 		}
 	}
 	return delivery.InvalidError("notification settings are not valid", inOrder(findings))
 }
 
-func checkRecipients(raw json.RawMessage) []delivery.Finding {
+// recipientField is the field that says whom to tell, the first parameter of the type;
+// empty where nobody is named.
+func recipientField(t v1.NotificationType) string {
+	if len(t.Parameters) == 0 {
+		return ""
+	}
+	return t.Parameters[0].Name
+}
+
+func checkRecipients(raw json.RawMessage, field string) []delivery.Finding {
 	var list []json.RawMessage
 	if json.Unmarshal(raw, &list) != nil {
 		return []delivery.Finding{{Message: "must be a list, not " + typeOf(raw)}}
@@ -129,8 +145,8 @@ func checkRecipients(raw json.RawMessage) []delivery.Finding {
 			findings = append(findings, delivery.Finding{Pointer: at, Message: "must be an object, not " + typeOf(element)})
 			continue
 		}
-		if address, err := one.text("address"); err != nil || address == "" {
-			findings = append(findings, delivery.Finding{Pointer: at + "/address", Message: "is required: a string"})
+		if whom, err := one.text(field); field != "" && (err != nil || whom == "") {
+			findings = append(findings, delivery.Finding{Pointer: at + "/" + field, Message: "is required: a string"})
 		}
 		var when []string
 		if json.Unmarshal(one["when"], &when) != nil {

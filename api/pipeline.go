@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -152,7 +153,7 @@ func (s *Server) renderPipelines(c *gin.Context, application string) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	found, err := s.store.Pipelines(c.Request.Context(), application)
+	found, err := s.pipelinesInPlace(c.Request.Context(), application)
 	if err != nil {
 		return err
 	}
@@ -165,8 +166,45 @@ func (s *Server) renderPipelines(c *gin.Context, application string) error {
 			out = append(out, presentPipeline(p))
 		}
 	}
+	if application != "" {
+		number(out)
+	}
 	return render(c, http.StatusOK, out)
 }
+
+// pipelinesInPlace returns pipelines by application, index and name; those without an
+// index come last in their application.
+func (s *Server) pipelinesInPlace(ctx context.Context, application string) ([]delivery.Pipeline, error) {
+	found, err := s.store.Pipelines(ctx, application)
+	if err != nil {
+		return nil, err
+	}
+	last := map[string]bool{}
+	for _, p := range found {
+		last[p.ID] = !hasIndex(objectOf(p.Document))
+	}
+	slices.SortStableFunc(found, func(a, b delivery.Pipeline) int {
+		switch {
+		case a.Application != b.Application || last[a.ID] == last[b.ID]:
+			return strings.Compare(a.Application, b.Application)
+		case last[a.ID]:
+			return 1
+		default:
+			return -1
+		}
+	})
+	return found, nil
+}
+
+// number gives each of an application's pipelines or strategies its place in the list
+// as its index, as Front50 does. Deck saves again what has another index.
+func number(list []object) {
+	for i := range list {
+		list[i].set("index", i)
+	}
+}
+
+func hasIndex(document object) bool { return typeOf(document["index"]) == "a number" }
 
 func (s *Server) getPipelineHistory(c *gin.Context) error {
 	q := queryOf(c)
@@ -198,7 +236,6 @@ func presentPipeline(p delivery.Pipeline) object {
 	out.set("id", p.ID)
 	out.set("application", p.Application)
 	out.set("name", p.Name)
-	out.set("index", p.Index)
 	out.set("updateTs", v1.TextOf(p.UpdatedAt))
 	out.set("lastModifiedBy", p.LastModifiedBy)
 	out.set("revision", p.Revision)

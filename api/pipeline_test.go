@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/slipway-cd/slipway/api"
 	"github.com/slipway-cd/slipway/delivery"
 )
@@ -19,6 +21,51 @@ func deployStages(image string) string {
 		"account":"aws-sim","application":"storefront","cloudProvider":"aws","stack":"prod","strategy":"rolling",
 		"capacity":{"min":2,"max":2,"desired":2},"amiName":%q,"loadBalancers":["storefront"],
 		"availabilityZones":{"us-east-1":["us-east-1a"],"us-west-2":["us-west-2a"]}}]}]`, image)
+}
+
+// TestPlaces: pipelines and strategies are listed by index and name, those without an
+// index last, and have their places as index, so that Deck need not save them anew.
+func TestPlaces(t *testing.T) {
+	h := newHarness(t)
+	for _, kind := range []string{"pipeline", "strategy"} {
+		path, list := map[string]string{"pipeline": "/pipelines", "strategy": "/strategies"}[kind], "/applications/storefront/"+kind+"Configs"
+		for _, document := range []string{`"name":"a"`, `"name":"b","index":7`, `"name":"c","index":-1`, `"name":"d","index":7`, `"name":"B2","index":null`} {
+			h.do("POST", path, `{"application":"storefront","stages":[],`+document+`}`).want(200)
+		}
+		shown := func(query string) []string {
+			var found []struct {
+				Name  string
+				Index int
+			}
+			h.do("GET", list+query, "").want(200).into(&found)
+			var out []string
+			for _, p := range found {
+				out = append(out, fmt.Sprintf("%d %s", p.Index, p.Name))
+			}
+			return out
+		}
+		if diff := cmp.Diff([]string{"0 c", "1 b", "2 d", "3 a", "4 B2"}, shown("")); diff != "" {
+			t.Errorf("%s: %s", kind, diff)
+		}
+		one := h.do("GET", list+"/a", "").want(200)
+		if index := one.get("index"); index != nil {
+			t.Errorf("%s: one without an index has %v", kind, index)
+		}
+		if index := h.do("GET", list+"/b", "").want(200).get("index"); index != 7. {
+			t.Errorf("%s: index %v, want the stored one", kind, index)
+		}
+		id, _ := one.get("id").(string)
+		plural := map[string]string{"pipeline": "pipelines", "strategy": "strategies"}[kind]
+		h.do("POST", "/actions/"+plural+"/reorder", `{"application":"storefront","idsToIndices":{"`+id+`":0}}`).want(200)
+		if diff := cmp.Diff([]string{"0 c", "1 a", "2 b", "3 d", "4 B2"}, shown("")); diff != "" {
+			t.Errorf("%s, reordered: %s", kind, diff)
+		}
+	}
+	var found []struct{ Name string }
+	h.do("GET", "/applications/storefront/pipelineConfigs?pipelineLimit=2&pipelineNameFilter=b", "").want(200).into(&found)
+	if len(found) != 2 || found[0].Name != "b" || found[1].Name != "B2" {
+		t.Errorf("filtered: %+v", found)
+	}
 }
 
 func TestPipelineLife(t *testing.T) {
@@ -169,6 +216,8 @@ func TestStartsThatAreRefused(t *testing.T) {
 		{"empty", ``, 400, "/stages", "no stages"},
 		{"off", ``, 400, "", "Pipeline is disabled and cannot be started."},
 		{"needs", ``, 400, "/parameters/v", "Required parameter v is missing"},
+		{"needs", `{"trigger":{"type":"manual"}}`, 400, "/trigger/parameters/v", "/trigger/parameters/v: Required parameter v is missing"},
+		{"needs", `{"trigger":{"parameters":{"v":"1"},"artifacts":[7]}}`, 400, "/trigger/artifacts/0", "must be an object"},
 		{"wait", `{"parameters":[]}`, 400, "/parameters", "must be an object"},
 		{"wait", `{"type":7}`, 400, "/type", "must be a string"},
 		{"wait", `{"trigger":[]}`, 400, "/trigger", "/trigger: must be an object, not a list"},

@@ -151,7 +151,8 @@ func TestReorder(t *testing.T) {
 	if got := order(); got != "b a" {
 		t.Errorf("order %s", got)
 	}
-	if p := h.do("GET", "/applications/storefront/pipelineConfigs/b", "").want(200); p.get("revision") != 1.0 {
+	h.do("POST", "/actions/pipelines/reorder", `{"application":"storefront","idsToIndices":{"`+a+`":2,"`+b+`":0}}`).want(200)
+	if p := h.do("GET", "/applications/storefront/pipelineConfigs/b", "").want(200); p.get("revision") != 2.0 {
 		t.Errorf("a pipeline that stayed in its place was saved: %s", p.body)
 	}
 	for body, pointer := range map[string]string{

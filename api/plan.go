@@ -22,7 +22,7 @@ import (
 // planPipeline answers what a start with the same body would do. It reads the
 // clouds and starts nothing.
 func (s *Server) planPipeline(c *gin.Context) error {
-	trigger, err := bindTrigger(c)
+	trigger, at, err := bindTrigger(c)
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func (s *Server) planPipeline(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	start, err := s.prepareStart(c, p, trigger)
+	start, err := s.prepareStart(c, p, trigger, at)
 	if err != nil {
 		return err
 	}

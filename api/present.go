@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"encoding/json"
-	"time"
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
@@ -15,7 +14,7 @@ import (
 func presentExecution(e delivery.Execution, expand bool) v1.Execution {
 	out := v1.Execution{
 		Type: string(e.Type), ID: string(e.ID), Application: e.Application, Name: e.Name,
-		PipelineConfigID: e.PipelineConfigID, Description: e.Description, Status: string(e.Status),
+		PipelineConfigID: e.PipelineConfigID, Description: orNull(e.Description), Status: string(e.Status),
 		BuildTime: v1.MillisOf(e.BuildTime), StartTime: v1.MillisOf(e.StartTime), EndTime: v1.MillisOf(e.EndTime),
 		Canceled:   e.Status == delivery.StatusCanceled || e.CanceledBy != "",
 		CanceledBy: orNull(e.CanceledBy), CancellationReason: orNull(e.CancellationReason),
@@ -45,7 +44,7 @@ func presentStage(s delivery.Stage, expand bool) v1.Stage {
 		StartTime: v1.MillisOf(s.StartTime), EndTime: v1.MillisOf(s.EndTime),
 		RequisiteStageRefIDs: append([]string{}, s.RequisiteStageRefIDs...),
 		ParentStageID:        orNull(s.ParentStageID), SyntheticStageOwner: orNull(s.SyntheticStageOwner), ScheduledTime: v1.MillisOf(s.ScheduledTime),
-		Attempt: s.Attempt, StatusReason: s.StatusReason, Deadline: v1.MillisOf(s.Deadline),
+		LastModified: lastModified(s), Attempt: s.Attempt, StatusReason: s.StatusReason, Deadline: v1.MillisOf(s.Deadline),
 	}
 	out.Deployments = textsOf(s.Deployments)
 	for _, a := range s.Attempts {
@@ -58,6 +57,16 @@ func presentStage(s delivery.Stage, expand bool) v1.Stage {
 		out.Context, out.Outputs, out.Tasks = groupAlone(s.Context), json.RawMessage(`{}`), []v1.StageTask{}
 	}
 	return out
+}
+
+// lastModified is whoever answered the judgment that the stage asked for, nil for
+// nobody. People change nothing else of a stage in progress.
+func lastModified(s delivery.Stage) *v1.LastModified {
+	var answer pipeline.Judged
+	if s.Type != pipeline.ManualJudgmentType || json.Unmarshal(s.Outputs, &answer) != nil || answer.JudgedBy == "" {
+		return nil
+	}
+	return &v1.LastModified{User: answer.JudgedBy, AllowedAccounts: []string{}, LastModifiedTime: v1.Millis(answer.JudgedAt)}
 }
 
 func textsOf(ids []delivery.DeploymentID) []string {
@@ -87,6 +96,9 @@ func presentContext(s delivery.Stage) json.RawMessage {
 	context := objectOf(pipeline.WithoutCredentials(s.Type, s.Context))
 	for key, value := range objectOf(s.Outputs) {
 		context[key] = value
+	}
+	if by := lastModified(s); by != nil {
+		context.set("lastModifiedBy", by.User)
 	}
 	if s.Failure != nil {
 		context.set("exception", presentException(s))
@@ -162,13 +174,6 @@ func presentFailure(f *delivery.Failure) *v1.Failure {
 		return nil
 	}
 	return &v1.Failure{Code: f.Kind, Message: f.Message, Step: f.Step, Errors: fieldErrors(f.Findings)}
-}
-
-func startOrBuild(e delivery.Execution) time.Time {
-	if e.StartTime.IsZero() {
-		return e.BuildTime
-	}
-	return e.StartTime
 }
 
 func orNull(text string) *string {

@@ -69,6 +69,8 @@ func (s *Server) getProject(c *gin.Context) error {
 func presentProject(d delivery.Document) object {
 	out := presentDocument(d)
 	out.set("name", d.Name)
+	out.set("createTs", d.CreatedAt.UnixMilli()) // numbers, unlike those of applications and pipelines
+	out.set("updateTs", d.UpdatedAt.UnixMilli())
 	config := objectOf(out["config"])
 	for _, list := range [...]string{"applications", "pipelineConfigs", "clusters"} {
 		if kind := typeOf(config[list]); kind == "nothing" || kind == "null" {
@@ -119,6 +121,7 @@ func (s *Server) listProjectPipelines(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	slices.SortFunc(found, byStart)
 	return s.renderExecutions(c, found, true)
 }
 

@@ -92,10 +92,10 @@ func (s *Server) reorder(ctx context.Context, by delivery.Principal, j job) erro
 	for _, p := range stored {
 		index, given := indices[p.ID]
 		delete(indices, p.ID)
-		if !given || p.Index == index {
+		document := objectOf(p.Document)
+		if !given || p.Index == index && hasIndex(document) {
 			continue
 		}
-		document := objectOf(p.Document)
 		document.set("index", index)
 		expect := delivery.PipelineExpectation{Revision: p.Revision}
 		p.Index, p.Document, p.UpdatedAt, p.LastModifiedBy = index, document.raw(), s.now(), by.Name

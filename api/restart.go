@@ -13,7 +13,10 @@ func (s *Server) restartStage(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	for key := range body {
+	for key, value := range body {
+		if key == "skip" && string(value) == "false" {
+			continue // Spinnaker's pages always say so
+		}
 		return invalid("/"+escapePointer(key), "cannot be changed by a restart: the stage is done again as the pipeline had it")
 	}
 	e, err := s.pipelineExecution(c, execute)

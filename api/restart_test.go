@@ -31,7 +31,8 @@ func TestRestartStage(t *testing.T) {
 			EndTime              *int64
 		}
 	}
-	h.do("PUT", path, `{}`, "X-SPINNAKER-USER", "joe").want(200).into(&shown)
+	h.do("PUT", path, `{"skip":true}`).want(400)
+	h.do("PUT", path, `{"skip":false}`, "X-SPINNAKER-USER", "joe").want(200).into(&shown)
 	if s := shown.Stages[0]; shown.Status != "NOT_STARTED" || s.Status != "NOT_STARTED" || s.Attempt != 2 || s.StatusReason != "joe restarted it" || s.EndTime != nil {
 		t.Errorf("shown %+v", shown)
 	}

@@ -150,7 +150,7 @@ func (s *Server) prepareRollback(c *gin.Context, in rollbackInput) (delivery.New
 		}
 	}
 	stage.fields.set("deployments", bound)
-	start, err := s.prepareStart(c, in.pipeline(stage.fields), in.trigger)
+	start, err := s.prepareStart(c, in.pipeline(stage.fields), in.trigger, "")
 	start.Execution.Description, _ = in.body.text("reason")
 	return start, err
 }

@@ -39,7 +39,7 @@ var routes = append(emptyRoutes(), []route{
 	{http.MethodGet, "/applications/:app", access{read, ofPath}, (*Server).getApplication},
 	{http.MethodGet, "/applications/:app/history", access{read, ofPath}, (*Server).getApplicationHistory},
 	{http.MethodGet, "/applications/:app/pipelines", access{read, ofPath}, (*Server).listApplicationExecutions},
-	{http.MethodPut, "/applications/:app/pipelines/:id/cancel", access{execute, ofObject}, (*Server).cancelExecution},
+	{http.MethodPut, "/applications/:app/pipelines/:id/cancel", access{execute, ofObject}, (*Server).cancelOneOfAll},
 	{http.MethodGet, "/applications/:app/pipelineConfigs", access{read, ofPath}, (*Server).listApplicationPipelines},
 	{http.MethodGet, "/applications/:app/pipelineConfigs/:pipeline", access{read, ofPath}, (*Server).getPipeline},
 	{http.MethodGet, "/applications/:app/strategyConfigs", access{read, ofPath}, (*Server).listApplicationStrategies},
@@ -173,6 +173,10 @@ func (s *Server) newRouter() *gin.Engine {
 	names := parameterNames{}
 	for _, row := range routes {
 		r.Handle(row.method, names.shared(row), renamed(row, s.call(row)))
+		if head := row; row.method == http.MethodGet && row.path != eventsPath {
+			head.method = http.MethodHead // net/http leaves out the body
+			r.Handle(head.method, names.shared(head), renamed(row, s.call(row)))
+		}
 	}
 	return r
 }

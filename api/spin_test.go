@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,6 +94,13 @@ var spinCommands = []spinCommand{
 		"PUT /applications/%7Bapplication%7D/pipelines/ID/cancel?reason=", "PUT /applications/%7Bapplication%7D/pipelines/ID/cancel?reason=",
 		"PUT /applications/%7Bapplication%7D/pipelines/ID/cancel?reason=", "PUT /applications/%7Bapplication%7D/pipelines/ID/cancel?reason="},
 		strings.Repeat("Cancelling execution ID...\n", 3) + "Cancelling execution ID...", ""},
+	{"application pipelines cancel-all of any status", func(s *spinClient) (any, error) {
+		s.engine.end(delivery.ExecutionID(s.execution()), delivery.StatusSucceeded)
+		s.execution()
+		return s.applicationCancelAll("storefront", "")
+	}, append([]string{"GET /applications/storefront/pipelines?expand=false&statuses="},
+		slices.Repeat([]string{"PUT /applications/%7Bapplication%7D/pipelines/ID/cancel?reason="}, 8)...),
+		strings.Repeat("Cancelling execution ID...\n", 7) + "Cancelling execution ID...", ""},
 
 	{"account list", func(s *spinClient) (any, error) { return s.show("/credentials?expand=false") },
 		[]string{"GET /credentials?expand=false"}, `[{"accountId":"string","name":"=aws-sim","permissions":"object","requiredGroupMembership":"list","type":"=aws"}]`, ""},

@@ -55,12 +55,10 @@ func (t taskInput) misfits() []delivery.Finding {
 
 // startTask accepts a task of stages: it is recorded, and begins at once.
 func (s *Server) startTask(c *gin.Context, task taskInput) error {
-	keys := startKeys(c, delivery.Pipeline{Application: task.application}, delivery.Trigger{})
-	switch earlier, err := s.earlierStart(c.Request.Context(), keys); {
-	case err != nil:
-		return err
-	case earlier.ID != "":
-		return render(c, http.StatusOK, taskRef(earlier.ID))
+	keys := startKeys(c, delivery.Pipeline{Application: task.application}, task.trigger)
+	keys.CorrelationID = taskCorrelation(task.trigger)
+	if earlier, err := s.earlierStart(c.Request.Context(), keys); err != nil || earlier.ID != "" {
+		return answerRef(c, earlier.ID, err)
 	}
 	start, err := s.prepareTask(c, task)
 	if err != nil {
@@ -69,7 +67,7 @@ func (s *Server) startTask(c *gin.Context, task taskInput) error {
 	if err := s.checkPlan(c.Request.Context(), start, task.planHash); err != nil {
 		return err
 	}
-	start.IdempotencyKey, start.RequestHash = keys.IdempotencyKey, keys.RequestHash
+	start.IdempotencyKey, start.RequestHash, start.CorrelationID = keys.IdempotencyKey, keys.RequestHash, keys.CorrelationID
 	e, created, err := s.store.CreateExecution(c.Request.Context(), start)
 	if err != nil {
 		return startError(keys, err)
@@ -125,7 +123,7 @@ func (s *Server) prepareTask(c *gin.Context, task taskInput) (delivery.NewExecut
 	e := delivery.Execution{
 		ID: delivery.ExecutionID(ulid.Make().String()), Type: delivery.Orchestration, Application: task.application,
 		Description: task.description, Status: delivery.StatusNotStarted, BuildTime: s.now(),
-		Trigger: delivery.Trigger{Type: "manual", User: by.Name},
+		Trigger: task.trigger,
 		Stages:  pipeline.NewStages(definition, func() string { return ulid.Make().String() }),
 	}
 	if err := s.checkStart(c.Request.Context(), by, e.Application, definition, s.environmentBefore(c.Request.Context(), by, e)); err != nil {

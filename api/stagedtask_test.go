@@ -60,6 +60,56 @@ func TestOperationsAsTask(t *testing.T) {
 	}
 }
 
+// TestTriggerOfATask: a task has the trigger that it is sent with, its parameters can be
+// read by its jobs, and its correlationId makes a repeat the same task.
+func TestTriggerOfATask(t *testing.T) {
+	h := newHarness(t)
+	h.do("POST", "/pipelines/start", `{"application":"storefront","name":"p","stages":`+waitStages+`,"trigger":{"correlationId":"a"}}`).want(200)
+	const waits = `{"application":"storefront","description":"d","job":[{"type":"wait","waitTime":"${trigger.parameters.seconds}"}],"trigger":`
+	for _, body := range []string{waits + `{"type":"deck","user":"else","parameters":{"seconds":3},"correlationId":"a"}}`,
+		strings.TrimSuffix(createStorefront, "}") + `,"trigger":{"type":"deck","parameters":{"seconds":3},"correlationId":"b"}}`} {
+		first, _ := h.do("POST", "/tasks", body, "X-SPINNAKER-USER", "joe").want(200).get("ref").(string)
+		if again := h.do("POST", "/tasks", body, "X-SPINNAKER-USER", "joe").want(200).get("ref"); again != first {
+			t.Errorf("a repeat is %v, want %v", again, first)
+		}
+		task := h.do("GET", first, "").want(200)
+		for path, want := range map[string]any{"type": "deck", "user": "joe", "parameters.seconds": 3., "correlationId": task.get("execution.trigger.correlationId")} {
+			if got := task.get("execution.trigger." + path); got != want || got == nil {
+				t.Errorf("%s is %v, want %v", path, got, want)
+			}
+		}
+	}
+	for trigger, field := range map[string]string{`"x"`: "/trigger", `{"parameters":[]}`: "/trigger/parameters", `{"dryRun":true}`: "/trigger/dryRun", `{"type":1}`: "/trigger/type"} {
+		if fields := h.do("POST", "/tasks", waits+trigger+"}").want(400).fields(); fields[field] == "" {
+			t.Errorf("%s: %v", trigger, fields)
+		}
+	}
+}
+
+// TestVariablesOfATask: each key stands once, with the last value that is not empty.
+func TestVariablesOfATask(t *testing.T) {
+	h := newHarness(t)
+	ref, _ := h.do("POST", "/tasks", `{"application":"storefront","description":"d","job":[{"type":"wait","waitTime":1,"note":"a","empty":[],"comments":"first"},
+		{"type":"noop","note":"b","empty":"x","comments":""}]}`).want(200).get("ref").(string)
+	var task struct {
+		Variables []v1.TaskVariable
+	}
+	h.do("GET", ref, "").want(200).into(&task)
+	got := map[string]string{}
+	for _, v := range task.Variables {
+		if _, twice := got[v.Key]; twice {
+			t.Errorf("%s stands twice", v.Key)
+		}
+		got[v.Key] = string(v.Value)
+	}
+	want := map[string]string{"waitTime": "1", "note": `"b"`, "empty": `"x"`, "comments": `"first"`}
+	for key, value := range want {
+		if got[key] != value {
+			t.Errorf("%s is %s, want %s", key, got[key], value)
+		}
+	}
+}
+
 // TestSteeringTasks: a task takes orders under its own path only.
 func TestSteeringTasks(t *testing.T) {
 	h := newHarness(t)

@@ -3,8 +3,11 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -16,7 +19,7 @@ import (
 // startPipeline accepts a start. Everything that can be checked is checked
 // before anything is recorded; what is recorded is durable when 202 is sent.
 func (s *Server) startPipeline(c *gin.Context) error {
-	trigger, err := bindTrigger(c)
+	trigger, at, err := bindTrigger(c)
 	if err != nil {
 		return err
 	}
@@ -24,13 +27,13 @@ func (s *Server) startPipeline(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.begin(c, startKeys(c, p, trigger), planHashOf(trigger), func() (delivery.NewExecution, error) { return s.prepareStart(c, p, trigger) })
+	return s.begin(c, startKeys(c, p, trigger), planHashOf(trigger), func() (delivery.NewExecution, error) { return s.prepareStart(c, p, trigger, at) })
 }
 
 // startPipelineEvent is startPipeline in the form in which a start is an event, with an
 // id of its own. Unlike Gate's, the execution is there when the answer is.
 func (s *Server) startPipelineEvent(c *gin.Context) error {
-	trigger, err := bindTrigger(c)
+	trigger, at, err := bindTrigger(c)
 	if err != nil {
 		return err
 	}
@@ -45,7 +48,7 @@ func (s *Server) startPipelineEvent(c *gin.Context) error {
 		document.set("eventId", delivery.ChangeKey("event/"+newID()).Token())
 		trigger.Document = document.raw()
 	}
-	e, err := s.accept(c, startKeys(c, p, trigger), planHashOf(trigger), func() (delivery.NewExecution, error) { return s.prepareStart(c, p, trigger) })
+	e, err := s.accept(c, startKeys(c, p, trigger), planHashOf(trigger), func() (delivery.NewExecution, error) { return s.prepareStart(c, p, trigger, at) })
 	if err != nil {
 		return err
 	}
@@ -126,8 +129,9 @@ func startError(keys delivery.NewExecution, err error) error {
 	return err
 }
 
-// prepareStart resolves a pipeline and a trigger into an execution to record.
-func (s *Server) prepareStart(c *gin.Context, p delivery.Pipeline, trigger delivery.Trigger) (delivery.NewExecution, error) {
+// prepareStart resolves a pipeline and a trigger, which stands at a place of the body,
+// into an execution to record.
+func (s *Server) prepareStart(c *gin.Context, p delivery.Pipeline, trigger delivery.Trigger, at string) (delivery.NewExecution, error) {
 	var none delivery.NewExecution
 	if p.Disabled {
 		return none, &failure{status: http.StatusBadRequest, code: "pipeline_disabled", title: "The pipeline is disabled",
@@ -146,26 +150,46 @@ func (s *Server) prepareStart(c *gin.Context, p delivery.Pipeline, trigger deliv
 	}
 	start, err := s.resolveStart(c.Request.Context(), p, definition, trigger)
 	if err != nil {
-		return none, err
+		return none, inTrigger(at, err)
 	}
 	return start, s.checkStart(c.Request.Context(), principalOf(c), p.Application, definition, s.environmentBefore(c.Request.Context(), principalOf(c), start.Execution))
 }
 
+// inTrigger puts the place of the trigger in the body before the pointers that lead into
+// it. The others lead into the pipeline.
+func inTrigger(at string, err error) error {
+	var wrong *delivery.Error
+	if at == "" || !errors.As(err, &wrong) {
+		return err
+	}
+	placed := *wrong
+	placed.Findings = slices.Clone(wrong.Findings)
+	for i, f := range placed.Findings {
+		switch field, _, _ := strings.Cut(strings.TrimPrefix(f.Pointer, "/"), "/"); field {
+		case "parameters", "artifacts", "expectedArtifactIds":
+			placed.Findings[i].Pointer = at + f.Pointer
+		}
+	}
+	return &placed
+}
+
 // bindTrigger reads the body of a start: a trigger, or an object that holds one
-// under "trigger", or nothing. Who triggers is the caller, whatever the body says.
-func bindTrigger(c *gin.Context) (delivery.Trigger, error) {
+// under "trigger", or nothing. Who triggers is the caller, whatever the body says. at is
+// the trigger's place in the body.
+func bindTrigger(c *gin.Context) (t delivery.Trigger, at string, err error) {
 	body, err := bindObject(c, true)
 	if err != nil {
-		return delivery.Trigger{}, err
+		return t, "", err
 	}
 	inner, wrapped, err := unwrapTrigger(body)
 	if err != nil {
-		return delivery.Trigger{}, err
+		return t, "", err
 	}
 	if wrapped {
-		return readTrigger(c, inner, "/trigger")
+		body, at = inner, "/trigger"
 	}
-	return readTrigger(c, body, "")
+	t, err = readTrigger(c, body, at)
+	return t, at, err
 }
 
 // readTrigger reads a trigger that stands at a place of the body.

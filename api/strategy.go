@@ -1,8 +1,10 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -28,17 +30,25 @@ func (s *Server) renderStrategies(c *gin.Context, application string) error {
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(found, func(a, b delivery.Document) int { return indexOf(a) - indexOf(b) })
+	slices.SortStableFunc(found, func(a, b delivery.Document) int { return cmp.Compare(indexOf(a), indexOf(b)) })
 	out := []object{}
 	for _, d := range found {
 		if s.authorizeDocument(c, read, d) == nil { // what the caller may not see is left out
 			out = append(out, presentStrategy(d))
 		}
 	}
+	if application != "" {
+		number(out)
+	}
 	return render(c, http.StatusOK, out)
 }
 
+// indexOf is the last place for a strategy without an index.
 func indexOf(d delivery.Document) int {
+	content := objectOf(d.Content)
+	if !hasIndex(content) {
+		return math.MaxInt
+	}
 	p, _ := pipeline.ReadSaved(d.Content, newID)
 	return p.Index
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -24,11 +25,20 @@ func (s *Server) createTask(c *gin.Context) error {
 	if task.staged() {
 		return s.startTask(c, task)
 	}
+	keys := delivery.NewExecution{CorrelationID: taskCorrelation(task.trigger), Execution: delivery.Execution{Application: task.application}}
+	if earlier, err := s.earlierStart(c.Request.Context(), keys); err != nil || earlier.ID != "" {
+		return answerRef(c, earlier.ID, err)
+	}
 	e, _, err := s.runTask(c, task)
+	return answerRef(c, e.ID, err)
+}
+
+// answerRef says where the task is.
+func answerRef(c *gin.Context, id delivery.ExecutionID, err error) error {
 	if err != nil {
 		return err
 	}
-	return render(c, http.StatusOK, v1.Ref{Ref: "/tasks/" + string(e.ID)})
+	return render(c, http.StatusOK, taskRef(id))
 }
 
 // answerTask runs a task that a route of its own asks for, and answers with the
@@ -56,7 +66,10 @@ func (s *Server) runTask(c *gin.Context, task taskInput) (e delivery.Execution, 
 	e = delivery.Execution{
 		ID: delivery.ExecutionID(ulid.Make().String()), Type: delivery.Orchestration, Application: task.application,
 		Description: task.description, BuildTime: s.now(), StartTime: s.now(), Status: delivery.StatusSucceeded,
-		Trigger: delivery.Trigger{Type: "manual", User: by.Name},
+		Trigger: task.trigger,
+	}
+	if e.Trigger.Type == "" { // a route of its own asked for the task
+		e.Trigger = delivery.Trigger{Type: "manual", User: by.Name}
 	}
 	for i, j := range task.jobs {
 		stage := delivery.Stage{
@@ -75,7 +88,7 @@ func (s *Server) runTask(c *gin.Context, task taskInput) (e delivery.Execution, 
 		e.Stages = append(e.Stages, stage)
 	}
 	e.EndTime = s.now()
-	e, _, err = s.store.CreateExecution(c.Request.Context(), delivery.NewExecution{Execution: e, Definition: task.definition()})
+	e, _, err = s.store.CreateExecution(c.Request.Context(), delivery.NewExecution{Execution: e, Definition: task.definition(), CorrelationID: taskCorrelation(e.Trigger)})
 	return e, refused, err
 }
 
@@ -113,6 +126,7 @@ type taskInput struct {
 	application, description string
 	// planHash is the plan that the task is to carry out; empty for any.
 	planHash string
+	trigger  delivery.Trigger
 	jobs     []job
 }
 
@@ -136,6 +150,9 @@ func bindTask(c *gin.Context) (taskInput, error) {
 			findings = append(findings, delivery.FindingsOf(err)...)
 		}
 	}
+	if in.trigger, err = taskTrigger(c, body); err != nil {
+		findings = append(findings, delivery.FindingsOf(err)...)
+	}
 	var documents []object
 	if err := json.Unmarshal(body["job"], &documents); err != nil || len(documents) == 0 {
 		findings = append(findings, delivery.Finding{Pointer: "/job", Message: "must be a list of at least one object"})
@@ -150,6 +167,33 @@ func bindTask(c *gin.Context) (taskInput, error) {
 	}
 	findings = append(findings, in.misfits()...)
 	return in, delivery.InvalidError("task is not valid", inOrder(findings))
+}
+
+// taskTrigger reads what triggered a task. A task has no dry run: its jobs would be
+// carried out.
+func taskTrigger(c *gin.Context, body object) (delivery.Trigger, error) {
+	inner := object{}
+	switch raw := body["trigger"]; typeOf(raw) {
+	case "nothing", "null":
+	case "an object":
+		inner = objectOf(raw)
+	default:
+		return delivery.Trigger{}, invalid("/trigger", "must be an object, not "+typeOf(raw))
+	}
+	t, err := readTrigger(c, inner, "/trigger")
+	if err == nil && isDryRun(t) {
+		err = invalid("/trigger/dryRun", "is for starts of pipelines; POST /tasks/plan says what a task would do")
+	}
+	return t, err
+}
+
+// taskCorrelation is the key of a task's correlationId. Starts of pipelines that are
+// not saved have the same scope in the store, and one must not be answered with the other.
+func taskCorrelation(t delivery.Trigger) string {
+	if t.CorrelationID == "" {
+		return ""
+	}
+	return "task\n" + t.CorrelationID
 }
 
 func (s *Server) getTask(c *gin.Context) error {
@@ -197,15 +241,22 @@ func presentTask(e delivery.Execution) v1.Task {
 	}
 	for _, stage := range e.Stages {
 		out.Steps = append(out.Steps, presentSteps(stage)...)
-		context := objectOf(presentContext(stage))
-		keys := make([]string, 0, len(context))
-		for key := range context {
-			keys = append(keys, key)
-		}
-		slices.Sort(keys)
-		for _, key := range keys {
-			out.Variables = append(out.Variables, v1.TaskVariable{Key: key, Value: context[key]})
-		}
+		out.Variables = withVariables(out.Variables, objectOf(presentContext(stage)))
 	}
 	return out
+}
+
+// withVariables adds a stage's context to the variables of its task. Each key stands
+// once, with the last value that is not empty.
+func withVariables(variables []v1.TaskVariable, context object) []v1.TaskVariable {
+	for _, key := range slices.Sorted(maps.Keys(context)) {
+		i := slices.IndexFunc(variables, func(v v1.TaskVariable) bool { return v.Key == key })
+		switch empty := slices.Contains([]string{"", "null", `""`, "[]", "{}"}, string(context[key])); {
+		case i < 0:
+			variables = append(variables, v1.TaskVariable{Key: key, Value: context[key]})
+		case !empty:
+			variables[i].Value = context[key]
+		}
+	}
+	return variables
 }

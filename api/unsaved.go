@@ -38,7 +38,7 @@ func (s *Server) startUnsaved(c *gin.Context, doc object) error {
 	if err := s.authorize(principalOf(c), execute, resource{p.Application}); err != nil {
 		return err
 	}
-	e, err := s.accept(c, startKeys(c, p, t), planHashOf(t), func() (delivery.NewExecution, error) { return s.prepareStart(c, p, t) })
+	e, err := s.accept(c, startKeys(c, p, t), planHashOf(t), func() (delivery.NewExecution, error) { return s.prepareStart(c, p, t, "/trigger") })
 	if err != nil {
 		return err
 	}

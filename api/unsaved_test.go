@@ -27,7 +27,7 @@ func TestStartUnsaved(t *testing.T) {
 
 	before := len(h.store.executions)
 	for _, tt := range []struct{ old, now, pointer string }{
-		{`"y":"2"`, `"z":"2"`, "/parameters/y"},
+		{`"y":"2"`, `"z":"2"`, "/trigger/parameters/y"},
 		{`"type":"wait"`, `"type":"wiat"`, "/stages/0/type"},
 		{`"trigger":{`, `"trigger":7,"was":{`, "/trigger"},
 		{`"parameters":{`, `"correlationId":7,"parameters":{`, "/trigger/correlationId"},

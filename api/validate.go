@@ -50,6 +50,7 @@ func (s *Server) checkStart(ctx context.Context, by delivery.Principal, applicat
 		}
 		findings = append(findings, under(one.pointer, s.checkOperation(one))...)
 	}
+	findings = append(findings, s.checkSizes(d, env)...)
 	lost, err := s.checkFinds(by, d, env)
 	if err != nil {
 		return err
@@ -84,12 +85,12 @@ func (s *Server) checkStart(ctx context.Context, by delivery.Principal, applicat
 	return delivery.InvalidError("the pipeline cannot be started", inOrder(findings))
 }
 
-// unconditional takes the types of the stages that change clouds on a condition:
-// whether they run shows in their turn, and they are checked then.
+// unconditional takes the types of the stages that change clouds, or start a pipeline,
+// on a condition: whether they run shows in their turn, and they are checked then.
 func unconditional(d pipeline.Definition) pipeline.Definition {
 	d.Stages = slices.Clone(d.Stages)
 	for i, stage := range d.Stages {
-		if stage.Condition != "" && (pipeline.Deploys(stage.Type) || pipeline.Operates(stage.Type) || pipeline.RollsBack(stage.Type)) {
+		if stage.Condition != "" && (pipeline.Deploys(stage.Type) || pipeline.Operates(stage.Type) || pipeline.RollsBack(stage.Type) || stage.Type == pipeline.ChildType) {
 			d.Stages[i].Type = ""
 		}
 	}

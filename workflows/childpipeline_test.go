@@ -273,7 +273,7 @@ func TestMonitorPipeline(t *testing.T) {
 		{"a failure at once", `"executionIds":["A","B","C"]`, delivery.StatusTerminal, "no disk", 2 * time.Minute},
 		{"a failure after all", `"executionIds":["A","B","C"],"monitorBehavior":"WaitForAllToComplete"`, delivery.StatusTerminal, "no disk", time.Hour},
 		{"both good", `"executionIds":["A","C"]`, delivery.StatusSucceeded, "", time.Hour},
-		{"an unknown one", `"executionId":"X"`, delivery.StatusTerminal, "execution X", 0},
+		{"an unknown one", `"executionId":"X"`, delivery.StatusTerminal, `no execution has the id "X"`, 0},
 	} {
 		w := newWorld(t, document(test.fields), calm())
 		for id, end := range map[delivery.ExecutionID]struct {

@@ -47,9 +47,14 @@ func (a *Activities) findArtifact(ctx context.Context, s StageToDo) (any, error)
 		return nil, err
 	}
 	for _, e := range found {
-		if e.ID != s.Execution.ID { // what this execution makes is not what it looks for
-			return want.Among(e)
+		if e.ID == s.Execution.ID { // what this execution makes is not what it looks for
+			continue
 		}
+		taken, err := want.Among(e)
+		if err != nil {
+			return nil, err
+		}
+		return taken, nil
 	}
 	return nil, delivery.Errorf(delivery.NotFound, "no execution of pipeline %s of application %s to take artifacts from", p.Name, p.Application)
 }

@@ -33,6 +33,9 @@ func TestArtifactsOfAnotherPipeline(t *testing.T) {
 		}
 		e := w.run(t)
 		failure, outputs := e.Stage("1").Failure, string(e.Stage("2").Outputs)
+		if found := string(e.Stage("1").Outputs); test.message != "" && found != "" {
+			t.Errorf("%s: puts out %s", test.name, found)
+		}
 		switch {
 		case test.message != "" && (e.Status != delivery.StatusTerminal || failure == nil || !strings.Contains(failure.Message, test.message)):
 			t.Errorf("%s: execution %s, %+v", test.name, e.Status, failure)

@@ -30,6 +30,9 @@ func (a *Activities) monitor(ctx context.Context, s StageToDo) (any, error) {
 	var seen []delivery.Execution
 	for _, id := range want.Executions {
 		e, err := a.deps.Store.Execution(ctx, id)
+		if delivery.KindOf(err) == delivery.NotFound {
+			err = delivery.Errorf(delivery.NotFound, "no execution has the id %q", id)
+		}
 		if err != nil {
 			return nil, err
 		}

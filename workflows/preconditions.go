@@ -53,14 +53,14 @@ func (a *Activities) checkPreconditions(ctx context.Context, s StageToDo) (any, 
 		}
 	}
 	branchOnly, err := pipeline.CheckPreconditions(list, s.Execution, seen)
-	if branchOnly {
+	if spec := s.Definition.Stage(s.Stage.RefID); branchOnly && (spec == nil || spec.OnFailure != pipeline.Ignore) {
 		err = branchError{err}
 	}
 	return nil, err
 }
 
-// branchError is the failure of a stage that ends its branch alone, whatever the
-// stage says about failures.
+// branchError is the failure of a stage that ends its branch alone where its own failure
+// would end the pipeline.
 type branchError struct{ error }
 
 func (e branchError) Unwrap() error { return e.error }

@@ -51,6 +51,19 @@ func TestPreconditions(t *testing.T) {
 	}
 }
 
+// TestPreconditionOfAnIgnoredStage: a stage whose failure is ignored goes on, whatever the
+// precondition says of the pipeline.
+func TestPreconditionOfAnIgnoredStage(t *testing.T) {
+	for _, failPipeline := range []string{"true", "false"} {
+		list := `{"type":"expression","failPipeline":` + failPipeline + `,"context":{"expression":"false"}}`
+		document := strings.Replace(preconditionsDocument, `"type":"checkPreconditions"`, `"type":"checkPreconditions","failPipeline":false,"continuePipeline":true`, 1)
+		e := newWorld(t, strings.Replace(document, "PRECONDITIONS", list, 1), calm(), v000(1)).run(t)
+		if check, after := e.Stage("check").Status, e.Stage("after").Status; e.Status != delivery.StatusSucceeded || check != delivery.StatusFailedContinue || after != delivery.StatusSucceeded {
+			t.Errorf("failPipeline %s: execution %s, check %s, after %s", failPipeline, e.Status, check, after)
+		}
+	}
+}
+
 // TestPreconditionWithoutACloud fails when the cloud does not answer in time, and is
 // canceled at once.
 func TestPreconditionWithoutACloud(t *testing.T) {

@@ -47,6 +47,9 @@ func (x *execution) readURLs(ctx workflow.Context, refID string) (read ReadURLs,
 	if !slices.Contains(x.reads, refID) {
 		return read, stageResult{}
 	}
+	run := runOf(ctx)
+	run.reading = true
+	defer func() { run.reading = false }()
 	read.At = workflow.Now(ctx)
 	var a *Activities
 	failure, canceled := x.await(ctx, "read the URLs of the stage's expressions", readOptions, &read.URLs, a.ReadURLs, ReadRequest{StageRequest{Execution: x.ID, Stage: refID}, read.At})
@@ -93,7 +96,9 @@ func (a *Activities) ReadURLs(ctx context.Context, in ReadRequest) ([]ReadURL, e
 		return recall(read, url)
 	}
 	spec := todo.Definition.Stage(in.Stage)
-	_, _ = stageKindOf(spec.Type).evaluated(*spec, env)
+	if skipped(*spec, env) == "" { // the condition may read, too; what it leaves out reads nothing
+		_, _ = stageKindOf(spec.Type).evaluated(*spec, env)
+	}
 	_ = expression.Name(*spec, env)
 	return read, applicationError(cmp.Or(later, *unanswered))
 }

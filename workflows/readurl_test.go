@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 // pages answers reads with what it has, after some failures.
@@ -78,6 +79,50 @@ func TestURLsOfExpressions(t *testing.T) {
 		if took := stage.EndTime.Sub(stage.StartTime); took > 6*time.Minute || slices.ContainsFunc(p.reads, func(r string) bool { return !strings.HasPrefix(r, "GET https://") }) {
 			t.Errorf("%s: took %s, reads %q", test.name, took, p.reads)
 		}
+	}
+}
+
+// TestURLsOfConditions: a condition may read a URL, and a stage that it leaves out reads
+// none of its own.
+func TestURLsOfConditions(t *testing.T) {
+	for condition, want := range map[string]struct {
+		status delivery.Status
+		reads  string
+	}{
+		`#jsonFromUrl('https://x.example/flag').on`:         {delivery.StatusSucceeded, "[GET https://x.example/flag GET https://x.example/seconds]"},
+		`!#jsonFromUrl('https://x.example/flag').on`:        {delivery.StatusSkipped, "[GET https://x.example/flag]"},
+		`${#jsonFromUrl('https://x.example/flag').on == 1}`: {delivery.StatusSkipped, "[GET https://x.example/flag]"},
+		`#jsonFromUrl('https://x.example/none').on`:         {delivery.StatusSkipped, "[GET https://x.example/none]"},
+		`parameters.image == 'never'`:                       {delivery.StatusSkipped, "[]"},
+	} {
+		document := fmt.Sprintf(`{"name":"p","application":"shop","stages":[{"refId":"1","requisiteStageRefIds":[],"type":"wait",
+			"stageEnabled":{"type":"expression","expression":%q},"waitTime":"${#fromUrl('https://x.example/seconds')}"}]}`, condition)
+		w := newWorld(t, document, calm())
+		p := &pages{has: map[string]string{"https://x.example/flag": `{"on":true}`, "https://x.example/seconds": "3"}}
+		w.activities.deps.HTTP = p
+		e := w.run(t)
+		if got := e.Stage("1"); got.Status != want.status || fmt.Sprint(p.reads) != want.reads {
+			t.Errorf("%s: stage %s (%s, %v), reads %q", condition, got.Status, got.StatusReason, got.Failure, p.reads)
+		}
+	}
+}
+
+// TestCommandsWhileReading: a stage that still reads takes no answer, and the commands
+// behind it do not wait; it can be left out.
+func TestCommandsWhileReading(t *testing.T) {
+	const document = `{"name":"p","application":"shop","stages":[{"refId":"1","requisiteStageRefIds":[],"type":"KIND","waitTime":"${#fromUrl('https://x.example/')}"},
+		{"refId":"2","requisiteStageRefIds":["1"],"type":"noop"}]}`
+	judged := newWorld(t, strings.Replace(document, "KIND", "manualJudgment", 1), calm())
+	judged.activities.deps.HTTP = &pages{failing: 1_000_000}
+	early, cancel := judged.stageAction(10*time.Second, judge("1", delivery.JudgmentContinue, "")), judged.send(updateCancel, 20*time.Second)
+	if e := judged.run(t); early.refused == nil || e.Status != delivery.StatusCanceled || e.EndTime.Sub(cancel.sent) > 5*time.Second {
+		t.Errorf("the answer %+v, the execution %s %s after the cancel", early, e.Status, e.EndTime.Sub(cancel.sent))
+	}
+	skipped := newWorld(t, strings.Replace(document, "KIND", "wait", 1), calm())
+	skipped.activities.deps.HTTP = &pages{failing: 1_000_000}
+	skip := skipped.stageAction(10*time.Second, pipeline.StageCommand{Stage: "1", Action: pipeline.ManualSkip})
+	if e := skipped.run(t); !skip.ok() || each(e) != "SKIPPED SUCCEEDED" {
+		t.Errorf("the skip %+v, stages %s", skip, each(e))
 	}
 }
 

@@ -13,14 +13,16 @@ func (x *execution) restart(ctx workflow.Context, c pipeline.StageCommand) error
 	if err != nil {
 		return refusal(err)
 	}
+	var reset []happening
 	for i, s := range stages {
 		if s.Attempt == x.Stages[i].Attempt {
 			continue
 		}
 		x.Stages[i] = s // in place: others keep pointers to stages
+		reset = append(reset, stageEvent(&x.Stages[i]))
 		delete(x.runs, s.RefID)
 		x.takeBack(s.RefID)
 	}
 	x.changed = true
-	return x.project(ctx, stageEvent(x.stage(c.Stage)))
+	return x.project(ctx, reset...)
 }

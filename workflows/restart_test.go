@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,25 @@ func TestRestartWhileItRuns(t *testing.T) {
 	}
 	if each(e) != "SUCCEEDED STOPPED NOT_STARTED SUCCEEDED" || e.Stages[0].Attempt != 2 || e.Stages[1].Attempt != 3 || e.Stages[3].Attempt != 0 {
 		t.Errorf("ended %s: %+v", each(e), e.Stages)
+	}
+}
+
+// TestRestartIsToldOfEachStage that it resets, not of the first alone.
+func TestRestartIsToldOfEachStage(t *testing.T) {
+	w := newWorld(t, `{"stages":[{"refId":"a","requisiteStageRefIds":[],"type":"noop"},{"refId":"b","requisiteStageRefIds":["a"],"type":"noop"},
+		{"refId":"c","requisiteStageRefIds":["b"],"type":"noop","stageEnabled":{"type":"expression","expression":"false"}},
+		{"refId":"d","requisiteStageRefIds":[],"type":"wait","waitTime":100}]}`, calm())
+	w.restarts("a", 10*time.Second)
+	w.run(t)
+	var reset []string
+	for _, e := range w.store.events {
+		var told StageEvent
+		if e.Type == delivery.EventStage && json.Unmarshal(e.Data, &told) == nil && told.Status == delivery.StatusNotStarted {
+			reset = append(reset, told.RefID)
+		}
+	}
+	if got := strings.Join(reset, " "); got != "a b c" {
+		t.Errorf("told of the reset of %q, want a b c", got)
 	}
 }
 

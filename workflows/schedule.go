@@ -99,8 +99,10 @@ func (a *Activities) FireSchedule(ctx context.Context, state ScheduleState, now 
 	}
 	rule := t.Expression + " " + t.Zone.String()
 	from := state.Seen
-	if rule != state.Rule && p.UpdatedAt.After(from) {
-		from = p.UpdatedAt // what a rule would have done before it was saved was not missed
+	if first := state.Rule == ""; rule != state.Rule && (first || p.UpdatedAt.After(from)) {
+		// What a rule would have done before it was saved was not missed; what came
+		// between its save and the first look was.
+		from = p.UpdatedAt
 	}
 	due := t.Cron.Due(from, now, t.Zone, t.CatchUp)
 	look := ScheduleLook{Rule: rule, Next: due.Next.At, Missed: due.Missed}

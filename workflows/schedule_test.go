@@ -32,7 +32,7 @@ func newClockwork(start time.Time, document string) *clockwork {
 	c.env.SetWorkerOptions(patient)
 	registerWorkflows(c.env)
 	c.env.RegisterActivity(newActivities(Dependencies{Store: c.store, Now: c.env.Now, Logger: slog.New(slog.DiscardHandler)}, c.locks))
-	c.save(document, start.Add(-time.Hour))
+	c.save(document, start)
 	return c
 }
 
@@ -81,6 +81,20 @@ func TestSchedule(t *testing.T) {
 	for _, e := range c.store.executions {
 		if string(e.Trigger.Parameters) != `{"image":"good"}` || e.Trigger.User != delivery.System.Name {
 			t.Errorf("trigger %+v", e.Trigger)
+		}
+	}
+}
+
+// TestScheduleLooksBackToTheSave: what comes about between the save and the first look,
+// because nothing ran meanwhile, is made up for; what was before the save is not.
+func TestScheduleLooksBackToTheSave(t *testing.T) {
+	for policy, want := range map[string]string{"latest": "03-07T20:00:00", "all": "03-07T19:50:00 03-07T20:00:00", "skip": "03-07T20:00:00"} {
+		c := newClockwork(march8.Add(10*time.Second), cronPipeline("0 0/10 * * * ?", fmt.Sprintf(`,"catchUp":{"policy":%q,"windowSec":86400}`, policy)))
+		c.save(string(c.store.pipelines["p"].Document), march8.Add(-15*time.Minute))
+		c.env.RegisterDelayedCallback(func() { delete(c.store.pipelines, "p") }, time.Minute)
+		c.env.ExecuteWorkflow(scheduleType, ScheduleState{Pipeline: "p", Trigger: "t"})
+		if got := strings.Join(c.nominal(t), " "); got != want || c.env.GetWorkflowError() != nil {
+			t.Errorf("%s: started at %s, want %s (%v)", policy, got, want, c.env.GetWorkflowError())
 		}
 	}
 }

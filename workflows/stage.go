@@ -87,7 +87,7 @@ func stageEvent(s *delivery.Stage) happening {
 func (x *execution) carryOut(ctx workflow.Context, refID string) stageResult {
 	read, result := x.readURLs(ctx, refID)
 	if result.failure != nil || result.canceled {
-		return result
+		return x.settle(runOf(ctx), BegunStage{}, result)
 	}
 	begun, err := x.begin(ctx, refID, read)
 	switch {

@@ -21,6 +21,8 @@ type stageRun struct {
 	judged   *pipeline.Judged
 	// skipped is why the stage is left out, goesOn why its wait ended early.
 	skipped, goesOn string
+	// reading is true while the URLs of the stage's expressions are read, before it begins.
+	reading bool
 	// timedOut is set by the stage's own limit, over when it has ended, recorded when
 	// that is in the store.
 	timedOut, over, recorded bool
@@ -112,7 +114,25 @@ func (x *execution) acceptStage(c pipeline.StageCommand) error {
 	if run := x.runs[c.Stage]; run != nil && run.judged != nil && c.Action == pipeline.Judge {
 		return refusal(delivery.Errorf(delivery.Conflict, "%s has answered: %s", run.judged.JudgedBy, run.judged.JudgmentStatus))
 	}
-	return refusal(c.Action.Accepts(*stage))
+	if err := c.Action.Accepts(*stage); err != nil {
+		return refusal(err)
+	}
+	return refusal(x.begins(c))
+}
+
+// begins refuses what only a stage that has begun can take: before that it neither asks
+// nor waits, and nobody is to wait for it to do so, for that may take days.
+func (x *execution) begins(c pipeline.StageCommand) error {
+	if c.Action == pipeline.ManualSkip {
+		return nil
+	}
+	if run := x.runs[c.Stage]; run != nil && run.reading {
+		return delivery.Errorf(delivery.Conflict, "stage %s has not begun: it reads what its expressions need", c.Stage)
+	}
+	if before := x.known(pipeline.BeforeRef(c.Stage)); before != nil && before.Status == delivery.StatusRunning {
+		return delivery.Errorf(delivery.Conflict, "stage %s waits for its execution window; skipRemainingWait to stage %s, with the id %s, opens it", c.Stage, before.RefID, before.ID)
+	}
+	return nil
 }
 
 // act does to a stage what somebody asked for. It is done when the stage's end is
@@ -121,13 +141,13 @@ func (x *execution) act(ctx workflow.Context, c pipeline.StageCommand) (done fun
 	if c.Action == pipeline.RestartStage && !x.halting() {
 		return nil, x.restart(ctx, c)
 	}
-	run := x.runs[c.Stage]
-	if run == nil || x.halting() {
-		return nil, refusal(delivery.Errorf(delivery.Conflict, "execution %s is ending", x.ID))
+	run, err := x.runTo(ctx, c.Stage)
+	if err != nil {
+		return nil, err
 	}
 	switch c.Action {
 	case pipeline.ManualSkip:
-		run.skipped = c.By.Name + " skipped the stage"
+		run.skipped = c.SkipReason()
 	case pipeline.SkipRemainingWait:
 		run.goesOn = c.By.Name + " skipped the remaining wait"
 	case pipeline.Judge:
@@ -144,6 +164,25 @@ func (x *execution) act(ctx workflow.Context, c pipeline.StageCommand) (done fun
 		run.judged = &judged
 	}
 	return func() bool { return run.recorded }, nil
+}
+
+// runTo is the run of a stage in progress. A stage that a worker had recorded as running
+// before it died is begun once more right after the execution is loaded.
+func (x *execution) runTo(ctx workflow.Context, refID string) (*stageRun, error) {
+	gone := func() bool { return x.halting() || x.closed }
+	if x.stage(refID).SyntheticStageOwner == "" { // it begins whatever happens; a part of it may not
+		if err := workflow.Await(ctx, func() bool { return x.runs[refID] != nil || gone() }); err != nil {
+			return nil, err
+		}
+	}
+	switch run := x.runs[refID]; {
+	case gone():
+		return nil, refusal(delivery.Errorf(delivery.Conflict, "execution %s is ending", x.ID))
+	case run == nil:
+		return nil, refusal(delivery.Errorf(delivery.NotReady, "stage %s is beginning once more", refID))
+	default:
+		return run, nil
+	}
 }
 
 // refusal is the error that answers an update.

@@ -196,7 +196,8 @@ func TestSkips(t *testing.T) {
 	act := func(after int, stage string, action pipeline.StageAction) *answer {
 		return w.stageAction(time.Duration(after)*time.Second, pipeline.StageCommand{Stage: stage, Action: action})
 	}
-	good := []*answer{act(10, "a", pipeline.SkipRemainingWait), act(20, "b", pipeline.SkipRemainingWait), act(30, "c", pipeline.ManualSkip),
+	good := []*answer{act(10, "a", pipeline.SkipRemainingWait), act(20, "b", pipeline.SkipRemainingWait),
+		w.stageAction(30*time.Second, pipeline.StageCommand{Stage: "c", Action: pipeline.ManualSkip, Input: "known to work"}),
 		w.stageAction(50*time.Second, judge("d", "continue", ""))}
 	bad := []*answer{act(5, "b", pipeline.SkipRemainingWait), act(11, "a", pipeline.SkipRemainingWait), act(25, "nobody", pipeline.ManualSkip),
 		act(35, "d", pipeline.ManualSkip), act(36, "d", pipeline.SkipRemainingWait)}
@@ -204,7 +205,7 @@ func TestSkips(t *testing.T) {
 	if each(e) != "SUCCEEDED SUCCEEDED SKIPPED SUCCEEDED" || e.EndTime.Sub(e.StartTime).Round(time.Second) != 50*time.Second {
 		t.Errorf("%s after %s", each(e), e.EndTime.Sub(e.StartTime))
 	}
-	if a, c := e.Stages[0].StatusReason, e.Stages[2].StatusReason; a != "joe skipped the remaining wait" || c != "joe skipped the stage" {
+	if a, c := e.Stages[0].StatusReason, e.Stages[2].StatusReason; a != "joe skipped the remaining wait" || c != "joe skipped the stage: known to work" {
 		t.Errorf("reasons %q, %q", a, c)
 	}
 	for _, a := range good {
@@ -239,5 +240,19 @@ func TestCancelEndsEveryWait(t *testing.T) {
 	e := w.run(t)
 	if e.Status != delivery.StatusCanceled || each(e) != "CANCELED NOT_STARTED" || !canceled.ok() || late.ok() {
 		t.Errorf("%s, %s, answers %+v %+v", e.Status, each(e), canceled, late)
+	}
+}
+
+// TestAnswerAfterACrash: a judgment that the store shows as open, since a worker recorded
+// it and died, takes an answer before its stage is begun once more.
+func TestAnswerAfterACrash(t *testing.T) {
+	w := newWorld(t, `{"stages":[{"refId":"1","requisiteStageRefIds":[],"type":"manualJudgment"},{"refId":"2","requisiteStageRefIds":["1"],"type":"noop"}]}`, calm())
+	e := w.store.executions[testExecution]
+	e.Status, e.StartTime, e.Version = delivery.StatusRunning, w.env.Now(), 2
+	e.Stages[0].Status, e.Stages[0].StartTime = delivery.StatusRunning, w.env.Now()
+	w.store.executions[testExecution] = e
+	answered := w.stageAction(0, judge("1", delivery.JudgmentContinue, "go"))
+	if e := w.run(t); !answered.ok() || each(e) != "SUCCEEDED SUCCEEDED" || e.EndTime.Sub(e.StartTime) > time.Minute {
+		t.Errorf("the answer %+v, stages %s", answered, each(e))
 	}
 }

@@ -37,7 +37,7 @@ func webhookKind() stageKind {
 }
 
 // webhook makes the call, and waits until the other system is done. Whatever cancels
-// the stage, the other system is told.
+// the stage, or when its time is over, the other system is told.
 func (x *execution) webhook(ctx workflow.Context, refID string, begun BegunStage) stageResult {
 	const step = "call the other system"
 	var called CalledWebhook
@@ -46,23 +46,31 @@ func (x *execution) webhook(ctx workflow.Context, refID string, begun BegunStage
 	defer stop()
 	call := workflow.ExecuteActivity(actx, a.CallWebhook, StageRequest{Execution: x.ID, Stage: refID})
 	failure, canceled := x.outcome(ctx, step, call, &called)
-	result, outputs := stageResult{failure: failure, canceled: canceled}, called.Outputs
+	result, outputs, late := stageResult{failure: failure, canceled: canceled}, called.Outputs, false
 	switch {
 	case canceled:
 		stop()
 	case failure != nil:
 	case called.Verdict.Next == pipeline.WebhookMonitored:
 		result, outputs = x.monitorWebhook(ctx, refID, called, *begun.Webhook)
+		late = result.failure != nil && result.failure.Kind == kindTimeout
 	default:
 		result = webhookResult(step, called.Verdict)
 	}
-	if result.canceled && result.failure == nil && begun.Webhook.Cancels {
+	stopped := result.canceled && result.failure == nil
+	if begun.Webhook.Cancels && (stopped || late && tellsLate(ctx)) {
 		outputs = x.cancelWebhook(ctx, refID, call, outputs)
 	}
 	if outputs != nil {
 		result.outputs = *outputs
 	}
 	return result
+}
+
+// tellsLate reports whether the other system is told that the stage is out of time;
+// executions that began before it was do without.
+func tellsLate(ctx workflow.Context) bool {
+	return workflow.GetVersion(ctx, "tell-late-webhook", workflow.DefaultVersion, 1) == 1
 }
 
 // monitorWebhook waits until the other system is done.
@@ -87,8 +95,8 @@ func (x *execution) lookAtWebhook(ctx workflow.Context, refID string, called Cal
 		request.Patient = shown >= maxProgress
 		var looked LookedAtWebhook
 		failure, canceled := x.await(ctx, step, options, &looked, a.LookAtWebhook, request)
-		if failure != nil {
-			failure.Message = "it was not done in time: " + failure.Message
+		if failure != nil && delivery.ParseKind(failure.Kind).Retryable() { // until its time was over
+			failure.Kind, failure.Message = kindTimeout, "it was not done in time: "+failure.Message
 		}
 		if failure != nil || canceled {
 			return stageResult{failure: failure, canceled: canceled}, outputs

@@ -274,7 +274,8 @@ func TestWebhookProgress(t *testing.T) {
 	}
 }
 
-// TestWebhookDeadline ends a wait that leads nowhere, and says what it saw at last.
+// TestWebhookDeadline ends a wait that leads nowhere, says what it saw at last, and tells
+// the other system to stop where that is wanted.
 func TestWebhookDeadline(t *testing.T) {
 	for fields, limit := range map[string]time.Duration{``: 24 * time.Hour, `,"stageTimeoutMs":600000`: 10 * time.Minute, `,"stageTimeoutMs":10000`: 10 * time.Second} {
 		s := &jobServer{says: []string{`{"status":"RUNNING"}`}}
@@ -287,6 +288,14 @@ func TestWebhookDeadline(t *testing.T) {
 		if took := stage.EndTime.Sub(stage.StartTime); took > limit+time.Minute || took < limit-time.Minute {
 			t.Errorf("%s: took %s", limit, took)
 		}
+		if told := outputsOf(t, e).Webhook.Cancellation; stage.Failure.Kind != kindTimeout || s.counted(`POST /stop {"why":"canceled"}`) != 1 || told == nil || told.StatusCodeValue != 200 {
+			t.Errorf("%s: kind %s, calls %q, told %+v", limit, stage.Failure.Kind, s.calls, told)
+		}
+	}
+	quiet := &jobServer{says: []string{`{"status":"RUNNING"}`}}
+	w, _ := webhookWorld(t, quiet, strings.Replace(waitsForJob, `"signalCancellation":true`, `"signalCancellation":false`, 1)+`,"stageTimeoutMs":10000`)
+	if e := w.run(t); e.Stage("hook").Failure == nil || slices.Contains(quiet.calls, `POST /stop {"why":"canceled"}`) {
+		t.Errorf("told without being asked to: %q", quiet.calls)
 	}
 }
 

@@ -35,6 +35,8 @@ func (x *execution) awaitWindow(ctx workflow.Context, refID string, begun BegunS
 	case result.failure != nil:
 		before.Status = delivery.StatusTerminal
 		before.Failure = result.failure
+	case runOf(ctx).skipped != "" && !x.halting():
+		before.Status, before.StatusReason = delivery.StatusSkipped, runOf(ctx).skipped
 	default:
 		before.Status = delivery.StatusCanceled
 	}

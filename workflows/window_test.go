@@ -19,6 +19,35 @@ func windowed(w *world, after time.Duration, more string) string {
 		opens.Hour(), opens.Minute(), closes.Hour(), closes.Minute(), more)
 }
 
+// TestCommandsInTheWindow: what waits for its window takes no answer and no skip of a
+// wait that has not begun, and nobody has to wait until it does. It can be left out.
+func TestCommandsInTheWindow(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		command pipeline.StageCommand
+		kind    string
+		refused bool
+		each    string
+	}{
+		{"an answer", judge("1", delivery.JudgmentContinue, ""), `"type":"manualJudgment"`, true, "CANCELED CANCELED"},
+		{"a skip of the wait", pipeline.StageCommand{Stage: "1", Action: pipeline.SkipRemainingWait}, `"type":"wait"`, true, "CANCELED CANCELED"},
+		{"a skip of the stage", pipeline.StageCommand{Stage: "1", Action: pipeline.ManualSkip}, `"type":"wait"`, false, "SKIPPED SKIPPED"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t, `{"stages":[]}`, calm())
+			w.add(t, testExecution, strings.Replace(windowed(w, 3*time.Hour, ""), `"type":"wait"`, test.kind, 1))
+			asked, cancel := w.stageAction(time.Minute, test.command), w.send(updateCancel, 2*time.Minute)
+			e := w.run(t)
+			if refused := asked.refused != nil; refused != test.refused || refused && !strings.Contains(asked.refused.Error(), "1<1") {
+				t.Errorf("the command: %+v", asked)
+			}
+			if each(e) != test.each || e.EndTime.Sub(e.StartTime) > 3*time.Minute {
+				t.Errorf("stages %s after %s, the cancel %+v", each(e), e.EndTime.Sub(e.StartTime), cancel)
+			}
+		})
+	}
+}
+
 // TestWindow: the stage waits for its window, which counts towards no timeout, and the
 // wait is shown, can be skipped and is canceled.
 func TestWindow(t *testing.T) {

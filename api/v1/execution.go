@@ -9,8 +9,9 @@ type Execution struct {
 	Application      string `json:"application"`
 	Name             string `json:"name,omitempty"`
 	PipelineConfigID string `json:"pipelineConfigId,omitempty"`
-	Description      string `json:"description,omitempty"`
-	Status           string `json:"status"`
+	// Description is null for a start of a pipeline.
+	Description *string `json:"description"`
+	Status      string  `json:"status"`
 
 	BuildTime *Millis `json:"buildTime"`
 	// StartTime and EndTime are null while not reached.
@@ -21,7 +22,8 @@ type Execution struct {
 	Canceled           bool    `json:"canceled"`
 	CanceledBy         *string `json:"canceledBy"`
 	CancellationReason *string `json:"cancellationReason"`
-	Paused             *Paused `json:"paused,omitempty"`
+	// Paused is null for an execution that nobody has paused.
+	Paused *Paused `json:"paused"`
 
 	LimitConcurrent         bool   `json:"limitConcurrent"`
 	MaxConcurrentExecutions int    `json:"maxConcurrentExecutions"`
@@ -33,8 +35,8 @@ type Execution struct {
 	// Trigger is what the client sent, with type, user and the resolved parameters set.
 	Trigger json.RawMessage `json:"trigger"`
 	// TemplateVariables are those of the template that the pipeline was made from;
-	// absent for a pipeline of its own.
-	TemplateVariables json.RawMessage `json:"templateVariables,omitempty"`
+	// null for a pipeline of its own.
+	TemplateVariables json.RawMessage `json:"templateVariables"`
 	Stages            []Stage         `json:"stages"`
 
 	Notifications       []json.RawMessage `json:"notifications"`
@@ -73,6 +75,8 @@ type Stage struct {
 	Context              json.RawMessage `json:"context"`
 	Outputs              json.RawMessage `json:"outputs"`
 	Tasks                []StageTask     `json:"tasks"`
+	// LastModified says who answered the stage's judgment; null when nobody did.
+	LastModified *LastModified `json:"lastModified"`
 	// Deployments are the ids of the deployments that the stage started.
 	Deployments []string `json:"deployments,omitempty"`
 	// Attempt is 2 and more for a stage that was restarted or tried again.
@@ -86,6 +90,13 @@ type Stage struct {
 	Deadline *Millis `json:"deadline,omitempty"`
 	// Judgments are what its deployments ask people now.
 	Judgments []Judgment `json:"judgments,omitempty"`
+}
+
+// LastModified tells who changed a stage in progress, and when.
+type LastModified struct {
+	User             string   `json:"user"`
+	AllowedAccounts  []string `json:"allowedAccounts"`
+	LastModifiedTime Millis   `json:"lastModifiedTime"`
 }
 
 // StageAttempt is an attempt of a stage that failed and that another one followed.

@@ -6,6 +6,9 @@ import "encoding/json"
 type TaskRequest struct {
 	Application string `json:"application"`
 	Description string `json:"description"`
+	// Trigger is what a start of a pipeline has; "parameters" can be read by the jobs,
+	// and a second task with the "correlationId" of a first one is that one.
+	Trigger json.RawMessage `json:"trigger,omitempty"`
 	// PlanHash is the plan that jobs which change clusters are to carry out; empty
 	// for any.
 	PlanHash string `json:"planHash,omitempty"`

@@ -249,17 +249,29 @@ func (r *run) member(n *ast.MemberNode) (value, error) {
 			return v, nil
 		}
 	case list:
-		i, ok := property.(int64)
-		if !ok {
-			return nil, fmt.Errorf("%s is a list; its elements have numbers, not %s", describe(n.Node), kind(property))
+		return element(n.Node, t, property)
+	case string:
+		if at, ok := property.(int64); ok {
+			return charAt(r, t, []value{at})
 		}
-		if i < 0 || i >= int64(len(t)) {
-			return nil, fmt.Errorf("%s has %d elements, none has the number %d", describe(n.Node), len(t), i)
-		}
-		return t[i], nil
-	default:
-		return nil, fmt.Errorf("%s is %s, so %v cannot be read", describe(n.Node), kind(of), property)
 	}
+	return nil, fmt.Errorf("%s is %s, so %v cannot be read", describe(n.Node), kind(of), property)
+}
+
+// element returns an element of a list, or how many there are: Java's arrays, which
+// split returns, tell their length so.
+func element(node ast.Node, of list, property value) (value, error) {
+	if property == "length" {
+		return int64(len(of)), nil
+	}
+	i, ok := property.(int64)
+	if !ok {
+		return nil, fmt.Errorf("%s is a list; its elements have numbers, not %s", describe(node), kind(property))
+	}
+	if i < 0 || i >= int64(len(of)) {
+		return nil, fmt.Errorf("%s has %d elements, none has the number %d", describe(node), len(of), i)
+	}
+	return of[i], nil
 }
 
 // describe names what an error is about: a path like parameters.image, or "the value".

@@ -3,6 +3,7 @@ package expression
 import (
 	"fmt"
 	"slices"
+	"strconv"
 )
 
 // field returns a field of an object; nil of anything else.
@@ -69,11 +70,15 @@ func (s *scope) stages() (list, error) {
 	return stages, err
 }
 
-// findStage returns the first stage one of whose fields is the wanted text.
+// findStage returns the first stage one of whose fields is the wanted text. A number
+// counts as its digits: refIds are written so.
 func (r *run) findStage(wanted value, fields ...string) (record, error) {
 	stages, err := r.scope.stages()
 	if err != nil {
 		return nil, err
+	}
+	if n, ok := wanted.(int64); ok {
+		wanted = strconv.FormatInt(n, 10)
 	}
 	for _, name := range fields {
 		for _, s := range stages {

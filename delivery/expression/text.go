@@ -106,7 +106,7 @@ func splitText(r *run, of value, args []value) (value, error) {
 		most = int(limit)
 	}
 	parts := by.re.Split(of.(string), most)
-	for limit == 0 && len(parts) > 1 && parts[len(parts)-1] == "" {
+	for limit == 0 && len(parts) > 0 && parts[len(parts)-1] == "" && of != "" {
 		parts = parts[:len(parts)-1]
 	}
 	return texts(parts), nil

@@ -147,8 +147,16 @@ func Parse(document json.RawMessage) (Definition, error) {
 	return d, nil
 }
 
+// maxStages bounds a pipeline. Each change of a stage writes the record of them all, so
+// thousands would take days.
+const maxStages = 500
+
 func parseStages(doc object) []StageSpec {
 	elements := doc.list("stages")
+	if len(elements) > maxStages {
+		doc.refuse("stages", "has %d stages; %d are allowed. A stage of type pipeline can run a part of them", len(elements), maxStages)
+		return nil
+	}
 	objects := make([]object, len(elements))
 	linear := true
 	for i, raw := range elements {
@@ -162,6 +170,9 @@ func parseStages(doc object) []StageSpec {
 		}
 		out[i] = parseStage(o, elements[i])
 		if linear {
+			if len(o.list("requisiteStageRefIds")) > 0 {
+				o.refuse("requisiteStageRefIds", "names stages, but no stage has a refId")
+			}
 			out[i].RefID, out[i].Requisites = strconv.Itoa(i), nil
 			if i > 0 {
 				out[i].Requisites = []string{strconv.Itoa(i - 1)}

@@ -78,6 +78,18 @@ func TestParseFindings(t *testing.T) {
 			document: string(stages(wait("a"), `{"type":"wait","waitTime":1}`)),
 			want:     []delivery.Finding{{Pointer: "/stages/1/refId", Message: "is required: another stage has one"}},
 		},
+		"refIds required, but none given": {
+			document: string(stages(`{"type":"wait","waitTime":1}`, `{"type":"wait","waitTime":1,"requisiteStageRefIds":["7"]}`)),
+			want:     []delivery.Finding{{Pointer: "/stages/1/requisiteStageRefIds", Message: "names stages, but no stage has a refId"}},
+		},
+		"too many stages": {
+			document: `{"stages":[` + strings.Repeat("{},", maxStages) + `{}]}`,
+			want:     []delivery.Finding{{Pointer: "/stages", Message: "has 501 stages; 500 are allowed. A stage of type pipeline can run a part of them"}},
+		},
+		"a long refId": {
+			document: string(stages(`{"refId":"` + strings.Repeat("x", 101) + `","type":"wait","waitTime":1}`)),
+			want:     []delivery.Finding{{Pointer: "/stages/0/refId", Message: "has 101 bytes; 100 are allowed"}},
+		},
 		"bad refIds": {
 			document: string(stages(`{"refId":"a/b","type":"wait","waitTime":1}`, `{"refId":true,"type":"wait","waitTime":1}`,
 				`{"refId":"${x}","type":"wait","waitTime":1}`, `{"refId":"","type":"wait","waitTime":1}`)),

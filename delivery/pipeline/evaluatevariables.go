@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/slipway-cd/slipway/delivery"
@@ -15,6 +16,9 @@ const EvaluateVariablesType = "evaluateVariables"
 
 // maxVariables bounds the list: each variable has the whole budget of an evaluation.
 const maxVariables = 100
+
+// ownNames are variables that no stage can hide.
+var ownNames = []string{"execution", "parameters", "trigger"}
 
 // Variable is one entry of the list. Later entries of a key replace earlier ones.
 type Variable struct {
@@ -41,6 +45,9 @@ func readVariables(o object) []Variable {
 	for _, entry := range entries {
 		if entry.dynamic("key") {
 			entry.refuse("key", "must not be an expression")
+		}
+		if key := entry.text("key"); slices.Contains(ownNames, key) {
+			entry.refuse("key", "is %q, which expressions read of the execution; no stage would see the variable", key)
 		}
 		if _, ok := entry.fields["value"]; !ok {
 			entry.refuse("value", "is required")

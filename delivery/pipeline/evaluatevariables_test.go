@@ -20,6 +20,7 @@ func TestWrongVariables(t *testing.T) {
 		{"an expression", variables(`"${list}"`), "/variables", "must not be an expression"},
 		{"no key", variables(`[{"value":1}]`), "/variables/0/key", "is required"},
 		{"a computed key", variables(`[{"key":"${k}","value":1}]`), "/variables/0/key", "must not be an expression"},
+		{"a name that is taken", variables(`[{"key":"trigger","value":1}]`), "/variables/0/key", "no stage would see the variable"},
 		{"no value", variables(`[{"key":"a"}]`), "/variables/0/value", "is required"},
 		{"too many", variables(`[` + strings.TrimSuffix(strings.Repeat(`{"key":"a","value":1},`, maxVariables+1), ",") + `]`), "/variables", "101 variables"},
 		{"a flag in words", `{"type":"evaluateVariables","variables":[],"failOnFailedExpressions":"perhaps"}`, "/failOnFailedExpressions", "boolean"},

@@ -20,6 +20,10 @@ func parseRefID(o object, name string) string {
 	return id
 }
 
+// maxRefID bounds a refId, in bytes: it is a part of the ids of deployments, which have
+// to fit into 1000.
+const maxRefID = 100
+
 func refID(raw json.RawMessage) (id, problem string) {
 	switch kindOf(raw) {
 	case "number":
@@ -34,6 +38,8 @@ func refID(raw json.RawMessage) (id, problem string) {
 		return "", "must not be empty"
 	case strings.Contains(id, "${"):
 		return "", "must not be an expression"
+	case len(id) > maxRefID:
+		return "", fmt.Sprintf("has %d bytes; %d are allowed", len(id), maxRefID)
 	case strings.ContainsAny(id, "/<~"): // of deployments' ids, of what runs before stages, of later attempts
 		return "", "must not contain '/', '<' or '~'"
 	default:

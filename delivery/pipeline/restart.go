@@ -68,10 +68,15 @@ func downstream(d Definition, refID string) map[string]bool {
 	return after
 }
 
-// Reopen is an execution that has ended, before it begins again at a stage. The errors
-// are those of Restart.
+// Reopen is an execution that has ended, before it begins again at a stage. The stage may
+// be one that would have begun next, had the execution not been canceled before. The
+// errors are those of Restart.
 func Reopen(d Definition, e delivery.Execution, refID, reason string) (delivery.Execution, error) {
 	stages, err := Restart(d, e.Stages, refID, reason)
+	if next := isNext(d, e, refID); err != nil && next >= 0 {
+		stages, err = slices.Clone(e.Stages), nil
+		stages[next].StatusReason = reason
+	}
 	if err != nil {
 		return e, err
 	}
@@ -85,4 +90,18 @@ func Reopen(d Definition, e delivery.Execution, refID, reason string) (delivery.
 	e.Restarts++
 	e.Version++
 	return e, nil
+}
+
+// isNext is the place of a stage of an ended execution that has not begun although all
+// before it is over and lets it; -1 for any other.
+func isNext(d Definition, e delivery.Execution, refID string) int {
+	spec := d.Stage(refID)
+	if spec == nil || !e.Status.Complete() {
+		return -1
+	}
+	status := statuses(e.Stages)
+	if slices.ContainsFunc(spec.Requisites, func(id string) bool { return !status[id].Complete() || status[id].Halting() }) {
+		return -1
+	}
+	return slices.IndexFunc(e.Stages, func(s delivery.Stage) bool { return s.RefID == refID && s.Status == delivery.StatusNotStarted })
 }

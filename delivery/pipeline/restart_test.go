@@ -113,3 +113,34 @@ func TestReopen(t *testing.T) {
 		}
 	}
 }
+
+// TestReopenAtTheNextStage: an execution that was canceled between two stages begins again
+// at the second one; a stage whose turn it was not does not.
+func TestReopenAtTheNextStage(t *testing.T) {
+	d, err := Parse(json.RawMessage(`{"stages":[{"refId":"1","requisiteStageRefIds":[],"type":"wait","waitTime":1},{"refId":"2","requisiteStageRefIds":["1"],"type":"wait","waitTime":1},
+		{"refId":"3","requisiteStageRefIds":["2"],"type":"wait","waitTime":1}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := delivery.Execution{ID: "x", Status: delivery.StatusCanceled, Stages: NewStages(d, func() string { return "id" })}
+	if _, err := Reopen(d, e, "2", ""); delivery.KindOf(err) != delivery.Conflict {
+		t.Errorf("before its turn: %v", err)
+	}
+	for status, want := range map[delivery.Status]string{delivery.StatusSucceeded: "2", delivery.StatusFailedContinue: "2", delivery.StatusStopped: ""} {
+		e.Stages[0].Status = status
+		again, err := Reopen(d, e, "2", "joe restarted it")
+		if got := strings.Join(Ready(d, again.Stages), " "); (err == nil) != (want != "") || err == nil && (got != want || again.Stages[1].Attempt != 0 || again.Stages[1].StatusReason != "joe restarted it" || again.Restarts != 1) {
+			t.Errorf("after %s: %v, ready %q: %+v", status, err, got, again.Stages[1])
+		}
+		if _, err := Reopen(d, e, "3", ""); delivery.KindOf(err) != delivery.Conflict {
+			t.Errorf("the one after the next: %v", err)
+		}
+	}
+	if e.Stages[1].StatusReason != "" {
+		t.Error("the old record changed")
+	}
+	e.Status, e.Stages[0].Status = delivery.StatusRunning, delivery.StatusSucceeded
+	if _, err := Reopen(d, e, "2", ""); delivery.KindOf(err) != delivery.Conflict {
+		t.Errorf("while it runs: %v", err)
+	}
+}

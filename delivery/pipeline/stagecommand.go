@@ -25,9 +25,18 @@ type StageCommand struct {
 	Stage  string             `json:"stage"`
 	Action StageAction        `json:"action"`
 	By     delivery.Principal `json:"by"`
-	// Status and Input are the answer to a judgment.
+	// Status and Input are the answer to a judgment. Of a manual skip, Input is the
+	// reason.
 	Status delivery.JudgmentStatus `json:"status,omitempty"`
 	Input  string                  `json:"input,omitempty"`
+}
+
+// SkipReason is what a skipped stage shows.
+func (c StageCommand) SkipReason() string {
+	if c.Input == "" {
+		return c.By.Name + " skipped the stage"
+	}
+	return c.By.Name + " skipped the stage: " + c.Input
 }
 
 // RestartReason is what a restarted stage shows until it begins.

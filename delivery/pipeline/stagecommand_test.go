@@ -48,6 +48,16 @@ func TestStageActions(t *testing.T) {
 	})
 }
 
+// TestSkipReason: a skipped stage says by whom and why.
+func TestSkipReason(t *testing.T) {
+	by := delivery.Principal{Name: "joe"}
+	for input, want := range map[string]string{"": "joe skipped the stage", "known to work": "joe skipped the stage: known to work"} {
+		if got := (StageCommand{Action: ManualSkip, By: by, Input: input}).SkipReason(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestManualJudgmentAnswers(t *testing.T) {
 	at := time.UnixMilli(1_795_000_000_000)
 	judgment, err := ParseManualJudgment(json.RawMessage(`{"instructions":"look","judgmentInputs":[{"value":"a"},{"value":"b"}],"selectedStageRoles":["ops"]}`))

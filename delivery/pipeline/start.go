@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/slipway-cd/slipway/delivery"
@@ -54,8 +53,5 @@ func FailedStart(p delivery.Pipeline, d Definition, t delivery.Trigger, newID fu
 	e := &n.Execution
 	e.Status, e.EndTime, e.CanceledBy = delivery.StatusTerminal, now, delivery.System.Name
 	e.CancellationReason = "Failed on startup: " + reason.Error()
-	for _, f := range delivery.FindingsOf(reason) {
-		e.CancellationReason += fmt.Sprintf("; %s: %s", f.Pointer, f.Message)
-	}
 	return n
 }

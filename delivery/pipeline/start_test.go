@@ -41,7 +41,8 @@ func TestStartBindsArtifacts(t *testing.T) {
 	}
 	for _, e := range []delivery.Execution{first.Execution, second.Execution} {
 		var trigger struct {
-			Resolved []struct {
+			Artifacts []Artifact
+			Resolved  []struct {
 				ID            string
 				DisplayName   string
 				BoundArtifact struct{ Reference string }
@@ -52,6 +53,9 @@ func TestStartBindsArtifacts(t *testing.T) {
 		}
 		if r := trigger.Resolved; len(r) != 1 || r[0].ID != "x" || r[0].DisplayName != "image" || r[0].BoundArtifact.Reference != "r1" {
 			t.Errorf("trigger %s", e.Trigger.Document)
+		}
+		if a := trigger.Artifacts; len(a) != 1 || a[0].Reference != "r1" { // as Spinnaker's has what was bound, too
+			t.Errorf("artifacts of the trigger %s", e.Trigger.Document)
 		}
 	}
 	for trigger, pointer := range map[string]string{`{"artifacts":{}}`: "/artifacts", `{"artifacts":[{"name":1}]}`: "/artifacts/0/name", `{"expectedArtifactIds":[1]}`: "/expectedArtifactIds",

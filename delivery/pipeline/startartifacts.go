@@ -3,6 +3,7 @@ package pipeline
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/slipway-cd/slipway/delivery"
 )
@@ -56,7 +57,8 @@ func boundIn(trigger json.RawMessage) map[string]Artifact {
 }
 
 // bindArtifacts returns the trigger with its artifacts checked and the expected
-// artifacts of the pipeline resolved. A trigger without artifacts of a pipeline that
+// artifacts of the pipeline resolved. As in Spinnaker its artifacts are then those that it
+// was given and those that were bound. A trigger without artifacts of a pipeline that
 // expects none stays as it is.
 func (d Definition) bindArtifacts(t delivery.Trigger) (delivery.Trigger, error) {
 	fields := map[string]json.RawMessage{}
@@ -78,6 +80,9 @@ func (d Definition) bindArtifacts(t delivery.Trigger) (delivery.Trigger, error) 
 	if err != nil {
 		return t, err
 	}
+	if fields["artifacts"], err = json.Marshal(withBound(given, resolved)); err != nil {
+		return t, fmt.Errorf("encode artifacts: %w", err)
+	}
 	if fields["resolvedExpectedArtifacts"], err = json.Marshal(append([]ResolvedArtifact{}, resolved...)); err != nil {
 		return t, fmt.Errorf("encode artifacts: %w", err)
 	}
@@ -85,4 +90,15 @@ func (d Definition) bindArtifacts(t delivery.Trigger) (delivery.Trigger, error) 
 		return t, fmt.Errorf("encode trigger: %w", err)
 	}
 	return t, nil
+}
+
+// withBound are the given artifacts and those that expected ones were bound to, each once.
+func withBound(given []Artifact, resolved []ResolvedArtifact) []Artifact {
+	out := append([]Artifact{}, given...)
+	for _, r := range resolved {
+		if !slices.ContainsFunc(out, r.Bound.same) {
+			out = append(out, r.Bound)
+		}
+	}
+	return out
 }

@@ -78,10 +78,18 @@ func (p Precondition) unmetSize(seen map[string]delivery.Snapshot) string {
 				what = "server groups that take traffic"
 			}
 			slices.Sort(names)
-			wrong = append(wrong, fmt.Sprintf("expected %s %d %s of %s in %s, but found %d (%s)", p.Comparison, p.Expected, what, cluster.Name(), cluster.Region, len(names), strings.Join(names, ", ")))
+			wrong = append(wrong, fmt.Sprintf("expected %s %d %s of %s in %s, but found %s", p.Comparison, p.Expected, what, cluster.Name(), cluster.Region, counted(names)))
 		}
 	}
 	return strings.Join(wrong, "; ")
+}
+
+// counted is a number of names with the names.
+func counted(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%d (%s)", len(names), strings.Join(names, ", "))
 }
 
 // CheckPreconditions returns why the preconditions do not hold, or nil; branchOnly
