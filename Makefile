@@ -60,9 +60,9 @@ demo-checks: ## canaries of a good and of a broken version, judged by metrics, o
 	SLIPWAY_CHECKS=1 go test -count=1 -v -timeout 30m -parallel 3 -run 'TestMetricCheck' ./cmd/slipwayd
 
 .PHONY: crash
-crash: ## kill the real process 25 times in the middle of rolling deploys under load, and 20 times in a pipeline of 50 stages
+crash: ## kill the real process 25 times in the middle of rolling deploys under load, and 20 times each in a pipeline of 50 stages, while executions wait and while stages are restarted
 	SLIPWAY_KILLS=25 go test -count=1 -v -timeout 60m -run 'TestCrash' ./cmd/slipwayd
-	SLIPWAY_KILLS=20 go test -count=1 -v -timeout 30m -run 'TestKillsInAPipeline' ./cmd/slipwayd
+	SLIPWAY_KILLS=20 go test -count=1 -v -timeout 60m -run 'TestKills' ./cmd/slipwayd
 
 .PHONY: strategies
 strategies: ## every strategy on every target kind under load, compared with its plan

@@ -184,6 +184,13 @@ type Execution struct {
 	Deleted bool `json:"-"`
 }
 
+// PendingStart is an execution whose workflow is to be started.
+type PendingStart struct {
+	Execution ExecutionID
+	// Place is where it stands in the outbox. A restart of the execution has another one.
+	Place int64
+}
+
 // Stage returns the stage with that refId, or nil.
 func (e *Execution) Stage(refID string) *Stage {
 	for i := range e.Stages {

@@ -156,6 +156,10 @@ func (s *Store) ReopenExecution(ctx context.Context, e delivery.Execution, event
 		if _, err := tx.ExecContext(ctx, `UPDATE executions SET status = ?, version = ?, document = ? WHERE id = ?`, e.Status, e.Version, doc, e.ID); err != nil {
 			return err
 		}
+		// An execution may be over before its start was marked: that start is done.
+		if _, err := tx.ExecContext(ctx, `DELETE FROM outbox WHERE execution_id = ?`, e.ID); err != nil {
+			return err
+		}
 		return enqueue(ctx, tx, e)
 	})
 	if err != nil {

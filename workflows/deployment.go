@@ -332,11 +332,11 @@ func (d *deployment) apply(ctx workflow.Context, change delivery.Change, happene
 		f := failureOf(change.String(), err)
 		state := d.Rollout.Fail(f)
 		d.Rollout, event.Failure = &state, &f
-		return d.record(ctx, nil, happening{delivery.EventChange, event}, d.transition(state.Status(), state.Cause))
+		return d.record(ctx, nil, happening{kind: delivery.EventChange, data: event}, d.transition(state.Status(), state.Cause))
 	}
 	d.Conflicts = 0
 	if len(applied.Wrote) > 0 {
-		if err := d.record(ctx, nil, happening{delivery.EventChange, event}); err != nil {
+		if err := d.record(ctx, nil, happening{kind: delivery.EventChange, data: event}); err != nil {
 			return err
 		}
 	}

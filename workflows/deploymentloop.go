@@ -176,14 +176,14 @@ func (d *deployment) stopGate(ctx workflow.Context) {
 }
 
 func (d *deployment) transition(status delivery.DeploymentStatus, failure *delivery.Failure) happening {
-	return happening{delivery.EventDeployment, DeploymentEvent{Deployment: d.ID, Stage: d.Stage, Cluster: d.Cluster.Key(),
+	return happening{kind: delivery.EventDeployment, data: DeploymentEvent{Deployment: d.ID, Stage: d.Stage, Cluster: d.Cluster.Key(),
 		Status: status, ServerGroup: d.serverGroup(), Failure: failure}}
 }
 
 func (d *deployment) batchEvents(batches []BatchSeen) []happening {
 	out := make([]happening, len(batches))
 	for i, b := range batches {
-		out[i] = happening{delivery.EventBatch, BatchEvent{Deployment: d.ID, Stage: d.Stage, Done: b.Done, Batch: b.Batch}}
+		out[i] = happening{kind: delivery.EventBatch, data: BatchEvent{Deployment: d.ID, Stage: d.Stage, Done: b.Done, Batch: b.Batch}}
 	}
 	return slices.Clip(out)
 }
@@ -191,7 +191,7 @@ func (d *deployment) batchEvents(batches []BatchSeen) []happening {
 func (d *deployment) checkEvents(measured []rollout.Measurement) []happening {
 	out := make([]happening, len(measured))
 	for i, m := range measured {
-		out[i] = happening{delivery.EventCheck, CheckEvent{Deployment: d.ID, Stage: d.Stage, Measurement: m}}
+		out[i] = happening{kind: delivery.EventCheck, data: CheckEvent{Deployment: d.ID, Stage: d.Stage, Measurement: m}}
 	}
 	return out
 }

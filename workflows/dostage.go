@@ -42,6 +42,11 @@ type DoneStage struct {
 // in each projection of the execution.
 const maxOutputs = 64 << 10
 
+// maxAllOutputs bounds what the stages of an execution put out together, in bytes. The
+// record has them three times, evaluated contexts included, and is read and written whole
+// at each beginning and end of a stage. Stages side by side may exceed it by one's own.
+const maxAllOutputs = 4 << 20
+
 // doAs carries a stage out that is one activity.
 func (x *execution) doAs(ctx workflow.Context, refID string, kind stageKind) stageResult {
 	var done DoneStage
@@ -127,10 +132,21 @@ func (a *Activities) DoStage(ctx context.Context, in StageRequest) (DoneStage, e
 	if err != nil && delivery.KindOf(err).Retryable() {
 		return DoneStage{}, applicationError(err)
 	}
-	return doneStage(todo.Stage.Type, outputs, err), nil
+	return doneStage(todo.Stage.Type, outputs, err, outputsBeside(todo)), nil
 }
 
-func doneStage(stageType string, outputs any, err error) DoneStage {
+// outputsBeside is how many bytes the other stages of the execution have put out.
+func outputsBeside(todo StageToDo) int {
+	size := 0
+	for _, s := range todo.Execution.Stages {
+		if s.RefID != todo.Stage.RefID {
+			size += len(s.Outputs)
+		}
+	}
+	return size
+}
+
+func doneStage(stageType string, outputs any, err error, beside int) DoneStage {
 	done := DoneStage{Failure: delivery.FailureOf(stageType, err)}
 	var branch branchError
 	if errors.As(err, &branch) {
@@ -143,8 +159,13 @@ func doneStage(stageType string, outputs any, err error) DoneStage {
 	if outputs == nil {
 		return done
 	}
-	if done.Outputs, err = json.Marshal(outputs); err == nil && len(done.Outputs) > maxOutputs {
-		err = delivery.Errorf(delivery.Invalid, "the stage puts out %d bytes; at most %d are kept", len(done.Outputs), maxOutputs)
+	done.Outputs, err = json.Marshal(outputs)
+	switch size := len(done.Outputs); {
+	case err != nil:
+	case size > maxOutputs:
+		err = delivery.Errorf(delivery.Invalid, "the stage puts out %d bytes; at most %d are kept", size, maxOutputs)
+	case beside+size > maxAllOutputs:
+		err = delivery.Errorf(delivery.Invalid, "the stage puts out %d bytes and the other stages of the execution %d; at most %d are kept together", size, beside, maxAllOutputs)
 	}
 	if err != nil {
 		return DoneStage{Failure: delivery.FailureOf(stageType, err)}

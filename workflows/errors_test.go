@@ -79,7 +79,9 @@ func (f *flaky) StartExecution(_ context.Context, id delivery.ExecutionID) error
 // TestStarterStartsEverythingOnce also when one start is refused for a while.
 func TestStarterStartsEverythingOnce(t *testing.T) {
 	store := newMemory(1)
-	store.outbox = []delivery.ExecutionID{"a", "b", "c"}
+	for _, id := range []delivery.ExecutionID{"a", "b", "c"} {
+		store.enqueue(id)
+	}
 	f := &flaky{refused: map[delivery.ExecutionID]int{"a": 2}, all: make(chan struct{})}
 	s := NewStarter(f, store, StarterOptions{Every: time.Millisecond, Logger: discard()})
 	ctx, stop := context.WithCancel(t.Context())

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -91,9 +92,34 @@ type CheckEvent struct {
 type happening struct {
 	kind delivery.EventType
 	data any
+	// about is what it happened to: a stage's attempt; empty for all of the record.
+	about string
+	// key is empty for what has its key by the version of the record.
+	key string
 }
 
-// events gives each happening of one version of a record its key.
+// told counts what happened to an execution and to each of its stages. A workflow task
+// that is done again, because a worker died, does the same to each, but perhaps in another
+// order among them and so under other versions: only the place in its own row tells an
+// event that was recorded from another one.
+type told map[string]int
+
+// keys gives what happens next to each its key. run is the number of the workflow's restart.
+func (t told) keys(run int, happened []happening) []happening {
+	out := make([]happening, len(happened))
+	for i, h := range happened {
+		about := h.about
+		if about == "" {
+			about = fmt.Sprintf("run/%d", run)
+		}
+		h.key = fmt.Sprintf("%s/%d", about, t[about])
+		t[about]++
+		out[i] = h
+	}
+	return out
+}
+
+// events gives each happening of one version of a record its key, where it has none.
 func events(execution delivery.ExecutionID, subject string, version int64, at time.Time, happened []happening) ([]delivery.Event, error) {
 	out := make([]delivery.Event, len(happened))
 	for i, h := range happened {
@@ -101,7 +127,7 @@ func events(execution delivery.ExecutionID, subject string, version int64, at ti
 		if err != nil {
 			return nil, fmt.Errorf("encode %s event: %w", h.kind, err)
 		}
-		out[i] = delivery.Event{Execution: execution, Key: fmt.Sprintf("%s/%d/%d", subject, version, i), At: at, Type: h.kind, Data: data}
+		out[i] = delivery.Event{Execution: execution, Key: cmp.Or(h.key, fmt.Sprintf("%s/%d/%d", subject, version, i)), At: at, Type: h.kind, Data: data}
 	}
 	return out, nil
 }

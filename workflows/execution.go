@@ -29,8 +29,8 @@ type Command struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Progress is how far an execution has come. Stages carry no context: that is
-// in the store.
+// Progress is how far an execution has come. Stages carry neither context nor outputs:
+// those are in the store.
 type Progress struct {
 	ID                 delivery.ExecutionID `json:"id"`
 	Status             delivery.Status      `json:"status"`
@@ -40,8 +40,8 @@ type Progress struct {
 	CancellationReason string               `json:"cancellationReason,omitempty"`
 	Paused             *delivery.Pause      `json:"paused,omitempty"`
 	Stages             []delivery.Stage     `json:"stages"`
-	// Outputs are those of the stages that are over. They become JSON where they are
-	// recorded.
+	// Outputs are those of the stages that ended in this run. They become JSON where they
+	// are recorded.
 	Outputs []StageOutputs `json:"-"`
 	Version int64          `json:"version"`
 }
@@ -50,6 +50,11 @@ type Progress struct {
 type execution struct {
 	Progress
 	definition pipeline.Definition
+	// told gives events their keys; restarts is how often the execution had ended before.
+	told     told
+	restarts int
+	// durable lets commands wait until they stand in the history.
+	durable bool
 	// record serialises the projections, so that their versions arrive in order.
 	record workflow.Mutex
 	// command lets one command after the other in, in the order of their arrival:
@@ -76,7 +81,7 @@ type execution struct {
 // workflow itself only fails when there is no such execution.
 func Execution(ctx workflow.Context, in ExecutionInput) error {
 	work, _ := workflow.NewDisconnectedContext(ctx)
-	x := &execution{runs: map[string]*stageRun{}, record: workflow.NewMutex(work), command: workflow.NewMutex(work)}
+	x := &execution{runs: map[string]*stageRun{}, told: told{}, record: workflow.NewMutex(work), command: workflow.NewMutex(work)}
 	x.Progress.ID = in.ID
 	if err := x.handleCommands(ctx); err != nil {
 		return err
@@ -109,6 +114,7 @@ func (x *execution) load(ctx workflow.Context) (over bool, err error) {
 		return false, err
 	}
 	x.Progress, x.definition, x.reads = loaded.Progress, loaded.definition(), loaded.Reads
+	x.restarts, x.durable = loaded.Restarts, loaded.Durable
 	if x.Status.Complete() {
 		return true, nil
 	}
@@ -122,7 +128,7 @@ func (x *execution) load(ctx workflow.Context) (over bool, err error) {
 // run starts what may start until nothing can run any more, and returns the
 // execution's status.
 func (x *execution) run(ctx workflow.Context) (delivery.Status, error) {
-	if err := x.project(ctx, happening{delivery.EventExecution, ExecutionEvent{Status: x.Status}}); err != nil {
+	if err := x.project(ctx, happening{kind: delivery.EventExecution, data: ExecutionEvent{Status: x.Status}}); err != nil {
 		return delivery.StatusUnknown, err
 	}
 	// A worker that died in the middle of the first workflow task may have recorded
@@ -190,7 +196,7 @@ func (x *execution) end(ctx workflow.Context, status delivery.Status) error {
 		x.CanceledBy, x.CancellationReason = delivery.System.Name, x.canceledFor()
 	}
 	event := ExecutionEvent{Status: status, By: x.CanceledBy, Reason: x.CancellationReason}
-	if err := x.project(ctx, happening{delivery.EventExecution, event}); err != nil {
+	if err := x.project(ctx, happening{kind: delivery.EventExecution, data: event}); err != nil {
 		return err
 	}
 	return x.drain(ctx)
@@ -215,6 +221,7 @@ func (x *execution) drain(ctx workflow.Context) error {
 
 // project writes the state as it stands to the store.
 func (x *execution) project(ctx workflow.Context, happened ...happening) error {
+	happened = x.told.keys(x.restarts, happened)
 	if err := x.record.Lock(ctx); err != nil {
 		return err
 	}
@@ -271,14 +278,28 @@ func serve[C any](ctx workflow.Context, x *execution, name string, accept func(C
 }
 
 // inTurn runs do once the execution is loaded, one after the other in the order of
-// arrival.
+// arrival. What it does is recorded in the store, so the command has to be in the history
+// before: an update is gone with the process, and the workflow would know nothing of what
+// the store says. A timer ends the workflow task, and with it the command is kept.
 func inTurn(ctx workflow.Context, x *execution, do func() (func() bool, error)) (func() bool, error) {
+	var kept workflow.Future
+	if x.durable { // those that come together are kept together
+		kept = workflow.NewTimer(ctx, keepTime)
+	}
 	if err := x.command.Lock(ctx); err != nil {
 		return nil, err
 	}
 	defer x.command.Unlock()
 	if err := workflow.Await(ctx, func() bool { return x.loaded }); err != nil {
 		return nil, err
+	}
+	if x.durable && kept == nil {
+		kept = workflow.NewTimer(ctx, keepTime)
+	}
+	if kept != nil {
+		if err := kept.Get(ctx, nil); err != nil {
+			return nil, err
+		}
 	}
 	return do()
 }
@@ -361,7 +382,7 @@ func (x *execution) postpone(from, to time.Time) {
 // next read.
 func (x *execution) tell(ctx workflow.Context, action string, c Command) {
 	event := ExecutionEvent{Status: x.Status, Action: action, By: c.By, Reason: c.Reason}
-	if err := x.project(ctx, happening{delivery.EventExecution, event}); err != nil {
+	if err := x.project(ctx, happening{kind: delivery.EventExecution, data: event}); err != nil {
 		workflow.GetLogger(ctx).Error("Command was not recorded", "execution", x.ID, "error", err)
 	}
 }

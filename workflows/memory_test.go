@@ -34,7 +34,8 @@ type memory struct {
 	sequences    map[delivery.DeploymentID]int
 	fences       map[string]int64
 	newest       map[string]int64
-	outbox       []delivery.ExecutionID
+	outbox       []delivery.PendingStart
+	places       int64 // of the outbox, so far
 	breaches     []string
 	// now is the clock by which failures are dated; without it they are not.
 	now      func() time.Time
@@ -141,7 +142,7 @@ func (m *memory) CreateExecution(_ context.Context, n delivery.NewExecution) (e 
 		m.correlated[key] = n.Execution.ID
 		m.executions[n.Execution.ID], m.definitions[n.Execution.ID] = n.Execution, n.Definition
 		if !n.Execution.Status.Complete() {
-			m.outbox = append(m.outbox, n.Execution.ID)
+			m.enqueue(n.Execution.ID)
 		}
 		e, created = n.Execution, true
 		if m.onCreate != nil {
@@ -355,13 +356,18 @@ func (m *memory) Fence(_ context.Context, cluster string) (fence int64, err erro
 	return fence, m.do(func() error { fence = m.newest[cluster]; return nil })
 }
 
-func (m *memory) PendingStarts(_ context.Context, limit int) (ids []delivery.ExecutionID, err error) {
-	return ids, m.do(func() error { ids = slices.Clone(m.outbox[:min(limit, len(m.outbox))]); return nil })
+func (m *memory) enqueue(id delivery.ExecutionID) {
+	m.places++
+	m.outbox = append(m.outbox, delivery.PendingStart{Execution: id, Place: m.places})
 }
 
-func (m *memory) MarkStarted(_ context.Context, id delivery.ExecutionID) error {
+func (m *memory) PendingStarts(_ context.Context, limit int) (starts []delivery.PendingStart, err error) {
+	return starts, m.do(func() error { starts = slices.Clone(m.outbox[:min(limit, len(m.outbox))]); return nil })
+}
+
+func (m *memory) MarkStarted(_ context.Context, p delivery.PendingStart) error {
 	return m.do(func() error {
-		m.outbox = slices.DeleteFunc(m.outbox, func(x delivery.ExecutionID) bool { return x == id })
+		m.outbox = slices.DeleteFunc(m.outbox, func(x delivery.PendingStart) bool { return x == p })
 		return nil
 	})
 }
@@ -379,7 +385,8 @@ func (m *memory) ReopenExecution(_ context.Context, e delivery.Execution, event 
 			return delivery.Errorf(delivery.Conflict, "execution %s has changed", e.ID)
 		}
 		m.executions[e.ID] = e
-		m.outbox = append(m.outbox, e.ID)
+		m.outbox = slices.DeleteFunc(m.outbox, func(p delivery.PendingStart) bool { return p.Execution == e.ID })
+		m.enqueue(e.ID)
 		m.add([]delivery.Event{event})
 		return nil
 	})

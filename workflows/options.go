@@ -19,6 +19,9 @@ const (
 	// cancelGrace is how long a canceled execution waits for its deployments to
 	// end before it ends without them. An execution is to be CANCELED within 5 s.
 	cancelGrace = 3 * time.Second
+	// keepTime is how long a command waits for the end of the workflow task that it came
+	// with: the shortest time for which there is a timer.
+	keepTime = time.Millisecond
 	// lockRenewal is how often a queued deployment asks for the lock again, in
 	// case the lock's workflow was terminated with its queue.
 	lockRenewal = 5 * time.Minute

@@ -20,6 +20,11 @@ type LoadedExecution struct {
 	Plan     []PlanStage `json:"plan"`
 	// Reads are the refIds of the stages whose expressions read URLs.
 	Reads []string `json:"reads,omitempty"`
+	// Restarts is how often the execution had ended and was begun again.
+	Restarts int `json:"restarts,omitempty"`
+	// Durable is false in histories from when commands had their effect before they
+	// stood in the history themselves.
+	Durable bool `json:"durable,omitempty"`
 }
 
 // PlanStage is the part of a stage's definition that decides about its turn.
@@ -45,9 +50,9 @@ func (a *Activities) LoadExecution(ctx context.Context, id delivery.ExecutionID)
 	if err != nil {
 		return LoadedExecution{}, applicationError(err)
 	}
-	loaded := LoadedExecution{Progress: Progress{ID: e.ID, Status: e.Status, StartTime: e.StartTime, Version: e.Version, Stages: slices.Clone(e.Stages)}}
-	for i := range loaded.Progress.Stages {
-		loaded.Progress.Stages[i].Context = nil
+	loaded := LoadedExecution{Restarts: e.Restarts, Durable: true, Progress: Progress{ID: e.ID, Status: e.Status, StartTime: e.StartTime, Version: e.Version, Stages: slices.Clone(e.Stages)}}
+	for i := range loaded.Progress.Stages { // a result of 2 MB ends the workflow
+		loaded.Progress.Stages[i].Context, loaded.Progress.Stages[i].Outputs = nil, nil
 	}
 	loaded.Reads = readers(definition)
 	for _, s := range definition.Stages {
@@ -70,7 +75,7 @@ func (a *Activities) definition(ctx context.Context, id delivery.ExecutionID) (d
 }
 
 // ProjectExecution writes an execution's progress, and what happened, to the
-// store. The stages keep their stored context.
+// store. The stages keep their stored context, and the outputs of the same attempt.
 func (a *Activities) ProjectExecution(ctx context.Context, p Progress, at time.Time, happened []happening) error {
 	e, err := a.deps.Store.Execution(ctx, p.ID)
 	if err != nil {
@@ -112,8 +117,13 @@ func (p Progress) onto(e delivery.Execution) (delivery.Execution, error) {
 	e.CanceledBy, e.CancellationReason, e.Paused = p.CanceledBy, p.CancellationReason, p.Paused
 	stages := slices.Clone(p.Stages)
 	for i := range stages {
-		if was := e.Stage(stages[i].RefID); was != nil {
-			stages[i].Context = was.Context
+		was := e.Stage(stages[i].RefID)
+		if was == nil {
+			continue
+		}
+		stages[i].Context = was.Context
+		if was.Attempt == stages[i].Attempt && len(stages[i].Outputs) == 0 {
+			stages[i].Outputs = was.Outputs
 		}
 	}
 	e.Stages = stages
@@ -153,6 +163,9 @@ type BegunStage struct {
 	// Webhook is set for a stage that calls another system.
 	Webhook *BegunWebhook     `json:"webhook,omitempty"`
 	Failure *delivery.Failure `json:"failure,omitempty"`
+	// Began is set when the stage's beginning was recorded before, by a worker that died:
+	// what it begins elsewhere is found by that time.
+	Began time.Time `json:"began,omitzero"`
 }
 
 // ClusterToDeploy is a cluster of a stage that deploys or operates, with what its
@@ -171,11 +184,17 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 	if err != nil {
 		return BegunStage{}, applicationError(err)
 	}
+	was := e.Stage(refID)
 	if e, err = p.onto(e); err != nil {
 		return BegunStage{}, err
 	}
 	var begun BegunStage
 	stage, spec := e.Stage(refID), definition.Stage(refID)
+	began := time.Time{}
+	if was != nil && was.Status == delivery.StatusRunning && was.Attempt == stage.Attempt && !was.StartTime.Equal(stage.StartTime) {
+		began = was.StartTime
+		stage.StartTime = began
+	}
 	begins := at
 	if !read.At.IsZero() {
 		begins = read.At
@@ -198,13 +217,21 @@ func (a *Activities) BeginStage(ctx context.Context, p Progress, refID string, a
 	if err != nil {
 		begun = BegunStage{Failure: delivery.FailureOf("read the stage", err)}
 	}
+	begun.Began = began
 	if name != stage.Name {
 		begun.Name, stage.Name = name, name
 	}
-	if err := a.project(ctx, e, at, []happening{stageEvent(stage)}); err != nil {
+	if err := a.project(ctx, e, at, []happening{beginEvent(stage)}); err != nil {
 		return BegunStage{}, applicationError(err)
 	}
 	return begun, nil
+}
+
+// beginEvent is the one event of a stage's attempt that an activity makes by itself.
+func beginEvent(s *delivery.Stage) happening {
+	h := stageEvent(s)
+	h.key = h.about + "/begin"
+	return h
 }
 
 // inputOf evaluates what a stage is to do into its context, and reads it. The context

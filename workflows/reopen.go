@@ -32,7 +32,7 @@ func (c *Client) reopen(ctx context.Context, e delivery.Execution, command pipel
 	if e, err = pipeline.Reopen(definition, e, command.Stage, command.RestartReason()); err != nil {
 		return err
 	}
-	happened := happening{delivery.EventExecution, ExecutionEvent{Status: e.Status, Action: string(command.Action), By: command.By.Name, Reason: "stage " + command.Stage}}
+	happened := happening{kind: delivery.EventExecution, data: ExecutionEvent{Status: e.Status, Action: string(command.Action), By: command.By.Name, Reason: "stage " + command.Stage}}
 	list, err := events(e.ID, "execution", e.Version, time.Now(), []happening{happened})
 	if err != nil {
 		return err

@@ -99,3 +99,55 @@ func TestLargeExecution(t *testing.T) {
 		t.Error("too much")
 	}
 }
+
+// TestLargeOutputs: stages that put out as much as they may, more together than Temporal
+// takes in one payload (2 MB), succeed, and so does a restart after the end.
+func TestLargeOutputs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	t.Parallel()
+	const stages, wide, size = 48, 16, 60 << 10
+	variable := func(refID int, before, value string) string {
+		return fmt.Sprintf(`{"refId":"%d","requisiteStageRefIds":[%s],"type":"evaluateVariables","variables":[{"key":"v","value":"%s"}]}`, refID, before, value)
+	}
+	document := []string{variable(0, "", strings.Repeat("x", size))}
+	for i := 1; i < stages; i++ {
+		document = append(document, variable(i, fmt.Sprintf(`"%d"`, max(0, i-wide)), "${v}"))
+	}
+	l := startLive(t, `{"stages":[`+strings.Join(document, ",")+`]}`, fakecloud.Config{})
+	over := func(attempt int) func(e delivery.Execution, _ delivery.Deployment) bool {
+		return func(e delivery.Execution, _ delivery.Deployment) bool {
+			return e.Status.Complete() && max(e.Stages[stages-1].Attempt, 1) == attempt
+		}
+	}
+	for done := 0; done < stages; done += 6 { // a busy machine takes a while
+		l.until(t, fmt.Sprint("stage ", done), func(e delivery.Execution, _ delivery.Deployment) bool { return e.Stages[done].Status.Complete() })
+	}
+	check := func(e delivery.Execution) {
+		t.Helper()
+		total := 0
+		for _, s := range e.Stages {
+			if total += len(s.Outputs); len(s.Outputs) < size || len(s.Outputs) > maxOutputs {
+				t.Errorf("stage %s is %s with %d bytes of outputs: %v", s.RefID, s.Status, len(s.Outputs), s.Failure)
+			}
+		}
+		d, err := l.client.temporal.DescribeWorkflowExecution(t.Context(), testExecution.WorkflowID(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		info := d.GetWorkflowExecutionInfo()
+		t.Logf("%s: %d bytes of outputs, %d events, %d bytes of history", e.Status, total, info.GetHistoryLength(), info.GetHistorySizeBytes())
+		if e.Status != delivery.StatusSucceeded || info.GetHistorySizeBytes() > int64(stages*(maxOutputs+4<<10)) {
+			t.Error("too much, or it did not succeed")
+		}
+	}
+	e, _ := l.until(t, "the end", over(1))
+	check(e)
+	restart := pipeline.StageCommand{Stage: fmt.Sprint(stages - 1), Action: pipeline.RestartStage, By: delivery.Principal{Name: "joe"}}
+	if err := l.client.UpdateStage(t.Context(), testExecution, restart); err != nil {
+		t.Fatal(err)
+	}
+	e, _ = l.until(t, "the end of the restart", over(2))
+	check(e)
+}

@@ -21,6 +21,9 @@ import (
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/temporalproto"
 	"go.temporal.io/sdk/worker"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -43,6 +46,12 @@ type live struct {
 	starter *Starter
 	// stopStarter ends the starter; repeating it is harmless.
 	stopStarter func()
+	// dir has the server's files; down ends everything that up began.
+	dir  string
+	down func()
+	// loses is set to let a worker die between its commits and the end of its workflow
+	// task: the server does not hear of the task that it does then.
+	loses atomic.Bool
 }
 
 func TestMain(m *testing.M) {
@@ -55,21 +64,34 @@ func TestMain(m *testing.M) {
 // startLive starts a server with everything on it, and one execution.
 func startLive(t *testing.T, document string, config fakecloud.Config, existing ...fakecloud.Existing) *live {
 	t.Helper()
-	server, err := embedded.Start(t.Context(), embedded.Config{Dir: t.TempDir()})
+	l := serveLive(t, config, existing...)
+	l.accept(t, testExecution, document)
+	return l
+}
+
+// serveLive starts a server with everything on it.
+func serveLive(t *testing.T, config fakecloud.Config, existing ...fakecloud.Existing) *live {
+	t.Helper()
+	config.Now = time.Now
+	l := &live{world: &world{cloud: fakecloud.New(testCluster, config, existing...), store: newMemory(1)}, dir: t.TempDir()}
+	l.up(t)
+	t.Cleanup(func() { l.down() })
+	return l
+}
+
+// up starts the process, again after down.
+func (l *live) up(t *testing.T) {
+	t.Helper()
+	server, err := embedded.Start(t.Context(), embedded.Config{Dir: l.dir})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	config.Now = time.Now
-	l := &live{world: &world{cloud: fakecloud.New(testCluster, config, existing...), store: newMemory(1)}}
-	if l.client, err = Dial(t.Context(), server.ClientOptions(), l.store, discard()); err != nil {
+	options := server.ClientOptions()
+	options.ConnectionOptions.DialOptions = append(options.ConnectionOptions.DialOptions, grpc.WithChainUnaryInterceptor(l.lose))
+	if l.client, err = Dial(t.Context(), options, l.store, discard()); err != nil {
 		t.Fatal(err)
 	}
-	w := NewWorker(l.client, Dependencies{Targets: l.cloud, Store: l.store, Logger: discard(),
+	w := NewWorker(l.client, Dependencies{Targets: l.cloud, Store: l.store, HTTP: &plainHTTP{}, Logger: discard(),
 		Poll: Poll{Min: 20 * time.Millisecond, Max: 50 * time.Millisecond}})
 	if err := w.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -79,9 +101,22 @@ func startLive(t *testing.T, document string, config fakecloud.Config, existing 
 	ended := make(chan struct{})
 	go func() { defer close(ended); l.starter.Run(ctx) }()
 	l.stopStarter = func() { stop(); <-ended }
-	t.Cleanup(func() { l.stopStarter(); w.Stop(); l.client.Close() })
-	l.accept(t, testExecution, document)
-	return l
+	l.down = func() {
+		l.stopStarter()
+		w.Stop()
+		l.client.Close()
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// lose keeps a workflow task's end from the server, once, after loses was set.
+func (l *live) lose(ctx context.Context, method string, request, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+	if strings.HasSuffix(method, "/RespondWorkflowTaskCompleted") && l.loses.CompareAndSwap(true, false) {
+		return status.Error(codes.InvalidArgument, "the worker is dead")
+	}
+	return invoke(ctx, method, request, reply, cc, options...)
 }
 
 // accept records an execution and tells the starter, as the API does.
@@ -319,22 +354,28 @@ const secondExecution = delivery.ExecutionID("01JD3Z8Q6V5T0H3W4M8N7K2RXC")
 func (l *live) save(t *testing.T, name string, d delivery.Deployment) {
 	t.Helper()
 	for part, id := range map[string]string{"execution": testExecution.WorkflowID(), "deployment": d.ID.WorkflowID(), "lock": lockID(testCluster.Key())} {
-		var h historypb.History
-		events := l.client.temporal.GetWorkflowHistory(t.Context(), id, "", true, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-		for events.HasNext() {
-			e, err := events.Next()
-			if err != nil {
-				t.Fatal(err)
-			}
-			h.Events = append(h.Events, e)
-		}
-		data, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(&h)
+		l.saveHistory(t, name+"-"+part, id)
+	}
+}
+
+// saveHistory writes the history of a workflow's last run.
+func (l *live) saveHistory(t *testing.T, name, id string) {
+	t.Helper()
+	var h historypb.History
+	events := l.client.temporal.GetWorkflowHistory(t.Context(), id, "", true, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		e, err := events.Next()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(histories, name+"-"+part+".json"), append(data, '\n'), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		h.Events = append(h.Events, e)
+	}
+	data, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(&h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(histories, name+".json"), append(data, '\n'), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -3,6 +3,7 @@ package workflows
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -80,7 +81,7 @@ func stageEvent(s *delivery.Stage) happening {
 		last := s.Attempts[len(s.Attempts)-1]
 		event.Deployments, event.Failure, event.NextAttempt = slices.Clone(last.Deployments), &last.Failure, s.ScheduledTime
 	}
-	return happening{delivery.EventStage, event}
+	return happening{kind: delivery.EventStage, data: event, about: fmt.Sprintf("stage/%s/%d", s.RefID, s.Attempt)}
 }
 
 func (x *execution) carryOut(ctx workflow.Context, refID string) stageResult {
@@ -125,6 +126,9 @@ func (x *execution) begin(ctx workflow.Context, refID string, read ReadURLs) (Be
 	var a *Activities
 	ctx = workflow.WithLocalActivityOptions(ctx, beginOptions)
 	err := workflow.ExecuteLocalActivity(ctx, a.BeginStage, x.nextVersion(), refID, workflow.Now(ctx), read).Get(ctx, &begun)
+	if err == nil && !begun.Began.IsZero() {
+		x.stage(refID).StartTime = begun.Began
+	}
 	if begun.Name != "" {
 		x.stage(refID).Name = begun.Name
 	}

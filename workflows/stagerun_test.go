@@ -88,7 +88,7 @@ func TestManualJudgment(t *testing.T) {
 			}
 			var judged pipeline.Judged
 			if err := json.Unmarshal(e.Stages[0].Outputs, &judged); err != nil || judged.JudgmentStatus != test.status || judged.JudgmentInput != test.input ||
-				judged.JudgedBy != "joe" || judged.JudgedAt != first.sent.UnixMilli() {
+				judged.JudgedBy != "joe" || judged.JudgedAt != first.sent.Add(keepTime).UnixMilli() {
 				t.Errorf("outputs %s", e.Stages[0].Outputs)
 			}
 		})

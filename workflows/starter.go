@@ -10,8 +10,8 @@ import (
 
 // outbox is what a starter needs of the store.
 type outbox interface {
-	PendingStarts(ctx context.Context, limit int) ([]delivery.ExecutionID, error)
-	MarkStarted(ctx context.Context, id delivery.ExecutionID) error
+	PendingStarts(ctx context.Context, limit int) ([]delivery.PendingStart, error)
+	MarkStarted(ctx context.Context, p delivery.PendingStart) error
 }
 
 // starts is what a starter needs of the client.
@@ -78,30 +78,30 @@ func (s *Starter) Run(ctx context.Context) {
 // outbox and does not hold up the others.
 func (s *Starter) drain(ctx context.Context) {
 	for ctx.Err() == nil {
-		ids, err := s.store.PendingStarts(ctx, outboxPage)
+		pending, err := s.store.PendingStarts(ctx, outboxPage)
 		if err != nil {
 			s.report(ctx, "Outbox was not read", "", err)
 			return
 		}
 		started := 0
-		for _, id := range ids {
-			if err := s.start(ctx, id); err != nil {
-				s.report(ctx, "Execution was not started", id, err)
+		for _, p := range pending {
+			if err := s.start(ctx, p); err != nil {
+				s.report(ctx, "Execution was not started", p.Execution, err)
 				continue
 			}
 			started++
 		}
-		if started == 0 || len(ids) < outboxPage {
+		if started == 0 || len(pending) < outboxPage {
 			return
 		}
 	}
 }
 
-func (s *Starter) start(ctx context.Context, id delivery.ExecutionID) error {
-	if err := s.client.StartExecution(ctx, id); err != nil {
+func (s *Starter) start(ctx context.Context, p delivery.PendingStart) error {
+	if err := s.client.StartExecution(ctx, p.Execution); err != nil {
 		return err
 	}
-	return s.store.MarkStarted(ctx, id)
+	return s.store.MarkStarted(ctx, p)
 }
 
 func (s *Starter) report(ctx context.Context, message string, id delivery.ExecutionID, err error) {

@@ -30,8 +30,7 @@ func admission(t *testing.T, open Opener) {
 		create(t, s, task)
 		pending := func(want ...int) {
 			t.Helper()
-			got, err := s.PendingStarts(ctx, 0)
-			noError(t, err)
+			got := pendingStarts(t, s, 0)
 			wanted := []delivery.ExecutionID{}
 			for _, n := range want {
 				wanted = append(wanted, execution(n).ID)
@@ -46,7 +45,7 @@ func admission(t *testing.T, open Opener) {
 			for range 2 { // repeating it changes nothing
 				_, err := s.ProjectExecution(ctx, e, nil)
 				noError(t, err)
-				noError(t, s.MarkStarted(ctx, e.ID))
+				markStarted(t, s, e.ID)
 			}
 		}
 		end(1)
@@ -124,15 +123,14 @@ func admissionAtOnce(t *testing.T, open Opener) {
 	}
 	ran := map[delivery.ExecutionID]bool{}
 	for range many {
-		got, err := s.PendingStarts(ctx, 0)
-		noError(t, err)
+		got := pendingStarts(t, s, 0)
 		if len(got) != 1 || ran[got[0]] {
 			t.Fatalf("%v are to be started after %d ran", got, len(ran))
 		}
 		ran[got[0]] = true
 		e, err := s.Execution(ctx, got[0])
 		noError(t, err)
-		noError(t, s.MarkStarted(ctx, e.ID))
+		markStarted(t, s, e.ID)
 		e.Status, e.Version = delivery.StatusSucceeded, 2
 		for range 3 {
 			go func() { _, err := s.ProjectExecution(ctx, e, nil); done <- err }()

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/store"
 )
 
 func executionStarts(t *testing.T, open Opener) {
@@ -91,8 +92,7 @@ func executionStartsAtOnce(t *testing.T, open Opener) {
 		{"correlation id", func(n *delivery.NewExecution) { n.CorrelationID = "correlation" }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			before, err := s.PendingStarts(ctx, 0)
-			noError(t, err)
+			before := pendingStarts(t, s, 0)
 			results := atOnce(calls, func(i int) outcome {
 				n := delivery.NewExecution{Execution: execution(len(before)*calls + i)}
 				row.with(&n)
@@ -109,9 +109,7 @@ func executionStartsAtOnce(t *testing.T, open Opener) {
 			if created != 1 {
 				t.Fatalf("%d calls created an execution, want 1", created)
 			}
-			pending, err := s.PendingStarts(ctx, 0)
-			noError(t, err)
-			same(t, pending, append(before, results[0].execution.ID))
+			same(t, pendingStarts(t, s, 0), append(before, results[0].execution.ID))
 		})
 	}
 }
@@ -365,6 +363,30 @@ func executionDeletion(t *testing.T, open Opener) {
 	same(t, must(s.CreateExecution(ctx, again)).repeated(t).ID, e.ID)
 }
 
+// pendingStarts are the executions that are to be started.
+func pendingStarts(t *testing.T, s *store.Store, limit int) []delivery.ExecutionID {
+	t.Helper()
+	found, err := s.PendingStarts(t.Context(), limit)
+	noError(t, err)
+	out := []delivery.ExecutionID{}
+	for _, p := range found {
+		out = append(out, p.Execution)
+	}
+	return out
+}
+
+// markStarted marks the start of an execution, if it is to be started.
+func markStarted(t *testing.T, s *store.Store, id delivery.ExecutionID) {
+	t.Helper()
+	found, err := s.PendingStarts(t.Context(), 0)
+	noError(t, err)
+	for _, p := range found {
+		if p.Execution == id {
+			noError(t, s.MarkStarted(t.Context(), p))
+		}
+	}
+}
+
 func outbox(t *testing.T, open Opener) {
 	s, ctx := open(t), t.Context()
 	for i := range 3 {
@@ -375,8 +397,7 @@ func outbox(t *testing.T, open Opener) {
 	create(t, s, failed)
 	pending := func(limit int, want ...int) {
 		t.Helper()
-		got, err := s.PendingStarts(ctx, limit)
-		noError(t, err)
+		got := pendingStarts(t, s, limit)
 		wanted := []delivery.ExecutionID{}
 		for _, n := range want {
 			wanted = append(wanted, execution(n).ID)
@@ -385,8 +406,10 @@ func outbox(t *testing.T, open Opener) {
 	}
 	pending(0, 3, 2, 1) // as they came; one that failed before its start is none
 	pending(2, 3, 2)
+	first, err := s.PendingStarts(ctx, 1)
+	noError(t, err)
 	for range 2 {
-		noError(t, s.MarkStarted(ctx, execution(3).ID))
+		noError(t, s.MarkStarted(ctx, first[0]))
 	}
 	pending(0, 2, 1)
 }

@@ -26,10 +26,11 @@ func reopening(t *testing.T, open Opener) {
 			kind(t, want, err)
 		}
 	}
-	again(delivery.Conflict) // it has not ended
-	noError(t, s.MarkStarted(ctx, e.ID))
+	again(delivery.Conflict)             // it has not ended
+	late, err := s.PendingStarts(ctx, 0) // a starter that has not marked it yet
+	noError(t, err)
 	e.Status, e.Version, e.EndTime = delivery.StatusTerminal, 5, after(time.Minute)
-	_, err := s.ProjectExecution(ctx, e, nil)
+	_, err = s.ProjectExecution(ctx, e, nil)
 	noError(t, err)
 	d := delivery.Deployment{ID: delivery.NewDeploymentID(e.ID, "1", cluster("us-east-1")), Execution: e.ID, Stage: "1", Cluster: cluster("us-east-1"),
 		Status: delivery.DeploymentRollingBack, Version: 1}
@@ -41,7 +42,8 @@ func reopening(t *testing.T, open Opener) {
 	noError(t, err)
 	other := create(t, s, limited(2, true)) // takes the one place
 	again(delivery.Internal)
-	again(delivery.Conflict) // somebody else was first
+	noError(t, s.MarkStarted(ctx, late[0])) // the first start, not this one
+	again(delivery.Conflict)                // somebody else was first
 	waits, err := s.Waits(ctx, e.ID)
 	noError(t, err)
 	got, err := s.Execution(ctx, e.ID)
@@ -52,8 +54,6 @@ func reopening(t *testing.T, open Opener) {
 	other.Status, other.Version = delivery.StatusSucceeded, 2
 	_, err = s.ProjectExecution(ctx, other, nil)
 	noError(t, err)
-	noError(t, s.MarkStarted(ctx, other.ID))
-	pending, err := s.PendingStarts(ctx, 0)
-	noError(t, err)
-	same(t, pending, []delivery.ExecutionID{e.ID})
+	markStarted(t, s, other.ID)
+	same(t, pendingStarts(t, s, 0), []delivery.ExecutionID{e.ID})
 }

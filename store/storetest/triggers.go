@@ -112,7 +112,7 @@ func ends(t *testing.T, open Opener) {
 	same(t, pending(), []string{a, b})
 
 	// A restart leaves the end that was, and leads to another one.
-	noError(t, s.MarkStarted(ctx, first.ID))
+	markStarted(t, s, first.ID)
 	first.Status, first.Version, first.Restarts = delivery.StatusNotStarted, first.Version+1, 1
 	noError(t, s.ReopenExecution(ctx, first, delivery.Event{Execution: first.ID, Key: "restart", At: after(0), Type: delivery.EventExecution, Data: []byte(`{}`)}))
 	same(t, pending(), []string{a, b})
