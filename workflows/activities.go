@@ -92,8 +92,9 @@ func (p Poll) withDefaults() Poll {
 // Activities are everything the workflows do. Each method finds what it works
 // on, makes its calls and classifies the error.
 type Activities struct {
-	deps   Dependencies
-	engine engine
+	deps        Dependencies
+	engine      engine
+	definitions definitions
 }
 
 func newActivities(d Dependencies, e engine) *Activities {

@@ -61,16 +61,19 @@ func (a *Activities) LoadExecution(ctx context.Context, id delivery.ExecutionID)
 	return loaded, nil
 }
 
+// definition reads an execution, and its definition unless that is known.
 func (a *Activities) definition(ctx context.Context, id delivery.ExecutionID) (delivery.Execution, pipeline.Definition, error) {
 	e, err := a.deps.Store.Execution(ctx, id)
 	if err != nil {
 		return e, pipeline.Definition{}, err
 	}
-	document, err := a.deps.Store.ExecutionDefinition(ctx, id)
-	if err != nil {
-		return e, pipeline.Definition{}, err
-	}
-	d, err := pipeline.Parse(document)
+	d, err := a.definitions.of(id, func() (pipeline.Definition, error) {
+		document, err := a.deps.Store.ExecutionDefinition(ctx, id)
+		if err != nil {
+			return pipeline.Definition{}, err
+		}
+		return pipeline.Parse(document)
+	})
 	return e, d, err
 }
 

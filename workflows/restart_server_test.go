@@ -85,6 +85,9 @@ func TestLargeExecution(t *testing.T) {
 		l.until(t, fmt.Sprint("stage ", done), func(e delivery.Execution, _ delivery.Deployment) bool { return e.Stages[done].Status.Complete() })
 	}
 	e, _ := l.until(t, "the end", func(e delivery.Execution, _ delivery.Deployment) bool { return e.Status.Complete() })
+	if err := l.client.temporal.GetWorkflow(t.Context(), testExecution.WorkflowID(), "").Get(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
 	d, err := l.client.temporal.DescribeWorkflowExecution(t.Context(), testExecution.WorkflowID(), "")
 	if err != nil {
 		t.Fatal(err)
