@@ -51,7 +51,7 @@ func (s *Server) deployingTo(c *gin.Context, account string) (map[string]bool, e
 	out := map[string]bool{}
 	for _, p := range places {
 		if p.cluster.Account == account {
-			out[p.cluster.Moniker.App] = true
+			out[strings.ToLower(p.cluster.Moniker.App)] = true
 		}
 	}
 	return out, nil

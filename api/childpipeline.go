@@ -25,14 +25,16 @@ func (s *Server) checkChildren(ctx context.Context, by delivery.Principal, appli
 		}
 		child, err := pipeline.ParseChild(evaluated)
 		findings = append(findings, under(stagePointer(i), delivery.FindingsOf(err))...)
-		if err != nil || len(stage.Requisites) > 0 && slices.ContainsFunc(d.Stages, func(s pipeline.StageSpec) bool { return pipeline.ChangesPipelines(s.Type) }) {
-			continue // an earlier stage may save the other pipeline
+		if err != nil {
+			continue
 		}
 		wrong, err := s.checkChild(ctx, by, application, child)
 		if err != nil {
 			return nil, err
 		}
-		findings = append(findings, under(stagePointer(i), wrong)...)
+		if !slices.ContainsFunc(d.Before(stage.RefID), func(s pipeline.StageSpec) bool { return pipeline.ChangesPipelines(s.Type) }) {
+			findings = append(findings, under(stagePointer(i), wrong)...) // else the other pipeline may be another one by then
+		}
 	}
 	return findings, nil
 }
@@ -76,7 +78,10 @@ func (s *Server) checkChild(ctx context.Context, by delivery.Principal, applicat
 func (s *Server) withChildren(ctx context.Context, e delivery.Execution) (delivery.Execution, error) {
 	own := false
 	for i, stage := range e.Stages {
-		if _, told := objectOf(stage.Outputs)["executionId"]; told || stage.Type != pipeline.ChildType || stage.StartTime.IsZero() {
+		if stage.Type != pipeline.ChildType || stage.StartTime.IsZero() {
+			continue
+		}
+		if _, told := objectOf(stage.Outputs)["executionId"]; told {
 			continue
 		}
 		child, err := s.store.Execution(ctx, pipeline.ChildID(e.ID, stage))

@@ -158,12 +158,12 @@ func (m *memory) Pipelines(_ context.Context, application string) ([]delivery.Pi
 	return out, m.failure
 }
 
-func (m *memory) DeletePipeline(_ context.Context, application, name string) error {
+func (m *memory) DeletePipeline(_ context.Context, application, name, id string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for id, p := range m.pipelines {
-		if p.Application == strings.ToLower(application) && strings.EqualFold(p.Name, name) {
-			delete(m.pipelines, id)
+	for known, p := range m.pipelines {
+		if (id == "" || id == known) && p.Application == strings.ToLower(application) && strings.EqualFold(p.Name, name) {
+			delete(m.pipelines, known)
 			return nil
 		}
 	}

@@ -118,7 +118,7 @@ func (s *Server) expectationOf(c *gin.Context, p delivery.Pipeline, staleCheck b
 
 // deletePipeline answers 200 also when there was no such pipeline, as Gate does.
 func (s *Server) deletePipeline(c *gin.Context) error {
-	err := s.store.DeletePipeline(c.Request.Context(), param(c, "app"), param(c, "pipeline"))
+	err := s.store.DeletePipeline(c.Request.Context(), param(c, "app"), param(c, "pipeline"), "")
 	if err != nil && delivery.KindOf(err) != delivery.NotFound {
 		return err
 	}

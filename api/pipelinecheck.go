@@ -10,7 +10,6 @@ import (
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
-	"github.com/slipway-cd/slipway/delivery/pipeline"
 	"github.com/slipway-cd/slipway/delivery/saving"
 )
 
@@ -50,18 +49,7 @@ func (s *Server) checkPipeline(ctx context.Context, doc object) (delivery.Pipeli
 
 // saveLookups find what the check of a save has to know.
 func (s *Server) saveLookups(ctx context.Context) saving.Lookups {
-	return saving.Lookups{
-		Template: func(key pipeline.TemplateKey) (json.RawMessage, error) {
-			template, err := s.store.Document(ctx, delivery.TemplateDocument, key.String())
-			return template.Content, err
-		},
-		Stored: func(id string) (delivery.Pipeline, error) { return s.store.PipelineByID(ctx, id) },
-		Named: func(application, name string) (delivery.Pipeline, error) {
-			return s.store.Pipeline(ctx, application, name)
-		},
-		Target: s.targets.Target,
-		NewID:  newID,
-	}
+	return saving.LookupsIn(ctx, s.store, s.targets, newID)
 }
 
 // absentOrText is false for a value whose type alone is wrong, which is said once.

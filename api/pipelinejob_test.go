@@ -34,7 +34,7 @@ func TestPipelineJobs(t *testing.T) {
 	}
 	for _, test := range []struct{ name, kind, document, more, message string }{
 		{"a stale one", "savePipeline", document("3"), `,"staleCheck":true`, "The submitted pipeline is stale"},
-		{"a new one", "updatePipeline", encoded(`{"application":"storefront","name":"other"` + wait + `1}]}`), "", "no pipeline has the id"},
+		{"a new one", "updatePipeline", encoded(`{"application":"storefront","name":"other"` + wait + `1}]}`), "", "is required: which pipeline"},
 		{"a wrong stage", "savePipeline", document("-1"), "", "/pipeline/stages/0/waitTime"},
 		{"a name that is taken", "savePipeline", encoded(`{"application":"storefront","name":"Nightly"` + wait + `1}]}`), "", "already exists"},
 		{"no name", "deletePipeline", `{"application":"storefront"}`, "", "/pipeline/name"},
@@ -77,6 +77,7 @@ func TestPipelineStagesAreChecked(t *testing.T) {
 		{`"type":"savePipeline","pipeline":{"application":"other","name":"x","stages":[{"refId":"1","type":"wait","waitTime":-1}]}`, 400, 0, "/stages/0/pipeline/stages/0/waitTime", ""},
 		{`"type":"savePipeline","pipeline":` + encoded(fmt.Sprintf(templated, "gone")), 200, 400, "/stages/0/pipeline/template/reference", "there is no template gone:stable"},
 		{`"type":"savePipeline","pipeline":"${parameters.document}"`, 200, 400, "/stages/0/pipeline", "base64"},
+		{`"type":"savePipeline","stageEnabled":{"type":"expression","expression":"false"},"pipeline":"${parameters.document}"`, 200, 202, "", ""},
 		{`"type":"deletePipeline","pipeline":{"name":"${parameters.document}"}`, 200, 202, "", ""},
 		{`"type":"deletePipeline","pipeline":{"application":"other"}`, 400, 0, "/stages/0/pipeline/name", "is required"},
 	} {

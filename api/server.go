@@ -42,7 +42,7 @@ type pipelineRecords interface {
 	PipelineByID(ctx context.Context, id string) (delivery.Pipeline, error)
 	// Pipelines lists those of all applications for an empty name.
 	Pipelines(ctx context.Context, application string) ([]delivery.Pipeline, error)
-	DeletePipeline(ctx context.Context, application, name string) error
+	DeletePipeline(ctx context.Context, application, name, id string) error
 	// TriggeredPipelines are those with an enabled trigger of the type and source, in
 	// the order of their ids, after one id.
 	TriggeredPipelines(ctx context.Context, kind, source, after string, limit int) ([]delivery.Pipeline, error)

@@ -39,7 +39,7 @@ func (t taskInput) misfits() []delivery.Finding {
 	for i, j := range t.jobs {
 		at := fmt.Sprintf("/job/%d", i)
 		if _, inside := requestJobs[j.kind]; inside && !pipeline.IsJob(j.kind) {
-			out = append(out, delivery.Finding{Pointer: at + "/type", Message: "is " + j.kind + ", which needs a task of its own: this one changes clusters"})
+			out = append(out, delivery.Finding{Pointer: at + "/type", Message: "is " + j.kind + ", which needs a task of its own: this one has jobs that are stages"})
 		}
 		for _, key := range [...]string{"refId", "requisiteStageRefIds"} {
 			if _, given := j.document[key]; given {

@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
@@ -49,8 +50,11 @@ func indexOf(d delivery.Document) int {
 	if !hasIndex(content) {
 		return math.MaxInt
 	}
-	p, _ := pipeline.ReadSaved(d.Content, newID)
-	return p.Index
+	index := math.MaxInt
+	if json.Unmarshal(content["index"], &index) != nil {
+		return math.MaxInt
+	}
+	return index
 }
 
 func presentStrategy(d delivery.Document) object {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 	"github.com/oklog/ulid/v2"
@@ -24,6 +25,9 @@ func (s *Server) createTask(c *gin.Context) error {
 	}
 	if task.staged() {
 		return s.startTask(c, task)
+	}
+	if id := task.trigger.CorrelationID; id != "" { // its jobs run once, however many ask at the same time
+		defer s.inFlight.lock(strings.Join([]string{"task", strings.ToLower(task.application), id}, "\x00"))()
 	}
 	keys := delivery.NewExecution{CorrelationID: taskCorrelation(task.trigger), Execution: delivery.Execution{Application: task.application}}
 	if earlier, err := s.earlierStart(c.Request.Context(), keys); err != nil || earlier.ID != "" {
@@ -239,20 +243,22 @@ func presentTask(e delivery.Execution) v1.Task {
 		BuildTime: v1.MillisOf(e.BuildTime), StartTime: v1.MillisOf(e.StartTime), EndTime: v1.MillisOf(e.EndTime),
 		Execution: presentExecution(e, true),
 	}
+	at := map[string]int{}
 	for _, stage := range e.Stages {
 		out.Steps = append(out.Steps, presentSteps(stage)...)
-		out.Variables = withVariables(out.Variables, objectOf(presentContext(stage)))
+		out.Variables = withVariables(out.Variables, at, objectOf(presentContext(stage)))
 	}
 	return out
 }
 
-// withVariables adds a stage's context to the variables of its task. Each key stands
-// once, with the last value that is not empty.
-func withVariables(variables []v1.TaskVariable, context object) []v1.TaskVariable {
+// withVariables adds a stage's context to the variables of its task, which are at these
+// places. Each key stands once, with the last value that is not empty.
+func withVariables(variables []v1.TaskVariable, at map[string]int, context object) []v1.TaskVariable {
 	for _, key := range slices.Sorted(maps.Keys(context)) {
-		i := slices.IndexFunc(variables, func(v v1.TaskVariable) bool { return v.Key == key })
+		i, known := at[key]
 		switch empty := slices.Contains([]string{"", "null", `""`, "[]", "{}"}, string(context[key])); {
-		case i < 0:
+		case !known:
+			at[key] = len(variables)
 			variables = append(variables, v1.TaskVariable{Key: key, Value: context[key]})
 		case !empty:
 			variables[i].Value = context[key]

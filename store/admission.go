@@ -103,7 +103,7 @@ func cancelWaiting(ctx context.Context, tx *sql.Tx, id delivery.ExecutionID, by,
 	if _, err := tx.ExecContext(ctx, `DELETE FROM outbox WHERE execution_id = ?`, id); err != nil {
 		return err
 	}
-	return insertEnd(ctx, tx, e)
+	return insertEnd(ctx, tx, e, doc)
 }
 
 // Waits reports whether an execution waits until others of its pipeline have ended.

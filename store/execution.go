@@ -202,7 +202,7 @@ func (s *Store) ProjectExecution(ctx context.Context, e delivery.Execution, even
 		}
 		stored = true
 		if e.Status.Complete() && !status.Complete() {
-			if err := insertEnd(ctx, tx, e); err != nil {
+			if err := insertEnd(ctx, tx, e, doc); err != nil {
 				return err
 			}
 		}

@@ -93,7 +93,7 @@ func savedUnder(ctx context.Context, from reader, key string) (p delivery.Pipeli
 	if key == "" {
 		return p, false, nil
 	}
-	saves, err := collect(ctx, from, scanPipeline, `SELECT pipeline_id, `+pipelineColumns+` FROM pipeline_revisions WHERE save_key = ?`, key)
+	saves, err := collect(ctx, from, scanPipeline, `SELECT pipeline_id, `+pipelineColumns+` FROM pipeline_revisions WHERE save_key = ? AND save_key <> ''`, key)
 	if err != nil || len(saves) == 0 {
 		return p, false, err
 	}
@@ -208,11 +208,12 @@ func (s *Store) PipelinesSavedSince(ctx context.Context, since time.Time) ([]del
 }
 
 // DeletePipeline removes the application's pipeline of that name, ignoring case;
-// its history and its executions stay. NotFound when there is none.
-func (s *Store) DeletePipeline(ctx context.Context, application, name string) error {
+// its history and its executions stay. NotFound when there is none, or when it is not
+// the one with the id; an empty id is any.
+func (s *Store) DeletePipeline(ctx context.Context, application, name, id string) error {
 	err := s.write(ctx, func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, `DELETE FROM pipelines WHERE application = ? AND name_key = ?`,
-			strings.ToLower(application), strings.ToLower(name))
+		result, err := tx.ExecContext(ctx, `DELETE FROM pipelines WHERE application = ? AND name_key = ? AND (? = '' OR id = ?)`,
+			strings.ToLower(application), strings.ToLower(name), id, id)
 		if err != nil {
 			return err
 		}

@@ -59,13 +59,10 @@ func (s *Store) TriggeredPipelines(ctx context.Context, kind, source, after stri
 	return found, nil
 }
 
-// insertEnd notes that an execution ended, and how, when a pipeline waits for it.
-func insertEnd(ctx context.Context, tx *sql.Tx, e delivery.Execution) error {
-	doc, err := encode("execution", e)
-	if err != nil {
-		return err
-	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO endings (execution_id, restarts, document) SELECT ?, ?, ? WHERE EXISTS
+// insertEnd notes that an execution ended, and how, when a pipeline waits for it. doc is
+// the encoded execution.
+func insertEnd(ctx context.Context, tx *sql.Tx, e delivery.Execution, doc string) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO endings (execution_id, restarts, document) SELECT ?, ?, ? WHERE EXISTS
 		(SELECT 1 FROM pipeline_triggers WHERE type = ? AND source = ?) ON CONFLICT (execution_id, restarts) DO NOTHING`,
 		e.ID, e.Restarts, doc, pipeline.PipelineType, e.PipelineConfigID)
 	return err

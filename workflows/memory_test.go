@@ -287,11 +287,11 @@ func (m *memory) PipelineOfSave(_ context.Context, key string) (p delivery.Pipel
 	})
 }
 
-func (m *memory) DeletePipeline(_ context.Context, application, name string) error {
+func (m *memory) DeletePipeline(_ context.Context, application, name, id string) error {
 	return m.do(func() error {
-		for id, p := range m.pipelines {
-			if p.Application == application && strings.EqualFold(p.Name, name) {
-				delete(m.pipelines, id)
+		for known, p := range m.pipelines {
+			if (id == "" || id == known) && p.Application == application && strings.EqualFold(p.Name, name) {
+				delete(m.pipelines, known)
 				return nil
 			}
 		}

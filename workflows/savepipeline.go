@@ -16,7 +16,7 @@ type pipelineRecords interface {
 	// SavePipeline makes a save with a key once, and returns it when it is repeated.
 	SavePipeline(ctx context.Context, p delivery.Pipeline, expect delivery.PipelineExpectation) (delivery.Pipeline, error)
 	PipelineOfSave(ctx context.Context, key string) (delivery.Pipeline, error)
-	DeletePipeline(ctx context.Context, application, name string) error
+	DeletePipeline(ctx context.Context, application, name, id string) error
 }
 
 // savePipelineKind is the stage that saves a pipeline, with the checks of every save.
@@ -59,18 +59,7 @@ func (a *Activities) saveOnce(ctx context.Context, s StageToDo) (delivery.Pipeli
 
 // saveLookups find what the check of a save has to know.
 func (a *Activities) saveLookups(ctx context.Context) saving.Lookups {
-	return saving.Lookups{
-		Template: func(key pipeline.TemplateKey) (json.RawMessage, error) {
-			template, err := a.deps.Store.Document(ctx, delivery.TemplateDocument, key.String())
-			return template.Content, err
-		},
-		Stored: func(id string) (delivery.Pipeline, error) { return a.deps.Store.PipelineByID(ctx, id) },
-		Named: func(application, name string) (delivery.Pipeline, error) {
-			return a.deps.Store.Pipeline(ctx, application, name)
-		},
-		Target: a.deps.Targets.Target,
-		NewID:  newID,
-	}
+	return saving.LookupsIn(ctx, a.deps.Store, a.deps.Targets, newID)
 }
 
 // deletePipelineKind is the stage that deletes a pipeline.
@@ -93,7 +82,7 @@ func (a *Activities) deletePipeline(ctx context.Context, s StageToDo) (any, erro
 	application := cmp.Or(want.Application, s.Execution.Application)
 	p, err := saving.Doomed(want, application, a.saveLookups(ctx))
 	if err == nil {
-		err = a.deps.Store.DeletePipeline(ctx, p.Application, p.Name)
+		err = a.deps.Store.DeletePipeline(ctx, p.Application, p.Name, p.ID)
 	}
 	if delivery.KindOf(err) == delivery.NotFound {
 		p, err = delivery.Pipeline{Application: application, Name: want.Name}, nil

@@ -1,6 +1,7 @@
 package saving
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -21,6 +22,29 @@ type Lookups struct {
 	Target func(cluster delivery.Cluster) (delivery.Target, error)
 	// NewID makes the ids of triggers that have none.
 	NewID func() string
+}
+
+// Records are what is stored; the store's errors are those of Lookups.
+type Records interface {
+	Document(ctx context.Context, kind delivery.DocumentKind, id string) (delivery.Document, error)
+	PipelineByID(ctx context.Context, id string) (delivery.Pipeline, error)
+	Pipeline(ctx context.Context, application, nameOrID string) (delivery.Pipeline, error)
+}
+
+// LookupsIn look into the records for as long as ctx is not done, and at the targets.
+func LookupsIn(ctx context.Context, records Records, targets delivery.Targets, newID func() string) Lookups {
+	return Lookups{
+		Template: func(key pipeline.TemplateKey) (json.RawMessage, error) {
+			template, err := records.Document(ctx, delivery.TemplateDocument, key.String())
+			return template.Content, err
+		},
+		Stored: func(id string) (delivery.Pipeline, error) { return records.PipelineByID(ctx, id) },
+		Named: func(application, name string) (delivery.Pipeline, error) {
+			return records.Pipeline(ctx, application, name)
+		},
+		Target: targets.Target,
+		NewID:  newID,
+	}
 }
 
 // Check reads a pipeline document and checks all of it, together with the template that

@@ -27,6 +27,9 @@ func Decide(kind string, want pipeline.SavePipeline, by delivery.Principal, now 
 	if err := delivery.InvalidError("pipeline is not valid", delivery.Under("/pipeline", findings)); err != nil {
 		return Order{}, err
 	}
+	if kind == pipeline.UpdatePipelineType && p.ID == "" {
+		return Order{}, delivery.InvalidError("pipeline is not valid", []delivery.Finding{{Pointer: "/pipeline/id", Message: "is required: which pipeline"}})
+	}
 	p.UpdatedAt, p.LastModifiedBy = now, by.Name
 	order := Order{PipelineSave: delivery.PipelineSave{Pipeline: p}}
 	stored, err := look.Stored(p.ID)
@@ -58,7 +61,11 @@ func Refused(err error) error {
 // is gone already; Conflict when the one with the id is another one by now.
 func Doomed(want pipeline.DeletePipeline, application string, look Lookups) (delivery.Pipeline, error) {
 	if want.ID == "" {
-		return look.Named(application, want.Name)
+		p, err := look.Named(application, want.Name)
+		if err == nil && !strings.EqualFold(p.Name, want.Name) { // its id is that name
+			return delivery.Pipeline{}, delivery.Errorf(delivery.NotFound, "pipeline %s of %s", want.Name, application)
+		}
+		return p, err
 	}
 	stored, err := look.Stored(want.ID)
 	if err == nil && (!strings.EqualFold(stored.Name, want.Name) || !strings.EqualFold(stored.Application, application)) {

@@ -36,7 +36,7 @@ func known() Lookups {
 			return find(func(p delivery.Pipeline) bool { return p.ID == id })
 		},
 		Named: func(application, name string) (delivery.Pipeline, error) {
-			return find(func(p delivery.Pipeline) bool { return p.Application == application && p.Name == name })
+			return find(func(p delivery.Pipeline) bool { return p.Application == application && (p.Name == name || p.ID == name) })
 		},
 		Target: func(delivery.Cluster) (delivery.Target, error) {
 			return nil, delivery.Errorf(delivery.Invalid, "no account")
@@ -102,6 +102,7 @@ func TestDoomed(t *testing.T) {
 		{"by its name", "shop", pipeline.DeletePipeline{Name: "Deploy"}, "D", 0},
 		{"by its id", "Shop", pipeline.DeletePipeline{Name: "deploy", ID: "D"}, "D", 0},
 		{"gone", "shop", pipeline.DeletePipeline{Name: "build"}, "", delivery.NotFound},
+		{"the id of another one in place of a name", "shop", pipeline.DeletePipeline{Name: "D"}, "", delivery.NotFound},
 		{"gone, and there is another of the name", "shop", pipeline.DeletePipeline{Name: "Deploy", ID: "C"}, "", delivery.NotFound},
 		{"renamed", "shop", pipeline.DeletePipeline{Name: "release", ID: "D"}, "D", delivery.Conflict},
 		{"of another application", "shop", pipeline.DeletePipeline{Name: "build", ID: "B"}, "B", delivery.Conflict},

@@ -102,8 +102,9 @@ func pipelineLife(t *testing.T, open Opener) {
 	noError(t, err)
 	same(t, all, []delivery.Pipeline{elsewhere, zero, changed})
 
-	noError(t, s.DeletePipeline(ctx, "storefront", "RENAMED"))
-	kind(t, delivery.NotFound, s.DeletePipeline(ctx, "storefront", "renamed"))
+	kind(t, delivery.NotFound, s.DeletePipeline(ctx, "storefront", "renamed", "another"))
+	noError(t, s.DeletePipeline(ctx, "storefront", "RENAMED", ""))
+	kind(t, delivery.NotFound, s.DeletePipeline(ctx, "storefront", "renamed", ""))
 	history, err := s.PipelineHistory(ctx, one.ID, 0)
 	noError(t, err)
 	same(t, history, []delivery.Pipeline{changed, one})
@@ -201,7 +202,7 @@ func saveKeys(t *testing.T, open Opener) {
 	_, err = s.SavePipeline(ctx, first, stale)
 	kind(t, delivery.Conflict, err)
 
-	noError(t, s.DeletePipeline(ctx, "storefront", "keyed"))
+	noError(t, s.DeletePipeline(ctx, "storefront", "keyed", ""))
 	again, err = s.SavePipeline(ctx, first, delivery.PipelineExpectation{Key: "e/1"})
 	noError(t, err)
 	same(t, again, first)

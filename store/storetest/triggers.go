@@ -51,7 +51,7 @@ func triggerIndex(t *testing.T, open Opener) {
 	save(t, s, withTriggers("a", `{"type":"webhook","source":"other"}`))
 	same(t, triggered(t, s, "webhook", "ci"), []string{"b"})
 	same(t, triggered(t, s, "git", "github"), []string{})
-	noError(t, s.DeletePipeline(ctx, "storefront", "b"))
+	noError(t, s.DeletePipeline(ctx, "storefront", "b", ""))
 	same(t, triggered(t, s, "webhook", "ci"), []string{})
 }
 
