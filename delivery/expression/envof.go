@@ -19,12 +19,12 @@ func EnvBefore(e delivery.Execution) Env {
 // executions that started one another before this one, the nearest first; it ends
 // before the first one that is gone.
 func EnvOf(e delivery.Execution, parents []delivery.Execution, refID string, at time.Time) Env {
-	attempt := string(e.ID) + "/" + refID
-	if stage := e.Stage(refID); stage != nil && stage.Attempt > 1 {
-		attempt = fmt.Sprintf("%s~%d", attempt, stage.Attempt)
+	attempt := delivery.Stage{RefID: refID}
+	if stage := e.Stage(refID); stage != nil {
+		attempt = *stage
 	}
 	env := Env{Parameters: e.Trigger.Parameters, Trigger: triggerOf(e.Trigger, parents), Execution: encoded(executionOf(e, parents)),
-		RefID: refID, Now: at, Random: uuids(attempt)}
+		RefID: refID, Now: at, Random: uuids(attempt.Key(e.ID))}
 	if refID != "" {
 		env.Outputs = OutputsBefore(e, refID)
 	}
