@@ -105,7 +105,27 @@ func readOperate(o object, kind rollout.OperationKind) OperateStage {
 			o.refuse("desiredPercentage", "is %s; a server group is disabled as a whole", o.fields["desiredPercentage"])
 		}
 	}
-	return inRegions(o, one)
+	stage := inRegions(o, one)
+	refuseRepeating(o, one.Operation, len(stage.Clusters))
+	return stage
+}
+
+// refuseRepeating refuses retry where a later attempt would do more than the first was
+// asked to do. What failed was given back before, except a destruction; what had
+// succeeded in another region was not.
+func refuseRepeating(o object, op rollout.Operation, regions int) {
+	if !o.given("retry") {
+		return
+	}
+	destroys := op.Kind == rollout.DestroyOperation || op.Kind == rollout.AbandonOperation
+	switch {
+	case destroys && op.Select != "":
+		o.refuse("retry", "cannot be used with target: the next attempt could destroy another server group; name the server group")
+	case regions > 1 && op.Scale != nil:
+		o.refuse("retry", "cannot be used with %s in several regions: a region that was scaled would be scaled again; make one stage for each region", o.text("action"))
+	case regions > 1 && op.Kind == rollout.ResizeOperation && op.Select == delivery.SelectLargest:
+		o.refuse("retry", "cannot be used with target %s in several regions: a region that was resized could have another largest server group; make one stage for each region", o.text("target"))
+	}
 }
 
 // inRegions is the operation in each of the stage's regions.

@@ -92,6 +92,11 @@ func TestWrongOperations(t *testing.T) {
 		{"a match with it", operate("promoteServerGroup", `,"target":"current","strategy":"bluegreen","match":{"header":"X","value":"y"}`), "/match", "strategy dark"},
 		{"to a wrong capacity", operate("promoteServerGroup", `,"target":"current","strategy":"bluegreen","capacity":{"min":3,"max":2,"desired":2}`), "/capacity/min", "more than max"},
 		{"no concurrency", operate("disableServerGroup", `,"target":"current","concurrency":"later"`), "/concurrency", "queue"},
+		{"a scale up again", inTwoRegions(operate("resizeServerGroup", `,"target":"current","action":"scale_up","scaleNum":1`+twice)), "/retry", "scale_up in several regions"},
+		{"a scale down of a named group again", inTwoRegions(operate("resizeServerGroup", `,"serverGroupName":"storefront-prod-v001","action":"scale_down","scalePct":10`+twice)), "/retry", "scale_down in several regions"},
+		{"the next largest", inTwoRegions(operate("resizeServerGroup", `,"target":"largest_asg"`+two+twice)), "/retry", "target largest_asg in several regions"},
+		{"the next oldest destroyed", operate("destroyServerGroup", `,"target":"oldest"`+twice), "/retry", "name the server group"},
+		{"the next dark release abandoned", operate("abandonServerGroup", `,"target":"previous"`+twice), "/retry", "name the server group"},
 	} {
 		_, err := Parse(json.RawMessage(`{"stages":[` + test.stage + `]}`))
 		found := false
@@ -100,6 +105,61 @@ func TestWrongOperations(t *testing.T) {
 		}
 		if !found {
 			t.Errorf("%s: %v", test.name, delivery.FindingsOf(err))
+		}
+	}
+}
+
+const twice = `,"retry":{"maxAttempts":2}`
+
+func inTwoRegions(stage string) string {
+	return strings.Replace(stage, `["us-east-1"]`, `["us-east-1","us-west-2"]`, 1)
+}
+
+// TestRepeatedOperations may be tried again: a later attempt does no more than the first.
+func TestRepeatedOperations(t *testing.T) {
+	const two = `,"capacity":{"min":2,"max":2,"desired":2}`
+	for _, stage := range []string{
+		operate("resizeServerGroup", `,"target":"current","action":"scale_up","scaleNum":1`+twice),
+		inTwoRegions(operate("resizeServerGroup", `,"target":"current","action":"scale_up","scaleNum":1,"retry":null`)),
+		inTwoRegions(operate("resizeServerGroup", `,"target":"current"`+two+twice)),
+		inTwoRegions(operate("disableServerGroup", `,"target":"oldest"`+twice)),
+		inTwoRegions(operate("shrinkCluster", `,"shrinkToSize":1`+twice)),
+		inTwoRegions(operate("destroyServerGroup", `,"serverGroupName":"storefront-prod-v001"`+twice)),
+		inTwoRegions(operate("promoteServerGroup", `,"target":"current","strategy":"bluegreen"`+twice)),
+		operate("rollbackCluster", twice),
+	} {
+		if _, err := Parse(json.RawMessage(`{"stages":[` + stage + `]}`)); err != nil {
+			t.Errorf("%s: %v", stage, delivery.FindingsOf(err))
+		}
+	}
+}
+
+// TestRepeatedOperationsOfExpressions are refused once the regions and the action are known.
+func TestRepeatedOperationsOfExpressions(t *testing.T) {
+	for _, test := range []struct {
+		stage string
+		known map[string]string
+		parse func(stageType string, context json.RawMessage) error
+	}{
+		{strings.Replace(operate("resizeServerGroup", `,"target":"current","action":"scale_up","scaleNum":1`+twice), `["us-east-1"]`, `"${r}"`, 1),
+			map[string]string{`"${r}"`: `["us-east-1","us-west-2"]`}, func(kind string, context json.RawMessage) error { _, err := ParseOperate(kind, context); return err }},
+		{inTwoRegions(operate("resizeServerGroup", `,"target":"current","action":"${a}","scaleNum":1,"capacity":{"min":1,"max":1,"desired":1}`+twice)),
+			map[string]string{`"${a}"`: `"scale_down"`}, func(kind string, context json.RawMessage) error { _, err := ParseOperate(kind, context); return err }},
+		{strings.Replace(operate("rollbackCluster", twice), `["us-east-1"]`, `"${r}"`, 1),
+			map[string]string{`"${r}"`: `["us-east-1","us-west-2"]`}, func(kind string, context json.RawMessage) error { _, err := ParseRollback(kind, context); return err }},
+	} {
+		d, err := Parse(json.RawMessage(`{"stages":[` + test.stage + `]}`))
+		if err != nil {
+			t.Errorf("%s: %v", test.stage, delivery.FindingsOf(err))
+			continue
+		}
+		context := string(d.Stages[0].Context())
+		for expression, value := range test.known {
+			context = strings.ReplaceAll(context, expression, value)
+		}
+		findings := delivery.FindingsOf(test.parse(d.Stages[0].Type, json.RawMessage(context)))
+		if len(findings) != 1 || findings[0].Pointer != "/retry" {
+			t.Errorf("%s: %v, want /retry to be refused", context, findings)
 		}
 	}
 }

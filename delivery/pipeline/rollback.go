@@ -99,6 +99,9 @@ func readRollback(o object, kind rollout.OperationKind) RollbackStage {
 		next.Request.Deployment = deploymentOf(next.Cluster, &ids)
 		stage.Clusters = append(stage.Clusters, next)
 	}
+	if o.given("retry") && len(stage.Clusters) > 1 {
+		o.refuse("retry", "cannot be used in several regions: one that was rolled back is not rolled back again; make one stage for each region")
+	}
 	if len(ids) > 0 && !o.waits() {
 		o.refuse("deployments", "has %s, which is of none of the clusters that are rolled back, or the second of one", ids[0])
 	}

@@ -69,6 +69,8 @@ func TestWrongRollbacks(t *testing.T) {
 		{"a deployment of another cluster", operate("rollbackCluster", `,"deployments":["X/1/aws-sim/us-east-1/other"]`), "/deployments", "of none of the clusters"},
 		{"a revision's size", strings.Replace(operate("rollbackCluster", `,"scaleDown":true`), `"aws"`, `"cloudrun"`, 1), "/scaleDown", "a revision cannot be changed"},
 		{"two steps back", operate("rollbackCluster", `,"concurrency":"supersede"`), "/concurrency", "goes back by itself"},
+		{"what was rolled back again", inTwoRegions(operate("rollbackCluster", twice)), "/retry", "not rolled back again"},
+		{"and one after the other", inTwoRegions(operate("rollbackCluster", `,"waitTimeBetweenRegions":60`+twice)), "/retry", "not rolled back again"},
 		{"no type", operate("rollbackServerGroup", `,"rollbackContext":{"rollbackServerGroupName":"storefront-prod-v002"}`), "/rollbackType", "is required"},
 		{"an unknown type", operate("rollbackServerGroup", `,"rollbackType":"TEST","rollbackContext":{"rollbackServerGroupName":"storefront-prod-v002"}`), "/rollbackType", "must be EXPLICIT"},
 		{"no context", operate("rollbackServerGroup", `,"rollbackType":"AUTOMATIC"`), "/rollbackContext", "is required"},
