@@ -119,7 +119,10 @@ func (m FailureMode) Status() delivery.Status {
 // pipeline without stages is right: it can be saved, and fails when it is run. So is
 // one of TemplatedType, whose stages PlanTemplate gives.
 func Parse(document json.RawMessage) (Definition, error) {
-	r := &reader{deferred: true}
+	return parse(document, &reader{deferred: true})
+}
+
+func parse(document json.RawMessage, r *reader) (Definition, error) {
 	var d Definition
 	if doc, ok := r.document(document); ok {
 		doc.text("name")

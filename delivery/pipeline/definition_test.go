@@ -90,6 +90,10 @@ func TestParseFindings(t *testing.T) {
 			document: string(stages(`{"refId":"` + strings.Repeat("x", 101) + `","type":"wait","waitTime":1}`)),
 			want:     []delivery.Finding{{Pointer: "/stages/0/refId", Message: "has 101 bytes; 100 are allowed"}},
 		},
+		"a long number for a refId": {
+			document: string(stages(`{"refId":` + strings.Repeat("1", 101) + `,"type":"wait","waitTime":1}`)),
+			want:     []delivery.Finding{{Pointer: "/stages/0/refId", Message: "has 101 bytes; 100 are allowed"}},
+		},
 		"bad refIds": {
 			document: string(stages(`{"refId":"a/b","type":"wait","waitTime":1}`, `{"refId":true,"type":"wait","waitTime":1}`,
 				`{"refId":"${x}","type":"wait","waitTime":1}`, `{"refId":"","type":"wait","waitTime":1}`)),

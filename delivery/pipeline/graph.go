@@ -27,7 +27,7 @@ const maxRefID = 100
 func refID(raw json.RawMessage) (id, problem string) {
 	switch kindOf(raw) {
 	case "number":
-		return strings.TrimSpace(string(raw)), ""
+		id = strings.TrimSpace(string(raw))
 	case "string":
 		id = unquote(raw)
 	default:

@@ -22,6 +22,9 @@ type reader struct {
 	// missing are the images that cluster objects do not name. Who reads the
 	// document decides whether an earlier stage finds them.
 	missing []missingImage
+	// saved is true in a pipeline that a stage saves: what its own stages save is left to
+	// their saves, so that one check does not go through pipelines in pipelines.
+	saved bool
 	// pipeline is the id of the pipeline; empty for a new one.
 	pipeline string
 }

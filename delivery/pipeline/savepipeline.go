@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"strconv"
@@ -57,6 +58,13 @@ func readSavePipeline(o object) SavePipeline {
 // notADocument says what the document of a stage or job can be.
 const notADocument = "must be the JSON of a pipeline in base64, or an object"
 
+// The bounds of the document, which are those of a request that saves one: base64 and
+// what expressions make are not seen there.
+const (
+	maxDocument = 1 << 20 // bytes
+	maxNesting  = 100
+)
+
 // readDocument reads the pipeline of a stage or job: its JSON in base64, as Spinnaker's
 // clients send it, or an object. Its own expressions are left alone.
 func readDocument(o object) (object, bool) {
@@ -72,6 +80,14 @@ func readDocument(o object) (object, bool) {
 		}
 		raw = decoded
 	}
+	switch {
+	case len(raw) > maxDocument:
+		o.refuse("pipeline", "has %d bytes; %d are allowed", len(raw), maxDocument)
+		return object{}, false
+	case nestsDeeper(raw, maxNesting):
+		o.refuse("pipeline", "nests deeper than %d levels", maxNesting)
+		return object{}, false
+	}
 	document := object{r: o.r, at: o.pointer("pipeline")}
 	if json.Unmarshal(raw, &document.fields) != nil || document.fields == nil {
 		o.refuse("pipeline", notADocument)
@@ -86,16 +102,37 @@ func readDocument(o object) (object, bool) {
 	return document, true
 }
 
+// nestsDeeper reports whether lists and objects stand in one another more than limit
+// times. Of malformed JSON it is false.
+func nestsDeeper(raw []byte, limit int) bool {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber() // a number that no float holds is not malformed
+	for depth := 0; depth <= limit; {
+		token, err := d.Token()
+		if err != nil {
+			return false
+		}
+		switch token {
+		case json.Delim('{'), json.Delim('['):
+			depth++
+		case json.Delim('}'), json.Delim(']'):
+			depth--
+		}
+	}
+	return true
+}
+
 // checkSavePipeline reports what a save would refuse of the document, as far as that
-// can be told without looking at anything else.
+// can be told without looking at anything else. Of a pipeline in a pipeline it looks no
+// further than whether it can be read: its own save says the rest.
 func checkSavePipeline(o object) {
 	before := len(o.r.findings)
 	s := readSavePipeline(o)
-	if s.Document == nil || len(o.r.findings) > before {
+	if s.Document == nil || len(o.r.findings) > before || o.r.saved {
 		return
 	}
 	_, findings := ReadSaved(s.Document, func() string { return "" })
-	_, err := Parse(s.Document)
+	_, err := parse(s.Document, &reader{deferred: true, saved: true})
 	findings = append(findings, delivery.FindingsOf(err)...)
 	o.r.findings = append(o.r.findings, delivery.Under(o.pointer("pipeline"), findings)...)
 }
