@@ -140,6 +140,9 @@ type childDeployment struct {
 	id      delivery.DeploymentID
 	cluster delivery.Cluster
 	result  *DeploymentResult
+	// broken is set when its workflow ended without a result of its own, such as by a
+	// termination: nobody knows how far it came.
+	broken bool
 	// outgoing are the control signals not yet sent.
 	outgoing []Control
 }
@@ -248,6 +251,7 @@ func (c *childDeployment) follow(ctx workflow.Context, future workflow.ChildWork
 	if err := future.Get(ctx, &result); err != nil {
 		failure := failureOf("carry out the deployment", err)
 		result = DeploymentResult{Status: delivery.DeploymentFailed, Failure: &failure}
+		c.broken = true
 	}
 	c.result = &result
 }
@@ -279,7 +283,7 @@ func (x *execution) deployed(refID string, children []*childDeployment, canceled
 	for _, c := range children {
 		o := DeployOutput{Deployment: c.id, Account: c.cluster.Account, Region: c.cluster.Region, Status: delivery.DeploymentRollingBack}
 		if c.result != nil {
-			final = final || c.result.Status == delivery.DeploymentRollbackFailed
+			final = final || c.broken || c.result.Status == delivery.DeploymentRollbackFailed
 			o.Status, o.ServerGroup, o.Preview = c.result.Status, c.result.ServerGroup, c.result.Preview
 			failure = weightier(failure, c.result)
 		}
