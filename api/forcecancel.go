@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -96,7 +97,7 @@ func (s *Server) endAbandoned(ctx context.Context, id delivery.ExecutionID, by d
 	if err != nil {
 		return err
 	}
-	event := delivery.Event{Execution: id, Key: "execution/forceCancel", At: s.now(), Type: delivery.EventExecution, Data: data}
+	event := delivery.Event{Execution: id, Key: fmt.Sprintf("execution/forceCancel/%d", e.Version), At: s.now(), Type: delivery.EventExecution, Data: data}
 	stored, err := s.store.ProjectExecution(ctx, e, []delivery.Event{event})
 	if err == nil && !stored {
 		err = delivery.Errorf(delivery.Conflict, "execution %s changed meanwhile; look again", id)

@@ -191,6 +191,13 @@ type PendingStart struct {
 	Place int64
 }
 
+// PendingEnd is an execution as it ended, for what waits for that.
+type PendingEnd struct {
+	Execution
+	// Place grows with the time of the end.
+	Place int64
+}
+
 // Stage returns the stage with that refId, or nil.
 func (e *Execution) Stage(refID string) *Stage {
 	for i := range e.Stages {

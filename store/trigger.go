@@ -69,23 +69,23 @@ func insertEnd(ctx context.Context, tx *sql.Tx, e delivery.Execution, doc string
 }
 
 // PendingEnds returns the ends of executions that may still have to start pipelines,
-// oldest first and at most limit of them; zero is no limit. Each is the execution as it
+// oldest first: at most limit of them, zero is no limit, after that place. Each is the execution as it
 // was when it ended: one that was restarted since may be there more than once.
-func (s *Store) PendingEnds(ctx context.Context, limit int) ([]delivery.Execution, error) {
-	ended, err := collect(ctx, s.reads, scanEnding, `SELECT document FROM endings ORDER BY position LIMIT ?`, atMost(limit))
+func (s *Store) PendingEnds(ctx context.Context, after int64, limit int) ([]delivery.PendingEnd, error) {
+	ended, err := collect(ctx, s.reads, scanEnding, `SELECT position, document FROM endings WHERE position > ? ORDER BY position LIMIT ?`, after, atMost(limit))
 	if err != nil {
 		return nil, fmt.Errorf("read ended executions: %w", s.classify(err))
 	}
 	return ended, nil
 }
 
-func scanEnding(row scanner) (delivery.Execution, error) {
-	var e delivery.Execution
+func scanEnding(row scanner) (delivery.PendingEnd, error) {
+	var e delivery.PendingEnd
 	var doc string
-	if err := row.Scan(&doc); err != nil {
+	if err := row.Scan(&e.Place, &doc); err != nil {
 		return e, err
 	}
-	if err := json.Unmarshal([]byte(doc), &e); err != nil {
+	if err := json.Unmarshal([]byte(doc), &e.Execution); err != nil {
 		return e, fmt.Errorf("decode ended execution: %w", err)
 	}
 	return e, nil

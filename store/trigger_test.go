@@ -82,7 +82,7 @@ func TestEndsOfOlderStores(t *testing.T) {
 	if _, err := provider.Up(ctx); err != nil {
 		t.Fatal(err)
 	}
-	found, err := s.PendingEnds(ctx, 0)
+	found, err := s.PendingEnds(ctx, 0, 0)
 	if err != nil || len(found) != 2 || found[0].ID != "first" || found[0].Restarts != 0 || found[1].ID != "again" || found[1].Restarts != 2 {
 		t.Errorf("%+v, %v", found, err)
 	}

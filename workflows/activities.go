@@ -21,7 +21,6 @@ type recorder interface {
 	RecordDeployment(ctx context.Context, d delivery.Deployment, events []delivery.Event) (stored bool, err error)
 	Deployment(ctx context.Context, id delivery.DeploymentID) (delivery.Deployment, error)
 	ClusterDeployments(ctx context.Context, clusterKey string, limit int) ([]delivery.Deployment, error)
-	Executions(ctx context.Context, f delivery.ExecutionFilter) ([]delivery.Execution, error)
 	Pipeline(ctx context.Context, application, nameOrID string) (delivery.Pipeline, error)
 	PipelineByID(ctx context.Context, id string) (delivery.Pipeline, error)
 	Application(ctx context.Context, name string) (delivery.Application, error)

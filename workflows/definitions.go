@@ -25,34 +25,41 @@ type keptDefinition struct {
 
 // of returns the definition of an execution, which read reads when it is not kept.
 func (d *definitions) of(id delivery.ExecutionID, read func() (pipeline.Definition, error)) (pipeline.Definition, error) {
-	if definition, ok := d.keep(id, nil); ok {
+	if definition, ok := d.get(id); ok {
 		return definition, nil
 	}
 	definition, err := read()
 	if err != nil {
 		return definition, err
 	}
-	d.keep(id, &definition)
+	d.keep(id, definition)
 	return definition, nil
 }
 
-// keep moves the definition of an execution to the end, or puts a new one there.
-func (d *definitions) keep(id delivery.ExecutionID, read *pipeline.Definition) (definition pipeline.Definition, ok bool) {
+func (d *definitions) get(id delivery.ExecutionID) (definition pipeline.Definition, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	i := slices.IndexFunc(d.kept, func(k keptDefinition) bool { return k.id == id })
-	switch {
-	case i >= 0:
-		definition = d.kept[i].definition
-		d.kept = slices.Delete(d.kept, i, i+1)
-	case read == nil:
+	i := d.find(id)
+	if i < 0 {
 		return definition, false
+	}
+	found := d.kept[i]
+	d.kept = append(slices.Delete(d.kept, i, i+1), found)
+	return found.definition, true
+}
+
+func (d *definitions) keep(id delivery.ExecutionID, definition pipeline.Definition) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.find(id) >= 0: // somebody else has read it meanwhile
+		return
 	case len(d.kept) == maxDefinitions:
 		d.kept = slices.Delete(d.kept, 0, 1)
-		fallthrough
-	default:
-		definition = *read
 	}
 	d.kept = append(d.kept, keptDefinition{id, definition})
-	return definition, true
+}
+
+func (d *definitions) find(id delivery.ExecutionID) int {
+	return slices.IndexFunc(d.kept, func(k keptDefinition) bool { return k.id == id })
 }

@@ -69,6 +69,12 @@ func failureOf(step string, err error) delivery.Failure {
 	return f
 }
 
+// failed is the result of a stage that an error of Temporal ended.
+func failed(step string, err error) stageResult {
+	f := failureOf(step, err)
+	return stageResult{failure: &f}
+}
+
 func kindIs(err error, kind string) bool {
 	var application *temporal.ApplicationError
 	return errors.As(err, &application) && application.Type() == kind

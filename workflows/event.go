@@ -109,8 +109,11 @@ func (t told) keys(run int, happened []happening) []happening {
 	out := make([]happening, len(happened))
 	for i, h := range happened {
 		about := h.about
-		if about == "" {
+		switch {
+		case about == "":
 			about = fmt.Sprintf("run/%d", run)
+		case run > 0: // an attempt that an earlier run has not begun
+			about = fmt.Sprintf("run/%d/%s", run, about)
 		}
 		h.key = fmt.Sprintf("%s/%d", about, t[about])
 		t[about]++

@@ -370,7 +370,11 @@ func (x *execution) postpone(from, to time.Time) {
 	for i := range x.Stages {
 		s := &x.Stages[i]
 		if !s.Deadline.IsZero() {
-			s.Deadline = s.Deadline.Add(to.Sub(from))
+			began := from
+			if run := x.runs[s.RefID]; run != nil && run.limited.After(from) {
+				began = run.limited
+			}
+			s.Deadline = s.Deadline.Add(to.Sub(began))
 		}
 		if s.AwaitsRetry() {
 			*s = pipeline.Postponed(*s, from, to)

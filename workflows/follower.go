@@ -20,7 +20,7 @@ type startRecords interface {
 type endRecords interface {
 	startRecords
 	// PendingEnds are executions as they ended.
-	PendingEnds(ctx context.Context, limit int) ([]delivery.Execution, error)
+	PendingEnds(ctx context.Context, after int64, limit int) ([]delivery.PendingEnd, error)
 	MarkFollowed(ctx context.Context, id delivery.ExecutionID, restarts int) error
 	TriggeredPipelines(ctx context.Context, kind, source, after string, limit int) ([]delivery.Pipeline, error)
 }
@@ -81,21 +81,19 @@ func (f *Follower) Run(ctx context.Context) {
 // drain follows every end. One that cannot be followed now stays, and does not hold
 // up the others.
 func (f *Follower) drain(ctx context.Context) {
-	for ctx.Err() == nil {
-		ends, err := f.store.PendingEnds(ctx, endsPage)
+	for after := int64(0); ctx.Err() == nil; {
+		ends, err := f.store.PendingEnds(ctx, after, endsPage)
 		if err != nil {
 			f.report(ctx, "Ended executions were not read", "", err)
 			return
 		}
-		followed := 0
 		for _, ended := range ends {
-			if err := f.follow(ctx, ended); err != nil {
+			if err := f.follow(ctx, ended.Execution); err != nil {
 				f.report(ctx, "What follows an execution was not started", ended.ID, err)
-				continue
 			}
-			followed++
+			after = ended.Place
 		}
-		if followed == 0 || len(ends) < endsPage {
+		if len(ends) < endsPage {
 			return
 		}
 	}

@@ -21,16 +21,24 @@ import (
 // endings is a store with executions that have ended.
 type endings struct {
 	*memory
-	pending []delivery.Execution
+	pending []delivery.PendingEnd
+	ends    int64 // so many there were
 }
 
-func (e *endings) PendingEnds(_ context.Context, limit int) (ends []delivery.Execution, err error) {
-	return ends, e.do(func() error { ends = slices.Clone(e.pending[:min(limit, len(e.pending))]); return nil })
+func (e *endings) PendingEnds(_ context.Context, after int64, limit int) (ends []delivery.PendingEnd, err error) {
+	return ends, e.do(func() error {
+		for _, end := range e.pending {
+			if end.Place > after && len(ends) < limit {
+				ends = append(ends, end)
+			}
+		}
+		return nil
+	})
 }
 
 func (e *endings) MarkFollowed(_ context.Context, id delivery.ExecutionID, restarts int) error {
 	return e.do(func() error {
-		e.pending = slices.DeleteFunc(e.pending, func(x delivery.Execution) bool { return x.ID == id && x.Restarts == restarts })
+		e.pending = slices.DeleteFunc(e.pending, func(x delivery.PendingEnd) bool { return x.ID == id && x.Restarts == restarts })
 		return nil
 	})
 }
@@ -54,7 +62,8 @@ func (e *endings) end(id delivery.ExecutionID, status delivery.Status, depth int
 		Trigger: delivery.Trigger{Type: "manual", Depth: depth, Parameters: json.RawMessage(`{"v":"7"}`)},
 		Stages:  []delivery.Stage{{RefID: "1", Name: "Bake", Type: "wait", Status: status, Outputs: json.RawMessage(`{"image":"shop-7"}`)}}}
 	e.executions[id] = ended
-	e.pending = append(e.pending, ended)
+	e.ends++
+	e.pending = append(e.pending, delivery.PendingEnd{Execution: ended, Place: e.ends})
 	return ended
 }
 
@@ -135,7 +144,7 @@ func TestFollowerOfRestarts(t *testing.T) {
 	}
 	third := again
 	third.Restarts = 2
-	s.pending = []delivery.Execution{first, again, third} // two of them repeated
+	s.pending = []delivery.PendingEnd{{Execution: first, Place: 3}, {Execution: again, Place: 4}, {Execution: third, Place: 5}} // two of them repeated
 	quietFollower(s).drain(t.Context())
 	if got := s.startedBy("E1"); !maps.Equal(got, map[string]int{"good": 2, "bad": 1}) || len(s.pending) != 0 {
 		t.Errorf("after another restart the ends started %v; %d stay", got, len(s.pending))
@@ -232,5 +241,32 @@ func TestParentInExpressions(t *testing.T) {
 	delete(s.executions, "E1")
 	if got := evaluate("${trigger.parentExecution.id}"); got != `{"v":"E1"}` {
 		t.Errorf("of a parent that is gone %s is left", got)
+	}
+}
+
+// unread is a store that cannot tell what waits for some of the ends.
+type unread struct{ *endings }
+
+func (u unread) TriggeredPipelines(ctx context.Context, kind, source, after string, limit int) ([]delivery.Pipeline, error) {
+	if source == "unread" {
+		return nil, delivery.Errorf(delivery.Unavailable, "no answer")
+	}
+	return u.endings.TriggeredPipelines(ctx, kind, source, after, limit)
+}
+
+// TestFollowerIsNotHeldUp by any number of ends that cannot be followed now.
+func TestFollowerIsNotHeldUp(t *testing.T) {
+	s := newEndings(1)
+	s.waits("waiting", "successful", "")
+	const before = 2*endsPage + 1
+	for i := range before + 1 {
+		s.end(delivery.ExecutionID(fmt.Sprint("E", i)), delivery.StatusSucceeded, 0)
+	}
+	for i := range before {
+		s.pending[i].PipelineConfigID = "unread"
+	}
+	NewFollower(unread{s}, time.Hour, slog.New(slog.DiscardHandler)).drain(t.Context())
+	if got := s.startedBy(delivery.ExecutionID(fmt.Sprint("E", before))); len(got) != 1 || len(s.pending) != before {
+		t.Errorf("started %v; %d stay, want %d", got, len(s.pending), before)
 	}
 }

@@ -25,7 +25,7 @@ func manualJudgmentKind() stageKind {
 func (x *execution) ask(ctx workflow.Context, refID string, begun BegunStage) stageResult {
 	run := runOf(ctx)
 	if err := x.project(ctx, stageEvent(x.stage(refID))); err != nil { // with its deadline
-		return stageResult{failure: delivery.FailureOf("record the question", err)}
+		return failed("record the question", err)
 	}
 	run.judgment = begun.Judgment
 	err := workflow.Await(ctx, func() bool { return run.judged != nil || x.stopping(ctx) })

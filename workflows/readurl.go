@@ -96,10 +96,11 @@ func (a *Activities) ReadURLs(ctx context.Context, in ReadRequest) ([]ReadURL, e
 		return recall(read, url)
 	}
 	spec := todo.Definition.Stage(in.Stage)
-	if skipped(*spec, env) == "" { // the condition may read, too; what it leaves out reads nothing
+	_ = expression.Name(*spec, env) // in the order in which the beginning evaluates
+	later = nil                     // a name that cannot be read stays as it is written
+	if skipped(*spec, env) == "" {  // the condition may read, too; what it leaves out reads nothing
 		_, _ = stageKindOf(spec.Type).evaluated(*spec, env)
 	}
-	_ = expression.Name(*spec, env)
 	return read, applicationError(cmp.Or(later, *unanswered))
 }
 

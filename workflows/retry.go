@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -69,8 +70,8 @@ func (x *execution) awaitRetry(ctx workflow.Context) (result stageResult, due bo
 	stage.StatusReason = run.goesOn
 	x.takeBack(run.refID)
 	x.newRun(run.refID)
-	if run.goesOn == "" {
-		run.over, run.recorded = true, true // nobody waits for it; the beginning is recorded next
+	if run.goesOn == "" && !slices.Contains(x.reads, run.refID) {
+		run.over, run.recorded = true, true // nobody waits for it; the beginning is recorded next, but for what is read before
 		return stageResult{}, true
 	}
 	x.recordRun(ctx, run)

@@ -195,6 +195,7 @@ func TestDeployIsRetried(t *testing.T) {
 					w.cloud.Close()
 					if len(w.store.deployments) == test.goodAfter {
 						w.store.definitions[testExecution] = []byte(good)
+						w.activities.definitions.kept = nil
 					}
 				}
 			}
@@ -349,4 +350,27 @@ func TestDisturbedRetries(t *testing.T) {
 			rt.Errorf("ended as %+v", stage)
 		}
 	})
+}
+
+// TestPostponed: a stage that began during a pause gains what was left of it.
+func TestPostponed(t *testing.T) {
+	from := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	to, during := from.Add(time.Hour), from.Add(40*time.Minute)
+	for name, test := range map[string]struct {
+		run  *stageRun
+		want time.Duration
+	}{
+		"before": {&stageRun{limited: from.Add(-time.Minute)}, time.Hour},
+		"during": {&stageRun{limited: during}, 20 * time.Minute},
+		"loaded": {nil, time.Hour},
+	} {
+		x := &execution{runs: map[string]*stageRun{}}
+		x.Stages = []delivery.Stage{{RefID: "1", Deadline: to}, {RefID: "2"}}
+		if test.run != nil {
+			x.runs["1"] = test.run
+		}
+		if x.postpone(from, to); !x.Stages[0].Deadline.Equal(to.Add(test.want)) || !x.Stages[1].Deadline.IsZero() {
+			t.Errorf("%s: %s, %s", name, x.Stages[0].Deadline, x.Stages[1].Deadline)
+		}
+	}
 }

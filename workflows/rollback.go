@@ -44,7 +44,7 @@ func (x *execution) rollBack(ctx workflow.Context, refID string, begun BegunStag
 			all = append(all, x.startDeployment(ctx, refID, cluster))
 		}
 		if err := x.project(ctx, stageEvent(x.stage(refID))); err != nil {
-			return stageResult{failure: delivery.FailureOf("record the deployments", err)}
+			return failed("record the deployments", err)
 		}
 		open := func(c *childDeployment) bool { return c.result == nil }
 		run := runOf(ctx)

@@ -92,7 +92,7 @@ func (x *execution) carryOut(ctx workflow.Context, refID string) stageResult {
 	begun, err := x.begin(ctx, refID, read)
 	switch {
 	case err != nil:
-		return stageResult{failure: delivery.FailureOf("begin the stage", err)}
+		return failed("begin the stage", err)
 	case begun.Failure != nil:
 		return stageResult{failure: begun.Failure}
 	case begun.Skipped != "":
@@ -188,7 +188,7 @@ func (x *execution) deploy(ctx workflow.Context, refID string, begun BegunStage)
 		children[i] = x.startDeployment(ctx, refID, cluster)
 	}
 	if err := x.project(ctx, stageEvent(x.stage(refID))); err != nil {
-		return stageResult{failure: delivery.FailureOf("record the deployments", err)}
+		return failed("record the deployments", err)
 	}
 	halts := x.definition.Stage(refID).OnFailure == pipeline.HaltPipeline
 	over := func() bool {
@@ -223,7 +223,9 @@ func cancelAll(ctx workflow.Context, children []*childDeployment) {
 func (x *execution) startDeployment(ctx workflow.Context, refID string, to ClusterToDeploy) *childDeployment {
 	stage := x.stage(refID)
 	id := delivery.NewAttemptID(x.ID, refID, stage.Attempt, to.Cluster)
-	stage.Deployments = append(stage.Deployments, id)
+	if !slices.Contains(stage.Deployments, id) { // recorded by a worker that died
+		stage.Deployments = append(stage.Deployments, id)
+	}
 	child := &childDeployment{id: id, cluster: to.Cluster}
 	x.open = append(x.open, child)
 	if x.Status == delivery.StatusPaused {

@@ -26,6 +26,8 @@ type stageRun struct {
 	// timedOut is set by the stage's own limit, over when it has ended, recorded when
 	// that is in the store.
 	timedOut, over, recorded bool
+	// limited is when the limit was set.
+	limited time.Time
 }
 
 // runKey finds the stageRun in the context of what carries a stage out.
@@ -53,7 +55,8 @@ func (x *execution) limit(ctx workflow.Context, begun BegunStage) {
 	if begun.Timeout <= 0 {
 		return
 	}
-	x.stage(run.refID).Deadline = workflow.Now(ctx).Add(begun.Timeout)
+	run.limited = workflow.Now(ctx)
+	x.stage(run.refID).Deadline = run.limited.Add(begun.Timeout)
 	due := func() time.Time { return x.stage(run.refID).Deadline }
 	over := func() bool { return run.over }
 	workflow.Go(ctx, func(ctx workflow.Context) {
@@ -151,8 +154,14 @@ func (x *execution) act(ctx workflow.Context, c pipeline.StageCommand) (done fun
 	case pipeline.SkipRemainingWait:
 		run.goesOn = c.By.Name + " skipped the remaining wait"
 	case pipeline.Judge:
-		if err := workflow.Await(ctx, func() bool { return run.judgment != nil || run.over }); err != nil {
+		// Its window may close only now: no command behind this one may wait for that.
+		var notYet error
+		err := workflow.Await(ctx, func() bool { notYet = x.begins(c); return run.judgment != nil || run.over || notYet != nil })
+		switch {
+		case err != nil:
 			return nil, err
+		case run.judgment == nil && notYet != nil:
+			return nil, refusal(notYet)
 		}
 		if run.over || run.timedOut {
 			return nil, refusal(delivery.Errorf(delivery.Conflict, "stage %s no longer asks", c.Stage))

@@ -22,7 +22,7 @@ func (x *execution) awaitWindow(ctx workflow.Context, refID string, begun BegunS
 	if begun.Begin.IsZero() || before == nil {
 		return stageResult{}, true
 	}
-	if before.Status.Complete() { // an attempt before this one waited for it
+	if before.Status.Complete() && before.StartTime.Before(x.stage(refID).StartTime) { // an attempt before this one waited for it
 		*before = pipeline.NextAttempt(*before, workflow.Now(ctx))
 	}
 	run := x.newRun(before.RefID)
@@ -41,7 +41,7 @@ func (x *execution) awaitWindow(ctx workflow.Context, refID string, begun BegunS
 		before.Status = delivery.StatusCanceled
 	}
 	if err := x.project(ctx, stageEvent(before)); err != nil && ok {
-		return stageResult{failure: delivery.FailureOf("record the window", err)}, false
+		return failed("record the window", err), false
 	}
 	run.recorded = true
 	return result, ok
@@ -49,7 +49,7 @@ func (x *execution) awaitWindow(ctx workflow.Context, refID string, begun BegunS
 
 func (x *execution) untilOpen(ctx workflow.Context, run *stageRun, before *delivery.Stage, refID string) (stageResult, bool) {
 	if err := x.project(ctx, stageEvent(before)); err != nil {
-		return stageResult{failure: delivery.FailureOf("record the window", err)}, false
+		return failed("record the window", err), false
 	}
 	over := func() bool { return run.goesOn != "" || x.stopping(ctx) }
 	for {
@@ -67,7 +67,7 @@ func (x *execution) untilOpen(ctx workflow.Context, run *stageRun, before *deliv
 		}
 		next, err := x.reopens(ctx, refID)
 		if err != nil {
-			return stageResult{failure: delivery.FailureOf("read the window", err)}, false
+			return failed("read the window", err), false
 		}
 		before.ScheduledTime = next
 	}

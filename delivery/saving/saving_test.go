@@ -36,7 +36,9 @@ func known() Lookups {
 			return find(func(p delivery.Pipeline) bool { return p.ID == id })
 		},
 		Named: func(application, name string) (delivery.Pipeline, error) {
-			return find(func(p delivery.Pipeline) bool { return p.Application == application && (p.Name == name || p.ID == name) })
+			return find(func(p delivery.Pipeline) bool {
+				return p.Application == application && (p.Name == name || p.ID == name)
+			})
 		},
 		Target: func(delivery.Cluster) (delivery.Target, error) {
 			return nil, delivery.Errorf(delivery.Invalid, "no account")

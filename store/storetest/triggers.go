@@ -81,9 +81,12 @@ func ends(t *testing.T, open Opener) {
 	s, ctx := open(t), t.Context()
 	pending := func() (found []string) {
 		t.Helper()
-		ended, err := s.PendingEnds(ctx, 0)
+		ended, err := s.PendingEnds(ctx, 0, 0)
 		noError(t, err)
-		for _, e := range ended {
+		for i, e := range ended {
+			later, err := s.PendingEnds(ctx, e.Place, 1)
+			noError(t, err)
+			same(t, later, ended[min(i+1, len(ended)):min(i+2, len(ended))])
 			found = append(found, fmt.Sprintf("%s %d %s", e.ID, e.Restarts, e.Status))
 		}
 		return found
