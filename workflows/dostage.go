@@ -45,6 +45,7 @@ const maxOutputs = 64 << 10
 // maxAllOutputs bounds what the stages of an execution put out together, in bytes. The
 // record has them three times, evaluated contexts included, and is read and written whole
 // at each beginning and end of a stage. Stages side by side may exceed it by one's own.
+// Webhooks leave the bodies of answers out rather than exceed it.
 const maxAllOutputs = 4 << 20
 
 // doAs carries a stage out that is one activity.
@@ -78,8 +79,7 @@ func (x *execution) doAs(ctx workflow.Context, refID string, kind stageKind) sta
 // stopStage ends what a stage has begun elsewhere, once its activity is over. The stage
 // does not wait for it, but the workflow does before it ends.
 func (x *execution) stopStage(ctx workflow.Context, activity workflow.Future, refID string) {
-	stage := x.stage(refID)
-	request := StopRequest{StageRequest{Execution: x.ID, Stage: refID}, stage.Attempt, stage.StartTime}
+	request := x.stopRequest(refID)
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	x.cleanups++
 	workflow.Go(ctx, func(ctx workflow.Context) {
@@ -90,6 +90,12 @@ func (x *execution) stopStage(ctx workflow.Context, activity workflow.Future, re
 		}
 		x.cleanups--
 	})
+}
+
+// stopRequest names the attempt that a stage is in.
+func (x *execution) stopRequest(refID string) StopRequest {
+	stage := x.stage(refID)
+	return StopRequest{StageRequest{Execution: x.ID, Stage: refID}, stage.Attempt, stage.StartTime}
 }
 
 // await runs an activity until it is over or the execution stops, which cancels it.
@@ -167,22 +173,33 @@ func doneStage(stageType string, outputs any, err error, beside int) DoneStage {
 	case beside+size > maxAllOutputs:
 		err = delivery.Errorf(delivery.Invalid, "the stage puts out %d bytes and the other stages of the execution %d; at most %d are kept together", size, beside, maxAllOutputs)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		return done
+	case done.Failure != nil: // which says more than that its outputs are left out
+		done.Outputs = nil
+		return done
+	default:
 		return DoneStage{Failure: delivery.FailureOf(stageType, err)}
 	}
-	return done
 }
 
 // StopStage ends what the stage's kind has begun elsewhere.
 func (a *Activities) StopStage(ctx context.Context, in StopRequest) error {
 	todo, err := a.stageToDo(ctx, in.StageRequest)
-	if !in.StartTime.IsZero() { // requests of older histories name no attempt
-		todo.Stage.Attempt, todo.Stage.StartTime = in.Attempt, in.StartTime
-	}
 	if err == nil {
-		err = stageKindOf(todo.Stage.Type).halt(a, ctx, todo)
+		err = stageKindOf(todo.Stage.Type).halt(a, ctx, in.of(todo))
 	}
 	return applicationError(err)
+}
+
+// of is the stage in the attempt that the request names. Requests of older histories
+// name none.
+func (in StopRequest) of(s StageToDo) StageToDo {
+	if !in.StartTime.IsZero() {
+		s.Stage.Attempt, s.Stage.StartTime = in.Attempt, in.StartTime
+	}
+	return s
 }
 
 // halt calls stop, where the kind has one.

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 // TestStoppedStageIsCleanedUp: what a canceled or overdue stage began is ended before
@@ -90,5 +92,33 @@ func TestStopIsTheKinds(t *testing.T) {
 	}
 	if _, err := w.activities.stageToDo(t.Context(), StageRequest{Execution: testExecution, Stage: "8"}); delivery.KindOf(err) != delivery.NotFound {
 		t.Errorf("an unknown stage: %v", err)
+	}
+}
+
+// TestFailureWithTooLargeOutputs: what a stage failed of is not replaced by the size of
+// what it puts out.
+func TestFailureWithTooLargeOutputs(t *testing.T) {
+	large := strings.Repeat("x", maxOutputs)
+	for _, test := range []struct {
+		name      string
+		outputs   any
+		err       error
+		beside    int
+		kind      string
+		onFailure pipeline.FailureMode
+	}{
+		{"canceled", large, canceledError{delivery.Errorf(delivery.Conflict, "somebody canceled it")}, 0, delivery.FailureCanceled, ""},
+		{"of a branch", large, branchError{delivery.Errorf(delivery.Denied, "it does not hold")}, 0, "denied", pipeline.HaltBranch},
+		{"no room beside the others", "x", delivery.Errorf(delivery.Denied, "it may not"), maxAllOutputs, "denied", ""},
+		{"no JSON", func() {}, delivery.Errorf(delivery.Denied, "it may not"), 0, "denied", ""},
+		{"without a failure", large, nil, 0, "invalid", ""},
+	} {
+		done := doneStage("type", test.outputs, test.err, test.beside)
+		if done.Failure == nil || done.Failure.Kind != test.kind || done.OnFailure != test.onFailure || len(done.Outputs) > 0 {
+			t.Errorf("%s: %+v, on failure %q, %d bytes", test.name, done.Failure, done.OnFailure, len(done.Outputs))
+		}
+		if test.err != nil && done.Failure != nil && done.Failure.Message != test.err.Error() {
+			t.Errorf("%s: %q", test.name, done.Failure.Message)
+		}
 	}
 }

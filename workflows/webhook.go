@@ -67,8 +67,8 @@ func (x *execution) webhook(ctx workflow.Context, refID string, begun BegunStage
 	return result
 }
 
-// tellsLate reports whether the other system is told that the stage is out of time;
-// executions that began before it was do without.
+// tellsLate reports whether the other system is told that the stage is out of time; not
+// in stages that ran out of time before it was.
 func tellsLate(ctx workflow.Context) bool {
 	return workflow.GetVersion(ctx, "tell-late-webhook", workflow.DefaultVersion, 1) == 1
 }
@@ -130,16 +130,17 @@ func webhookResult(step string, v pipeline.WebhookVerdict) stageResult {
 
 // cancelWebhook tells the other system, once the call is over. The stage waits for the
 // answer for as long as a canceled execution waits for anything; the workflow until it
-// is there.
+// is there, and names the attempt: the stage may be in another one by then.
 func (x *execution) cancelWebhook(ctx workflow.Context, refID string, call workflow.Future, outputs *pipeline.WebhookOutputs) *pipeline.WebhookOutputs {
 	answer := pipeline.WebhookAnswer{Error: "no answer came before the stage was over"}
 	told := false
+	request := x.stopRequest(refID)
 	x.cleanups++
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		var a *Activities
 		var got pipeline.WebhookAnswer
 		_ = call.Get(ctx, nil)
-		err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stopOptions), a.CancelWebhook, StageRequest{Execution: x.ID, Stage: refID}).Get(ctx, &got)
+		err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, stopOptions), a.CancelWebhook, request).Get(ctx, &got)
 		if err != nil {
 			workflow.GetLogger(ctx).Error("The other system was not told of the cancel", "execution", x.ID, "stage", refID, "error", err)
 			got.Error = failureOf("cancel", err).Message
@@ -152,8 +153,7 @@ func (x *execution) cancelWebhook(ctx workflow.Context, refID string, call workf
 	if outputs != nil {
 		with = *outputs
 	}
-	last := answer
-	with.Webhook.Cancellation = &last
+	with = with.WithCancellation(answer)
 	return &with
 }
 

@@ -31,6 +31,10 @@ type jobServer struct {
 	refusals []int
 	// stops are answers to calls of /stop; 200 after them.
 	stops []int
+	// stopped are the keys of the calls of /stop that were answered with 200.
+	stopped []string
+	// size is how many bytes of a text the answers have beside what they say.
+	size int
 	// says are the answers to looks, in their order; the last one stays.
 	says []string
 }
@@ -47,7 +51,10 @@ func (s *jobServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if len(s.stops) > 0 {
 			w.WriteHeader(s.stops[0])
 			s.stops = s.stops[1:]
+			return
 		}
+		s.stopped = append(s.stopped, r.Header.Get("Idempotency-Key"))
+		fmt.Fprintf(w, `{"text":"%s"}`, strings.Repeat("x", s.size))
 	case r.Method == http.MethodGet:
 		fmt.Fprint(w, s.look())
 	case r.Method == http.MethodPost && r.URL.Path == "/jobs":
@@ -68,7 +75,7 @@ func (s *jobServer) begin(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Location", "/jobs/1")
 	w.WriteHeader(code)
-	fmt.Fprint(w, `{"job":1}`)
+	fmt.Fprintf(w, `{"job":1%s}`, s.text())
 }
 
 func (s *jobServer) look() string {
@@ -81,7 +88,18 @@ func (s *jobServer) look() string {
 	if len(s.says) > 1 {
 		s.says = s.says[1:]
 	}
+	if s.size > 0 {
+		said = strings.TrimSuffix(said, "}") + s.text() + "}"
+	}
 	return said
+}
+
+// text is a last field of answers that makes them large.
+func (s *jobServer) text() string {
+	if s.size == 0 {
+		return ""
+	}
+	return fmt.Sprintf(`,"text":"%s"`, strings.Repeat("x", s.size))
 }
 
 // counted returns how many calls have the beginning.
@@ -366,5 +384,73 @@ func TestWebhookOfAnotherAttempt(t *testing.T) {
 	}
 	if first.webhookKey("call") == second.webhookKey("call") || first.webhookKey("call") == first.webhookKey("cancel") {
 		t.Errorf("keys %s, %s and %s", first.webhookKey("call"), second.webhookKey("call"), first.webhookKey("cancel"))
+	}
+}
+
+// TestCancelOfAnEarlierAttempt: a cancel that goes on while the stage is tried again is
+// that of its own attempt.
+func TestCancelOfAnEarlierAttempt(t *testing.T) {
+	s := &jobServer{says: []string{`{"status":"RUNNING"}`}, stops: slices.Repeat([]int{503}, 12)}
+	w, _ := webhookWorld(t, s, waitsForJob+`,"stageTimeoutMs":10000,"retry":{"maxAttempts":2,"backoffSec":5}`)
+	e := w.run(t)
+	stage := e.Stage("hook")
+	if e.Status != delivery.StatusTerminal || stage.Attempt != 2 || len(s.jobs) != 2 {
+		t.Fatalf("execution %s, stage %+v, jobs %q", e.Status, stage, s.jobs)
+	}
+	first, second := StageToDo{Execution: e, Stage: *stage}, StageToDo{Execution: e, Stage: *stage}
+	first.Stage.Attempt = 0
+	want := []string{first.webhookKey("cancel"), second.webhookKey("cancel")}
+	if slices.Sort(s.stopped); !slices.Equal(s.stopped, slices.Sorted(slices.Values(want))) {
+		t.Errorf("cancels with the keys %q; want %q", s.stopped, want)
+	}
+	s.stopped = nil // a request of an older history
+	if _, err := w.activities.CancelWebhook(t.Context(), StopRequest{StageRequest: StageRequest{Execution: e.ID, Stage: "hook"}}); err != nil || !slices.Equal(s.stopped, want[1:]) {
+		t.Errorf("without an attempt: keys %q, %v", s.stopped, err)
+	}
+}
+
+// TestWebhooksAreBoundedTogether: bodies for which the execution has no room are left
+// out, and the stage goes on as with them.
+func TestWebhooksAreBoundedTogether(t *testing.T) {
+	const size, little = 10 << 10, 4 << 10
+	for _, test := range []struct {
+		name   string
+		room   int
+		bodies string
+	}{
+		{"for all", 6 * size, "call look cancel"},
+		{"for all but the last", 3*size + little, "call look"},
+		{"for the call, and again without buildInfo", 2*size + little, "call cancel"},
+		{"for none", little, ""},
+	} {
+		s := &jobServer{says: []string{`{"status":10}`}, size: size}
+		w, _ := webhookWorld(t, s, waitsForJob)
+		stored := w.store.executions[testExecution]
+		stored.Stage("after").Outputs = json.RawMessage(`"` + strings.Repeat("x", maxAllOutputs-test.room-2) + `"`)
+		w.send(updateCancel, 5*time.Minute)
+		e := w.run(t)
+		all := 0
+		for _, stage := range e.Stages {
+			all += len(stage.Outputs)
+		}
+		if e.Status != delivery.StatusCanceled || all > maxAllOutputs {
+			t.Errorf("room %s: execution %s with %d bytes of outputs, %+v", test.name, e.Status, all, e.Stage("hook").Failure)
+		}
+		out := outputsOf(t, e).Webhook
+		if out.Monitor == nil || out.Cancellation == nil {
+			t.Fatalf("room %s: monitor %v, cancellation %v", test.name, out.Monitor, out.Cancellation)
+		}
+		var bodies []string
+		for i, a := range []pipeline.WebhookAnswer{out.WebhookAnswer, out.Monitor.WebhookAnswer, *out.Cancellation} {
+			if len(a.Body) > 0 {
+				bodies = append(bodies, []string{"call", "look", "cancel"}[i])
+			}
+			if a.BodyTruncated != (len(a.Body) == 0) || a.StatusCodeValue < 200 {
+				t.Errorf("room %s: %d with %d bytes, truncated %v", test.name, a.StatusCodeValue, len(a.Body), a.BodyTruncated)
+			}
+		}
+		if got := strings.Join(bodies, " "); got != test.bodies || out.Monitor.PercentComplete == nil {
+			t.Errorf("room %s: the bodies of %q; want %q", test.name, got, test.bodies)
+		}
 	}
 }

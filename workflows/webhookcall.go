@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/pipeline"
@@ -45,14 +46,14 @@ func (a *Activities) CallWebhook(ctx context.Context, in StageRequest) (CalledWe
 		return CalledWebhook{Verdict: verdict}, againError(ctx, verdict)
 	}
 	verdict := w.Called(answer)
-	outputs := w.NewWebhookOutputs(answer, verdict)
+	outputs := w.NewWebhookOutputs(answer, verdict).Within(maxAllOutputs - outputsBeside(todo))
 	return CalledWebhook{Verdict: verdict, Outputs: &outputs}, againError(ctx, verdict)
 }
 
 // LookAtWebhook looks at the other system once. Not yet is an error that Temporal
 // retries, unless the system has come further.
 func (a *Activities) LookAtWebhook(ctx context.Context, in WebhookLookRequest) (LookedAtWebhook, error) {
-	w, _, err := a.storedWebhook(ctx, in.StageRequest)
+	w, todo, err := a.storedWebhook(ctx, in.StageRequest)
 	if err != nil {
 		return LookedAtWebhook{}, applicationError(err)
 	}
@@ -62,7 +63,7 @@ func (a *Activities) LookAtWebhook(ctx context.Context, in WebhookLookRequest) (
 		return LookedAtWebhook{Verdict: verdict}, againError(ctx, verdict)
 	}
 	verdict := w.Looked(answer)
-	look := w.NewWebhookLook(answer, verdict)
+	look := todo.shownWebhook().LookWithin(w.NewWebhookLook(answer, verdict), maxAllOutputs-outputsBeside(todo))
 	looked := LookedAtWebhook{Verdict: verdict, Look: &look}
 	if standing := verdict.Standing(); !in.Patient && standing != "" && standing != in.Known {
 		return looked, nil
@@ -72,22 +73,22 @@ func (a *Activities) LookAtWebhook(ctx context.Context, in WebhookLookRequest) (
 
 // CancelWebhook tells the other system that the stage was canceled. An answer that says
 // "later" is an error that Temporal retries; any other is final.
-func (a *Activities) CancelWebhook(ctx context.Context, in StageRequest) (pipeline.WebhookAnswer, error) {
-	w, todo, err := a.storedWebhook(ctx, in)
+func (a *Activities) CancelWebhook(ctx context.Context, in StopRequest) (pipeline.WebhookAnswer, error) {
+	w, todo, err := a.storedWebhook(ctx, in.StageRequest)
 	if err != nil {
 		return pipeline.WebhookAnswer{}, applicationError(err)
 	}
 	if w.Cancel == nil {
 		return pipeline.WebhookAnswer{}, applicationError(delivery.Errorf(delivery.Invalid, "stage %s has nothing to call when it is canceled", in.Stage))
 	}
-	answer, err := a.callOut(ctx, w.CancelCall(todo.webhookKey("cancel")))
+	answer, err := a.callOut(ctx, w.CancelCall(in.of(todo).webhookKey("cancel")))
 	if err != nil {
 		return pipeline.WebhookAnswer{}, applicationError(err)
 	}
 	if answer.StatusCode >= 500 || answer.StatusCode == 429 {
 		return pipeline.WebhookAnswer{}, applicationError(notYet(answer.RetryAfter, "the answer is %d", answer.StatusCode))
 	}
-	return w.NewCancellation(answer), nil
+	return todo.shownWebhook().CancellationWithin(w.NewCancellation(answer), maxAllOutputs-outputsBeside(todo)), nil
 }
 
 func (a *Activities) storedWebhook(ctx context.Context, in StageRequest) (pipeline.Webhook, StageToDo, error) {
@@ -97,6 +98,15 @@ func (a *Activities) storedWebhook(ctx context.Context, in StageRequest) (pipeli
 	}
 	w, err := pipeline.ParseWebhook(todo.Stage.Context)
 	return w, todo, err
+}
+
+// shownWebhook are the outputs that are recorded of the stage. They only say how much
+// room is left, so what cannot be read counts for nothing.
+func (s StageToDo) shownWebhook() (shown pipeline.WebhookOutputs) {
+	if json.Unmarshal(s.Stage.Outputs, &shown) != nil {
+		return pipeline.WebhookOutputs{}
+	}
+	return shown
 }
 
 // callOut makes one call of another system, bounded in time.

@@ -212,6 +212,54 @@ func TestOutputsAreBounded(t *testing.T) {
 	}
 }
 
+// TestOutputsFitTheRoom: what has just room is kept whole, and one byte less leaves the
+// body out and nothing else.
+func TestOutputsFitTheRoom(t *testing.T) {
+	w := webhook(t, `,"waitForCompletion":true`)
+	size := func(o WebhookOutputs) int {
+		raw, err := json.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(raw)
+	}
+	a, none := answer(200, `{"text":"<a>"}`), answer(200, ``)
+	verdict := WebhookVerdict{Next: WebhookMonitored, StatusURL: "https://x.example/s"}
+	whole, bare := w.NewWebhookOutputs(a, verdict), w.NewWebhookOutputs(none, verdict)
+	bare.Webhook.BodyTruncated = true
+	if got := whole.Within(size(whole)); !cmp.Equal(got, whole) {
+		t.Errorf("with room %+v", got)
+	}
+	for _, room := range []int{size(whole) - 1, 0, -1} {
+		if got := whole.Within(room); !cmp.Equal(got, bare) {
+			t.Errorf("in %d bytes %+v; want %+v", room, got, bare)
+		}
+	}
+	bare.Webhook.BodyTruncated = false
+	if got := bare.Within(0); !cmp.Equal(got, bare) {
+		t.Errorf("without a body %+v", got)
+	}
+	look := w.NewWebhookLook(a, WebhookVerdict{Progress: "copy"})
+	room := size(whole.WithLook(look))
+	if got := whole.LookWithin(look, room); !cmp.Equal(got, look) {
+		t.Errorf("a look with room %+v", got)
+	}
+	if got := whole.LookWithin(look, room-1); len(got.Body) > 0 || !got.BodyTruncated || got.ProgressMessage != "copy" || got.StatusCodeValue != 200 {
+		t.Errorf("a look without room %+v", got)
+	}
+	told := w.NewCancellation(a)
+	room = size(whole.WithCancellation(told))
+	if got := whole.CancellationWithin(told, room); !cmp.Equal(got, told) {
+		t.Errorf("a cancellation with room %+v", got)
+	}
+	if got := whole.CancellationWithin(told, room-1); len(got.Body) > 0 || !got.BodyTruncated || got.StatusCodeValue != 200 {
+		t.Errorf("a cancellation without room %+v", got)
+	}
+	if whole.Webhook.Cancellation != nil || whole.Webhook.Monitor != nil {
+		t.Errorf("the outputs were changed: %+v", whole)
+	}
+}
+
 func TestWebhookCalls(t *testing.T) {
 	w := webhook(t, `,"waitForCompletion":true,"customHeaders":{"Authorization":"t","Content-Type":"text/x"},"payload":"p","signalCancellation":true,"cancelEndpoint":"https://y.example","cancelMethod":"GET"`)
 	for _, test := range []struct {

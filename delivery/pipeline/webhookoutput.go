@@ -30,7 +30,8 @@ type WebhookAnswer struct {
 	StatusCodeValue int    `json:"statusCodeValue,omitempty"`
 	// Body is a JSON value; a text when the answer was no JSON or was cut.
 	Body json.RawMessage `json:"body,omitempty"`
-	// BodyTruncated is true when the body was larger than what is kept.
+	// BodyTruncated is true when the body was larger than what is kept, or left out
+	// because the execution has no room for it.
 	BodyTruncated bool `json:"bodyTruncated,omitempty"`
 	// Error says why the stage is over without success; empty otherwise.
 	Error string `json:"error,omitempty"`
@@ -78,6 +79,51 @@ func (w Webhook) NewWebhookLook(a delivery.HTTPAnswer, v WebhookVerdict) Webhook
 func (o WebhookOutputs) WithLook(look WebhookLook) WebhookOutputs {
 	o.Webhook.Monitor, o.BuildInfo = &look, buildInfo(look.WebhookAnswer)
 	return o
+}
+
+// Within returns the outputs in at most room bytes of JSON: without the body where they
+// are larger. What is left without it is small, and kept whatever the room.
+func (o WebhookOutputs) Within(room int) WebhookOutputs {
+	if !o.larger(room) {
+		return o
+	}
+	o.Webhook.WebhookAnswer, o.BuildInfo = o.Webhook.withoutBody(), nil
+	return o
+}
+
+// LookWithin returns the look as it is put out beside o in at most room bytes of JSON:
+// without its body where that is more.
+func (o WebhookOutputs) LookWithin(look WebhookLook, room int) WebhookLook {
+	if o.WithLook(look).larger(room) {
+		look.WebhookAnswer = look.withoutBody()
+	}
+	return look
+}
+
+// CancellationWithin does for the answer to a cancel what LookWithin does for a look.
+func (o WebhookOutputs) CancellationWithin(answer WebhookAnswer, room int) WebhookAnswer {
+	if o.WithCancellation(answer).larger(room) {
+		return answer.withoutBody()
+	}
+	return answer
+}
+
+// WithCancellation returns the outputs with the answer to the call of cancelEndpoint.
+func (o WebhookOutputs) WithCancellation(answer WebhookAnswer) WebhookOutputs {
+	o.Webhook.Cancellation = &answer
+	return o
+}
+
+// larger reports whether the outputs are recorded in more bytes than that.
+func (o WebhookOutputs) larger(room int) bool {
+	raw, err := json.Marshal(o)
+	return err != nil || len(raw) > room
+}
+
+func (a WebhookAnswer) withoutBody() WebhookAnswer {
+	a.BodyTruncated = a.BodyTruncated || len(a.Body) > 0
+	a.Body = nil
+	return a
 }
 
 // NewCancellation returns what is put out of the answer to the call of cancelEndpoint.
