@@ -145,6 +145,8 @@ type cloud struct {
 	images    []string
 	snapshots map[string]delivery.Snapshot
 	failure   error
+	// throttles is how many of the next looks are refused as too fast.
+	throttles int
 	lists     int
 }
 
@@ -250,6 +252,10 @@ func (c *cloud) Observe(_ context.Context, cluster delivery.Cluster, _ string) (
 	if !ok {
 		seen = delivery.Snapshot{Cluster: cluster}
 	}
+	if c.throttles > 0 {
+		c.throttles--
+		return seen, delivery.Errorf(delivery.Throttled, "Rate exceeded")
+	}
 	return seen, c.failure
 }
 
@@ -261,6 +267,12 @@ func (c *cloud) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.failure = err
+}
+
+func (c *cloud) throttle(looks int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.throttles = looks
 }
 
 // scale gives a group of storefront-prod another size.

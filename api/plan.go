@@ -41,8 +41,15 @@ func (s *Server) planPipeline(c *gin.Context) error {
 	return render(c, http.StatusOK, plan)
 }
 
-// planTimeout bounds how long a plan may read the clouds.
-const planTimeout = 25 * time.Second
+const (
+	// planTimeout bounds how long a plan may read the clouds.
+	planTimeout = 25 * time.Second
+	// throttlePatience is how long all reads of a plan wait together where a cloud wants
+	// them slower, and throttlePause how long before each. Budgets of clouds fill up
+	// within seconds: 40 reads at 10 a second for Elastic Load Balancing.
+	throttlePatience = 6 * time.Second
+	throttlePause    = 1500 * time.Millisecond
+)
 
 // planOf plans a start and remembers what it says, so that a later refusal can
 // tell the difference.
@@ -54,7 +61,7 @@ func (s *Server) planOf(ctx context.Context, start delivery.NewExecution) (v1.Pl
 		return v1.Plan{}, err
 	}
 	p := &planner{Server: s, definition: definition, env: s.environmentBefore(ctx, delivery.Principal{Name: start.Execution.Trigger.User}, start.Execution),
-		seen: map[string]delivery.Snapshot{}, found: map[string][]pipeline.FoundImage{}}
+		seen: map[string]delivery.Snapshot{}, found: map[string][]pipeline.FoundImage{}, patience: throttlePatience}
 	out := v1.Plan{Stages: []v1.PlannedStage{}}
 	for i, stage := range definition.Stages {
 		planned, err := p.stage(ctx, stage)
@@ -113,6 +120,8 @@ type planner struct {
 	// found are the images that stages find, by refId.
 	found map[string][]pipeline.FoundImage
 	hash  hasher
+	// patience is what is left of throttlePatience.
+	patience time.Duration
 }
 
 func (p *planner) stage(ctx context.Context, stage pipeline.StageSpec) (v1.PlannedStage, error) {
@@ -208,6 +217,15 @@ func (p *planner) observe(ctx context.Context, target delivery.Target, cluster d
 		return seen, nil
 	}
 	seen, err := target.Observe(ctx, cluster, loadBalancer)
+	for delivery.KindOf(err) == delivery.Throttled && p.patience > 0 && ctx.Err() == nil {
+		pause := min(throttlePause, p.patience)
+		p.patience -= pause
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		seen, err = target.Observe(ctx, cluster, loadBalancer)
+	}
 	if err != nil {
 		return seen, fmt.Errorf("observe %s: %w", cluster.Key(), err)
 	}

@@ -71,6 +71,18 @@ func TestPlanIsChecked(t *testing.T) {
 	h.do("POST", "/pipelines/storefront/plan-me/plan", planImage).want(503)
 }
 
+// TestPlanWaitsForAThrottlingCloud: for a few seconds the cloud's budget may fill up again.
+func TestPlanWaitsForAThrottlingCloud(t *testing.T) {
+	h := planHarness(t)
+	h.cloud.throttle(1)
+	plan := h.planned(planImage)
+	if len(plan.Stages) == 0 {
+		t.Errorf("plan %+v", plan)
+	}
+	h.cloud.throttle(1000)
+	h.do("POST", "/pipelines/storefront/plan-me/plan", planImage).want(429)
+}
+
 // TestStalePlan: a start carries out the plan that it names, or nothing.
 func TestStalePlan(t *testing.T) {
 	h := planHarness(t)
