@@ -170,7 +170,7 @@ func (f *forecast) create(c delivery.Change) {
 		image = from.Image
 	}
 	f.seen.Groups = append(f.seen.Groups, delivery.ServerGroup{
-		Name: c.Group, Sequence: sequence, CreatedAt: f.now, Image: image, Capacity: *c.Capacity,
+		Name: c.Group, Sequence: sequence, CreatedAt: f.youngest(), Image: image, Capacity: *c.Capacity,
 		HealthSources: []string{forecastSource}, Complete: true, Managed: true, Deployment: c.Deployment,
 	})
 	g := &f.seen.Groups[len(f.seen.Groups)-1]
@@ -189,6 +189,18 @@ func (f *forecast) create(c delivery.Change) {
 			f.preview(delivery.Preview{ServerGroup: c.Group})
 		}
 	}
+}
+
+// youngest is a creation time after those of all groups, also where the cloud's
+// clock is ahead of the one that looks at it.
+func (f *forecast) youngest() time.Time {
+	at := f.now
+	for _, g := range f.seen.Groups {
+		if !g.CreatedAt.Before(at) {
+			at = g.CreatedAt.Add(time.Nanosecond)
+		}
+	}
+	return at
 }
 
 // fill gives a group its number of instances. Unhealthy ones go first.

@@ -2,6 +2,7 @@ package rollout_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,9 +58,15 @@ func TestPlanIsWhatHappens(t *testing.T) {
 		if old > 0 {
 			existing = append(existing, v000(old))
 		}
+		if old > 0 && rapid.Bool().Draw(rt, "an older one") {
+			older := v000(1)
+			older.Name, older.Capacity, older.Weight = "shop-prod-v999", delivery.Pinned(0), 0
+			existing = append([]fakecloud.Existing{older}, existing...)
+		}
 		d := newDrive(rollout.Input{Spec: spec, Strategy: st}, config, existing...)
-		plan, after := rollout.PlanOf(d.state.Input, d.cloud.Truth(), rollout.Estimates{})
-		again, _ := rollout.PlanOf(d.state.Input, d.cloud.Truth(), rollout.Estimates{Boot: 5 * time.Minute})
+		seen := ahead(d.cloud.Truth(), time.Duration(rapid.SampledFrom([]int{-1, 0, 24, 48}).Draw(rt, "clock"))*time.Hour)
+		plan, after := rollout.PlanOf(d.state.Input, seen, rollout.Estimates{})
+		again, _ := rollout.PlanOf(d.state.Input, seen, rollout.Estimates{Boot: 5 * time.Minute})
 		if plan.Hash != again.Hash || plan.Hash == "" {
 			rt.Errorf("hashes %q and %q of the same intention", plan.Hash, again.Hash)
 		}
@@ -73,6 +80,15 @@ func TestPlanIsWhatHappens(t *testing.T) {
 			rt.Errorf("cluster (-is +planned):\n%s", diff)
 		}
 	})
+}
+
+// ahead is what a cloud shows whose clock is ahead of ours, or behind it.
+func ahead(seen delivery.Snapshot, by time.Duration) delivery.Snapshot {
+	seen.Groups = slices.Clone(seen.Groups)
+	for i := range seen.Groups {
+		seen.Groups[i].CreatedAt = seen.Groups[i].CreatedAt.Add(by)
+	}
+	return seen
 }
 
 // TestPlanHash: what changes the intention, or what it starts from, changes the hash.
