@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Clock is simulated time. It runs at scale times the speed of real time, starts at the real time of its creation, and
+// Clock is simulated time. It runs at scale times the speed of real time, starts at the real time of its creation
+// unless [WorldOptions] say otherwise, and
 // can be moved forward by [Clock.Advance]. Scale 0 is a manual clock: only Advance moves it.
 //
 // The zero value is not usable; call [NewClock].
@@ -25,12 +26,11 @@ type Clock struct {
 }
 
 // NewClock returns a clock that runs at scale simulated seconds per real second. A negative scale is taken as 0.
-func NewClock(scale float64) *Clock {
-	if scale < 0 {
-		scale = 0
-	}
-	now := time.Now()
-	return &Clock{scale: scale, origin: now.UTC().Round(0), started: now}
+func NewClock(scale float64) *Clock { return newClockAt(scale, time.Now()) }
+
+// newClockAt is NewClock for a clock that shows another time at first.
+func newClockAt(scale float64, at time.Time) *Clock {
+	return &Clock{scale: max(scale, 0), origin: at.UTC().Round(0), started: time.Now()}
 }
 
 // Scale is the number of simulated seconds in a real second; 0 for a manual clock.

@@ -16,6 +16,8 @@ import (
 type WorldOptions struct {
 	// Scale is the number of simulated seconds in a real second; 0 means a manual clock.
 	Scale float64
+	// Start is the simulated time at first; the real time when zero.
+	Start time.Time
 	// Seed makes faults, jitter and weights repeatable as far as the order of requests is.
 	Seed int64
 	// PropagationMin and PropagationMax bound the simulated time until a proxy worker routes by a new rule.
@@ -58,7 +60,10 @@ func NewWorld(options WorldOptions) *World {
 	if options.Logger == nil {
 		options.Logger = slog.Default()
 	}
-	clock := NewClock(options.Scale)
+	if options.Start.IsZero() {
+		options.Start = time.Now()
+	}
+	clock := newClockAt(options.Scale, options.Start)
 	life, end := context.WithCancel(context.Background())
 	w := &World{
 		Clock:         clock,

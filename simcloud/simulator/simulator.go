@@ -140,12 +140,12 @@ type Simulator struct {
 	closeOnce  sync.Once
 }
 
-// Start seeds a world, waits until its instances are healthy (in simulated time, which it moves forward for that), and
-// serves it. ctx bounds the start only; [Simulator.Close] ends the simulator.
+// Start seeds a world, waits until its instances are healthy (in simulated time, which it moves forward for that, up to
+// the real time), and serves it. ctx bounds the start only; [Simulator.Close] ends the simulator.
 func Start(ctx context.Context, options Options) (*Simulator, error) {
 	options = options.withDefaults()
 	world := simcloud.NewWorld(simcloud.WorldOptions{
-		Scale: options.Scale, Seed: options.Seed, PropagationMax: options.PropagationMax, Logger: options.Logger,
+		Scale: options.Scale, Start: time.Now().Add(-settleTime), Seed: options.Seed, PropagationMax: options.PropagationMax, Logger: options.Logger,
 	})
 	s := &Simulator{World: world, AWS: aws.New(world, options.Cloud), Google: gcp.New(world, options.Google), options: options, stop: make(chan struct{})}
 	s.beat.Store(time.Now().UnixNano())
@@ -202,9 +202,13 @@ func (s *Simulator) open(ctx context.Context) error {
 const (
 	settleStep  = 500 * time.Millisecond
 	settlePause = 2 * time.Millisecond
+	// settleTime is how far the clock is behind at first. It is for some seconds of health checks on a slow machine: real
+	// clouds' clocks are not ahead of those that look at them.
+	settleTime = 20 * time.Minute
 )
 
-// settle moves the clock until every instance of the seed is in service and its traffic reaches them.
+// settle moves the clock until every instance of the seed is in service and its traffic reaches them, and then to the
+// real time.
 func (s *Simulator) settle(ctx context.Context) error {
 	tick := time.NewTicker(settlePause)
 	defer tick.Stop()
@@ -216,6 +220,7 @@ func (s *Simulator) settle(ctx context.Context) error {
 			s.World.Clock.Advance(settleStep)
 		}
 	}
+	s.World.Clock.Advance(time.Since(s.World.Clock.Now()))
 	return nil
 }
 

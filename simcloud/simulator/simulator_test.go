@@ -137,6 +137,27 @@ func TestKilledInstanceIsReplaced(t *testing.T) {
 	}
 }
 
+// TestClockIsNotAhead: who looks at the seeded clouds finds nothing made in the future.
+func TestClockIsNotAhead(t *testing.T) {
+	s := start(t, simulator.Options{})
+	shown := s.World.Clock.Now()
+	if ahead := time.Until(shown); ahead > 0 || ahead < -time.Minute {
+		t.Errorf("the clouds' clock is %s ahead", ahead)
+	}
+	ready := 0
+	for _, group := range s.World.TargetGroups() {
+		for _, target := range group.Health() {
+			if target.State != simcloud.TargetHealthy {
+				t.Errorf("target %+v of %s at the start", target, group.Config().Name)
+			}
+			ready++
+		}
+	}
+	if ready == 0 {
+		t.Error("the seed has no targets")
+	}
+}
+
 func TestControlAPI(t *testing.T) {
 	s := start(t, simulator.Options{Scale: 100, Capacity: 1})
 	control := s.Endpoints().Control
