@@ -193,12 +193,36 @@ func TestStart(t *testing.T) {
 	}
 }
 
+// TestStartEvaluatesDefaults: a start that gives nothing takes what the default's
+// expressions yield then; what is given stays as it is, in plans and dry runs too.
+func TestStartEvaluatesDefaults(t *testing.T) {
+	h := newHarness(t)
+	h.do("POST", "/pipelines", `{"application":"storefront","name":"p","stages":[{"type":"wait","waitTime":"${parameters.seconds}","name":"${parameters.label}"}],
+		"parameterConfig":[{"name":"tag","default":"${trigger.tag ?: 'latest'}"},{"name":"seconds","default":"${6 * 7}"},{"name":"label","default":"v-${parameters.tag}"}]}`).want(200)
+	for body, want := range map[string]map[string]any{
+		``:                                      {"tag": "latest", "seconds": 42.0, "label": "v-latest"},
+		`{"tag":"7"}`:                           {"tag": "7", "seconds": 42.0, "label": "v-7"},
+		`{"parameters":{"tag":"${1 + 1}"}}`:     {"tag": "${1 + 1}", "seconds": 42.0, "label": "v-${1 + 1}"},
+		`{"parameters":{"label":"","tag":"8"}}`: {"tag": "8", "seconds": 42.0, "label": ""},
+	} {
+		id := h.startOf("p", body)
+		got := h.do("GET", "/pipelines/"+string(id), "").want(200).get("trigger.parameters")
+		if diff := cmp.Diff(any(want), got); diff != "" {
+			t.Errorf("%s: %s", body, diff)
+		}
+	}
+	if plan := string(h.do("POST", "/pipelines/storefront/p/plan", ``).want(200).body); !strings.Contains(plan, `"waitMs":42000`) {
+		t.Errorf("plan %s", plan)
+	}
+}
+
 func TestStartsThatAreRefused(t *testing.T) {
 	h := newHarness(t)
 	h.save("wait", `[{"type":"wait","waitTime":1}]`)
 	h.save("empty", `[]`)
 	h.do("POST", "/pipelines", `{"application":"storefront","name":"off","disabled":true,"stages":[{"type":"wait","waitTime":1}]}`).want(200)
 	h.do("POST", "/pipelines", `{"application":"storefront","name":"needs","parameterConfig":[{"name":"v","required":true}],"stages":[{"type":"wait","waitTime":1}]}`).want(200)
+	h.do("POST", "/pipelines", `{"application":"storefront","name":"default","parameterConfig":[{"name":"v","default":"${trigger.tag}"}],"stages":[{"type":"wait","waitTime":1}]}`).want(200)
 	h.save("image", deployStages("storefront-9"))
 	h.save("account", strings.Replace(deployStages("storefront-1.1"), "aws-sim", "nowhere", 1))
 	h.save("provider", strings.Replace(deployStages("storefront-1.1"), `"cloudProvider":"aws"`, `"cloudProvider":"gce"`, 1))
@@ -230,6 +254,8 @@ func TestStartsThatAreRefused(t *testing.T) {
 		{"provider", ``, 400, "/stages/0/clusters/0/cloudProvider", "gce"},
 		{"region", ``, 400, "/stages/0/clusters/0/availabilityZones/mars-1", "mars-1"},
 		{"subnet", ``, 400, "/stages/0/clusters/0/subnetType", "no subnet"},
+		{"default", ``, 400, "/parameters/v", "Parameter v has no value, and its default cannot be evaluated: ${trigger.tag}"},
+		{"default", `{"trigger":{"parameters":{}}}`, 400, "/trigger/parameters/v", "its default cannot be evaluated"},
 		{"expression", `{"parameters":{"n":1}}`, 400, "/stages/0/clusters/0/capacity/min", "more than max 1"},
 	}
 	for _, tt := range tests {

@@ -13,6 +13,7 @@ import (
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/expression"
 	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
@@ -153,6 +154,28 @@ func (s *Server) prepareStart(c *gin.Context, p delivery.Pipeline, trigger deliv
 		return none, inTrigger(at, err)
 	}
 	return start, s.checkStart(c.Request.Context(), principalOf(c), p.Application, definition, s.environmentBefore(c.Request.Context(), principalOf(c), start.Execution))
+}
+
+// resolveStart resolves a pipeline and a trigger into an execution to record, with
+// the artifacts of earlier executions where the pipeline uses them.
+func (s *Server) resolveStart(ctx context.Context, p delivery.Pipeline, d pipeline.Definition, t delivery.Trigger) (delivery.NewExecution, error) {
+	if d.UsesPrior() {
+		earlier, err := s.store.Executions(ctx, delivery.ExecutionFilter{PipelineConfigIDs: []string{p.ID}, Limit: pipeline.PriorLooks})
+		if err != nil {
+			return delivery.NewExecution{}, err
+		}
+		d = d.WithPrior(earlier)
+	}
+	by := delivery.Principal{Name: t.User}
+	return pipeline.Start(p, d, t, newID, s.now(), func(document json.RawMessage, e delivery.Execution) (json.RawMessage, error) {
+		parents, err := s.parents(ctx, by, e)
+		if err != nil {
+			return nil, err
+		}
+		env := expression.EnvAtStart(e, parents)
+		env.Lookups = s.lookups(ctx, by)
+		return expression.Evaluate(document, env)
+	})
 }
 
 // inTrigger puts the place of the trigger in the body before the pointers that lead into

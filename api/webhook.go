@@ -133,17 +133,4 @@ func (s *Server) startByEvent(ctx context.Context, p delivery.Pipeline, in incom
 	return nil
 }
 
-// resolveStart resolves a pipeline and a trigger into an execution to record, with
-// the artifacts of earlier executions where the pipeline uses them.
-func (s *Server) resolveStart(ctx context.Context, p delivery.Pipeline, d pipeline.Definition, t delivery.Trigger) (delivery.NewExecution, error) {
-	if d.UsesPrior() {
-		earlier, err := s.store.Executions(ctx, delivery.ExecutionFilter{PipelineConfigIDs: []string{p.ID}, Limit: pipeline.PriorLooks})
-		if err != nil {
-			return delivery.NewExecution{}, err
-		}
-		d = d.WithPrior(earlier)
-	}
-	return pipeline.Start(p, d, t, newID, s.now())
-}
-
 func newID() string { return ulid.Make().String() }

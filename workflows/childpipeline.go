@@ -68,11 +68,10 @@ func (a *Activities) startChild(ctx context.Context, s StageToDo, want pipeline.
 	if err != nil {
 		return delivery.Execution{}, err
 	}
-	n, err := pipeline.Start(p, definition, trigger, newID, a.deps.Now())
+	n, err := startOf(ctx, a.deps.Store, p, definition, trigger, pipeline.ChildID(s.Execution.ID, s.Stage), a.deps.Now())
 	if err != nil {
 		return delivery.Execution{}, want.Refused(err)
 	}
-	n.Execution.ID = pipeline.ChildID(s.Execution.ID, s.Stage)
 	child, created, err := a.deps.Store.CreateExecution(ctx, n)
 	if created {
 		a.deps.Logger.Info("A stage started a pipeline", "pipeline", p.Name, "application", p.Application, "parent", s.Execution.ID, "stage", s.Stage.RefID, "execution", child.ID)

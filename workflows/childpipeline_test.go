@@ -197,6 +197,26 @@ func TestChildIsStartedOnce(t *testing.T) {
 	}
 }
 
+// TestChildTakesDefaults: they read the parent and the child's own id, and one that
+// cannot be evaluated fails the stage.
+func TestChildTakesDefaults(t *testing.T) {
+	w := newParent(t, "", time.Minute, succeed)
+	w.save(t, "D", `{"name":"deploy","application":"shop","parameterConfig":[{"name":"note","default":"${trigger.parentExecution.trigger.parameters.image} as ${parameters.version} in ${execution.id}"}],
+		"stages":[{"refId":"a","type":"noop","name":"Bake"}]}`)
+	e, children := w.run(t), w.children()
+	if e.Status != delivery.StatusSucceeded || len(children) != 1 {
+		t.Fatalf("execution %s, %d children: %+v", e.Status, len(children), e.Stage("1").Failure)
+	}
+	if got, want := string(children[0].Trigger.Parameters), `{"note":"good as good in `+string(children[0].ID)+`","version":"good"}`; got != want {
+		t.Errorf("parameters %s, want %s", got, want)
+	}
+	w = newParent(t, "", time.Minute, succeed)
+	w.save(t, "D", `{"name":"deploy","application":"shop","parameterConfig":[{"name":"note","default":"${trigger.tag}"}],"stages":[{"refId":"a","type":"noop"}]}`)
+	if e := w.run(t); e.Status != delivery.StatusTerminal || len(w.children()) != 0 || !strings.Contains(e.Stage("1").Failure.Message, "/pipelineParameters/note: Parameter note has no value, and its default cannot be evaluated") {
+		t.Errorf("execution %s, %d children: %+v", e.Status, len(w.children()), e.Stage("1").Failure)
+	}
+}
+
 // TestChildIDs are ULIDs that sort by the stage's beginning, tell attempts apart, and
 // are those that running executions have.
 func TestChildIDs(t *testing.T) {

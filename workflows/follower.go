@@ -12,6 +12,7 @@ import (
 
 // startRecords is what starting a pipeline without people needs of the store.
 type startRecords interface {
+	environmentRecords
 	Executions(ctx context.Context, f delivery.ExecutionFilter) ([]delivery.Execution, error)
 	CreateExecution(ctx context.Context, n delivery.NewExecution) (e delivery.Execution, created bool, err error)
 }
@@ -155,7 +156,7 @@ func createUnattended(ctx context.Context, store startRecords, p delivery.Pipeli
 	if err != nil {
 		return delivery.Execution{}, false, err
 	}
-	start, err := pipeline.Start(p, d, t, newID, now)
+	start, err := startOf(ctx, store, p, d, t, "", now)
 	if delivery.KindOf(err) == delivery.Invalid {
 		start, err = pipeline.FailedStart(p, d, t, newID, now, err), nil
 	}

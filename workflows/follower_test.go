@@ -187,7 +187,7 @@ func TestArtifactsInExpressions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := pipeline.Start(p, d, delivery.Trigger{Type: "webhook", Document: json.RawMessage(`{"artifacts":[{"type":"docker/image","name":"shop","reference":"shop:7"}]}`)}, newID, march8)
+	n, err := pipeline.Start(p, d, delivery.Trigger{Type: "webhook", Document: json.RawMessage(`{"artifacts":[{"type":"docker/image","name":"shop","reference":"shop:7"}]}`)}, newID, march8, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

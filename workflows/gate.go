@@ -59,7 +59,7 @@ func (a *Activities) gateExecution(ctx context.Context, in GateRequest) (deliver
 	if trigger.Document, err = withField(trigger.Document, "parentDeployment", deployment); err != nil {
 		return delivery.NewExecution{}, fmt.Errorf("encode trigger: %w", err)
 	}
-	return pipeline.Start(p, definition, trigger, newID, a.deps.Now())
+	return startOf(ctx, a.deps.Store, p, definition, trigger, "", a.deps.Now())
 }
 
 // AwaitGate looks once whether the gate's execution has ended. Not yet is an

@@ -14,6 +14,14 @@ func EnvBefore(e delivery.Execution) Env {
 	return Env{Parameters: e.Trigger.Parameters, Trigger: triggerOf(e.Trigger, nil), Execution: encoded(executionBefore(e, nil)), Before: true, Partial: true}
 }
 
+// EnvAtStart is what the defaults of parameters can read: the execution as far as it is
+// resolved, at its BuildTime. No stage will put out more before, so that an unknown name
+// has no value. parents are as in EnvOf.
+func EnvAtStart(e delivery.Execution, parents []delivery.Execution) Env {
+	return Env{Parameters: e.Trigger.Parameters, Trigger: triggerOf(e.Trigger, parents), Execution: encoded(executionBefore(e, parents)),
+		Now: e.BuildTime, Random: uuids(string(e.ID)), Before: true}
+}
+
 // EnvOf is what can be read in a stage of an execution at a time, or after all of its
 // stages when refID is empty. The stage's own fields are not in it. parents are the
 // executions that started one another before this one, the nearest first; it ends

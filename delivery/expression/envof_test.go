@@ -106,6 +106,36 @@ func TestParentExecutions(t *testing.T) {
 
 // What is the same before the start and in the run is evaluated before the start;
 // nothing else is.
+// TestEnvAtStart: no stage comes before, so that what is unknown is nothing, and the
+// time is known; how the execution goes is not.
+func TestEnvAtStart(t *testing.T) {
+	e := released()
+	for text, want := range map[string]string{
+		`parameters.v`:                   `"1"`,
+		`trigger.tag`:                    `"v7"`,
+		`trigger.nothing ?: 'latest'`:    `"latest"`,
+		`nothing ?: 'latest'`:            `"latest"`,
+		`execution.id`:                   `"` + string(e.ID) + `"`,
+		`new java.util.Date().getTime()`: fmt.Sprint(e.BuildTime.UnixMilli()),
+		`T(java.util.UUID).randomUUID().toString().length()`: `36`,
+	} {
+		if got, err := Evaluate(json.RawMessage(`"${`+text+`}"`), EnvAtStart(e, nil)); err != nil || string(got) != want {
+			t.Errorf("%s = %s, %v, want %s", text, got, err, want)
+		}
+	}
+	for _, text := range []string{`execution.status`, `execution.stages.size()`, `#stage('Deploy').status`, `nothing`, `#fromUrl('http://127.0.0.1')`} {
+		if got, err := Evaluate(json.RawMessage(`"${`+text+`}"`), EnvAtStart(e, nil)); err == nil {
+			t.Errorf("%s is %s at the start", text, got)
+		}
+	}
+	parent := delivery.Execution{ID: "above", Stages: []delivery.Stage{{Name: "Bake", Outputs: json.RawMessage(`{"ami":"a1"}`)}}}
+	e.Trigger.ParentExecution = parent.ID
+	got, err := Evaluate(json.RawMessage(`"${trigger.parentExecution.stages.^[name == 'Bake'].outputs.ami}"`), EnvAtStart(e, []delivery.Execution{parent}))
+	if err != nil || string(got) != `"a1"` {
+		t.Errorf("the parent's output is %s, %v", got, err)
+	}
+}
+
 func TestEnvBefore(t *testing.T) {
 	before, later := EnvBefore(released()), EnvOf(released(), nil, "3", time.UnixMilli(1))
 	for _, text := range []string{`parameters.v`, `trigger.tag`, `trigger.user`, `execution.id`, `execution.name`, `execution.application`, `execution.buildTime`,

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -14,7 +15,8 @@ import (
 // Parameter is one entry of a pipeline's parameterConfig.
 type Parameter struct {
 	Name string
-	// Default is used when a start gives no value; nil for none.
+	// Default is used when a start gives no value; nil for none. Its expressions are
+	// evaluated at the start.
 	Default json.RawMessage
 	// Required refuses a start that gives no value when there is no default, or
 	// when the default is the empty string that Spinnaker's editor writes for "none".
@@ -106,20 +108,42 @@ func scalar(raw json.RawMessage) (string, bool) {
 	}
 }
 
-// ResolveParameters fills the given JSON object of parameters with defaults.
-// Null counts as not given; parameters that the pipeline does not declare are
-// kept. An Invalid error names every required parameter that is missing and every
+// ResolveParameters fills the given JSON object of parameters with defaults, as they
+// are written. Null counts as not given; parameters that the pipeline does not declare
+// are kept. An Invalid error names every required parameter that is missing and every
 // value that is none of the parameter's options or no date where one is wanted.
 func (d Definition) ResolveParameters(given json.RawMessage) (json.RawMessage, error) {
-	values := make(map[string]json.RawMessage)
+	values, _, err := d.resolve(given)
+	if err != nil {
+		return nil, err
+	}
+	return encodeParameters(values)
+}
+
+func encodeParameters(values map[string]json.RawMessage) (json.RawMessage, error) {
+	out, err := json.Marshal(values)
+	if err != nil {
+		return nil, fmt.Errorf("encode parameters: %w", err)
+	}
+	return out, nil
+}
+
+// resolve is ResolveParameters, and which of the values are defaults.
+func (d Definition) resolve(given json.RawMessage) (values map[string]json.RawMessage, defaults map[string]bool, err error) {
+	values, defaults = make(map[string]json.RawMessage), make(map[string]bool)
 	r := &reader{}
 	if kindOf(given) != "null" {
 		o, ok := r.document(given)
 		if !ok {
-			return nil, delivery.InvalidError("parameters are not valid", r.findings)
+			return nil, nil, delivery.InvalidError("parameters are not valid", r.findings)
 		}
 		for name, value := range o.fields {
 			values[name] = value
+		}
+	}
+	byDefault := func(p Parameter) {
+		if p.Default != nil {
+			values[p.Name], defaults[p.Name] = p.Default, true
 		}
 	}
 	var missing []Parameter
@@ -132,25 +156,57 @@ func (d Definition) ResolveParameters(given json.RawMessage) (json.RawMessage, e
 			missing = append(missing, p)
 			continue
 		}
-		if p.Default != nil {
-			values[p.Name] = p.Default
-		}
+		byDefault(p)
 	}
 	for _, p := range missing {
 		if p.Condition == nil || p.Condition.holds(values) {
 			r.refuse("/"+delivery.PointerToken(p.Name), "Required parameter %s is missing", p.Name)
-		} else if p.Default != nil {
-			values[p.Name] = p.Default
+		} else {
+			byDefault(p)
 		}
+	}
+	return values, defaults, delivery.InvalidError("parameters are not valid", r.findings)
+}
+
+// DefaultEvaluator evaluates the expressions of a default, by what can be read of
+// an execution that is about to begin. An Invalid error tells what is wrong with them.
+type DefaultEvaluator func(document json.RawMessage, e delivery.Execution) (json.RawMessage, error)
+
+// evaluateDefaults evaluates the defaults that an execution takes, in the order of the
+// pipeline's parameters: each sees what was given and the ones before it. What was given
+// is data, whatever it looks like.
+func (d Definition) evaluateDefaults(e delivery.Execution, values map[string]json.RawMessage, defaults map[string]bool, evaluate DefaultEvaluator) (json.RawMessage, error) {
+	var open []Parameter
+	for _, p := range d.Parameters {
+		if defaults[p.Name] && bytes.Contains(p.Default, []byte("${")) {
+			open = append(open, p)
+			delete(values, p.Name)
+		}
+	}
+	r := &reader{}
+	for _, p := range open {
+		known, err := encodeParameters(values)
+		if err != nil {
+			return nil, err
+		}
+		e.Trigger.Parameters = known
+		value, err := evaluate(p.Default, e)
+		if delivery.KindOf(err) == delivery.Invalid {
+			for _, f := range delivery.FindingsOf(err) {
+				r.refuse("/"+delivery.PointerToken(p.Name), "Parameter %s has no value, and its default cannot be evaluated: %s", p.Name, f.Message)
+			}
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		values[p.Name] = value
+		p.check(r, value)
 	}
 	if err := delivery.InvalidError("parameters are not valid", r.findings); err != nil {
 		return nil, err
 	}
-	out, err := json.Marshal(values)
-	if err != nil {
-		return nil, fmt.Errorf("encode parameters: %w", err)
-	}
-	return out, nil
+	return encodeParameters(values)
 }
 
 // check refuses a value that a start must not give. An empty text counts as nothing

@@ -8,13 +8,13 @@ import (
 
 // Start resolves a saved pipeline and a trigger into an execution to record, for
 // everything that starts pipelines: people, the clock, events and other pipelines.
-// Defaults are filled into the trigger's parameters and its expected artifacts are
-// bound; an Invalid error names what is missing or wrong, with pointers into the
-// trigger or, of expected artifacts, into the pipeline. newID gives the execution
-// and each stage its own id. A pipeline that is made from a template is planned before.
+// Defaults are filled into the trigger's parameters, evaluated, and its expected
+// artifacts are bound; an Invalid error names what is missing or wrong, with pointers
+// into the trigger or, of expected artifacts, into the pipeline. newID gives the
+// execution, first, and each stage its own id. evaluate is asked only for defaults with expressions. A pipeline that is made from a template is planned before.
 // Neither whether the pipeline is disabled nor what its
 // stages name is looked at.
-func Start(p delivery.Pipeline, d Definition, t delivery.Trigger, newID func() string, now time.Time) (delivery.NewExecution, error) {
+func Start(p delivery.Pipeline, d Definition, t delivery.Trigger, newID func() string, now time.Time, evaluate DefaultEvaluator) (delivery.NewExecution, error) {
 	if t.Depth > MaxChain {
 		return delivery.NewExecution{}, delivery.Errorf(delivery.Invalid, "%d pipelines have started one another in a row; no more than %d may", t.Depth, MaxChain)
 	}
@@ -22,15 +22,24 @@ func Start(p delivery.Pipeline, d Definition, t delivery.Trigger, newID func() s
 		return delivery.NewExecution{}, delivery.InvalidError("pipeline is not valid", []delivery.Finding{{Pointer: "/template",
 			Message: "the template is not there, or the pipeline cannot be made from it any more; plan the pipeline to see why"}})
 	}
-	parameters, err := d.ResolveParameters(t.Parameters)
+	values, defaults, err := d.resolve(t.Parameters)
 	if err != nil {
-		return delivery.NewExecution{}, delivery.InvalidError("parameters are not valid", delivery.Under("/parameters", delivery.FindingsOf(err)))
+		return delivery.NewExecution{}, ofParameters(err)
 	}
-	t.Parameters = parameters
 	if t, err = d.bindArtifacts(t); err != nil {
 		return delivery.NewExecution{}, err
 	}
-	return newExecution(p, d, t, newID, now), nil
+	n := newExecution(p, d, t, newID, now)
+	n.Execution.Trigger.Parameters, err = d.evaluateDefaults(n.Execution, values, defaults, evaluate)
+	return n, ofParameters(err)
+}
+
+// ofParameters places what is wrong with parameters in the trigger.
+func ofParameters(err error) error {
+	if delivery.KindOf(err) != delivery.Invalid {
+		return err
+	}
+	return delivery.InvalidError("parameters are not valid", delivery.Under("/parameters", delivery.FindingsOf(err)))
 }
 
 func newExecution(p delivery.Pipeline, d Definition, t delivery.Trigger, newID func() string, now time.Time) delivery.NewExecution {

@@ -2,7 +2,9 @@ package pipeline
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +28,7 @@ func startOf(t *testing.T, more, trigger string, earlier ...delivery.Execution) 
 	if err != nil {
 		t.Fatal(err, delivery.FindingsOf(err))
 	}
-	return Start(p, d.WithPrior(earlier), delivery.Trigger{Type: "manual", CorrelationID: "c", Document: json.RawMessage(trigger)}, counter(), startTime)
+	return Start(p, d.WithPrior(earlier), delivery.Trigger{Type: "manual", CorrelationID: "c", Document: json.RawMessage(trigger)}, counter(), startTime, nil)
 }
 
 func TestStartBindsArtifacts(t *testing.T) {
@@ -67,6 +69,55 @@ func TestStartBindsArtifacts(t *testing.T) {
 	}
 }
 
+// TestStartEvaluatesDefaults: in their order, with what is known before each. What
+// somebody gives is data.
+func TestStartEvaluatesDefaults(t *testing.T) {
+	const config = `"parameterConfig":[{"name":"a","default":"1"},{"name":"b","default":"${parameters}"},{"name":"c","default":"${parameters}"},
+		{"name":"d","default":"${any}","hasOptions":true,"options":[{"value":"x"}]}]`
+	p := delivery.Pipeline{ID: "p", Application: "shop", Name: "n", Document: withTrigger(`{"type":"webhook","source":"ci"}`, ","+config)}
+	d, err := Parse(p.Document)
+	if err != nil {
+		t.Fatal(err, delivery.FindingsOf(err))
+	}
+	failing := errors.New("the store does not answer")
+	for _, tt := range []struct {
+		given, value string
+		err          error
+		want         string
+		findings     []delivery.Finding
+	}{
+		{`{"b":"${x}","c":"2","d":"${y}"}`, "", nil, "", []delivery.Finding{{Pointer: "/parameters/d", Message: `is "${y}"; must be one of x`}}},
+		{`{"b":"${x}","c":"2","d":"x"}`, "", nil, `{"a":"1","b":"${x}","c":"2","d":"x"}`, nil},
+		{`{"b":"${x}","d":"x"}`, `"%d known"`, nil, `{"a":"1","b":"${x}","c":"3 known","d":"x"}`, nil},
+		{`{"e":0,"d":"x"}`, `"%d known"`, nil, `{"a":"1","b":"3 known","c":"4 known","d":"x","e":0}`, nil},
+		{`{"b":"","c":""}`, `"x"`, nil, `{"a":"1","b":"","c":"","d":"x"}`, nil},
+		{`{"b":"","c":""}`, `"z"`, nil, "", []delivery.Finding{{Pointer: "/parameters/d", Message: `is "z"; must be one of x`}}},
+		{`{"b":"","d":"x"}`, "", delivery.InvalidError("", []delivery.Finding{{Message: "no"}}), "", []delivery.Finding{{Pointer: "/parameters/c", Message: "Parameter c has no value, and its default cannot be evaluated: no"}}},
+		{`{"b":"","d":"x"}`, "", failing, "", nil},
+	} {
+		n, err := Start(p, d, delivery.Trigger{Parameters: json.RawMessage(tt.given)}, counter(), startTime, func(document json.RawMessage, e delivery.Execution) (json.RawMessage, error) {
+			var known map[string]json.RawMessage
+			if err := json.Unmarshal(e.Trigger.Parameters, &known); err != nil || e.ID != "1" || e.BuildTime != startTime || len(e.Stages) == 0 {
+				t.Errorf("evaluated in %+v, %v", e, err)
+			}
+			if tt.err == nil && strings.Contains(tt.value, "%d") {
+				return json.RawMessage(fmt.Sprintf(tt.value, len(known))), nil
+			}
+			return json.RawMessage(tt.value), tt.err
+		})
+		switch {
+		case tt.err == failing:
+			if !errors.Is(err, failing) {
+				t.Errorf("%s: %v, want that the store does not answer", tt.given, err)
+			}
+		case !slices.Equal(delivery.FindingsOf(err), tt.findings):
+			t.Errorf("%s: %v %v, want %v", tt.given, err, delivery.FindingsOf(err), tt.findings)
+		case err == nil && string(n.Execution.Trigger.Parameters) != tt.want:
+			t.Errorf("%s: parameters %s, want %s", tt.given, n.Execution.Trigger.Parameters, tt.want)
+		}
+	}
+}
+
 // TestChainsEnd: a pipeline that starts itself over others stops, and says why.
 func TestChainsEnd(t *testing.T) {
 	p := delivery.Pipeline{ID: "b", Application: "shop", Name: "n", Document: json.RawMessage(`{"stages":[{"type":"wait","waitTime":1}],"triggers":[{"type":"pipeline","pipeline":"a","status":["successful"]}]}`)}
@@ -80,7 +131,7 @@ func TestChainsEnd(t *testing.T) {
 		if !ok || trigger.ParentExecution != e.ID || trigger.Depth != depth || trigger.Type != PipelineType || strings.Contains(string(trigger.Document), `"payload"`) {
 			t.Fatalf("trigger %+v, fires %v", trigger, ok)
 		}
-		n, err := Start(p, d, trigger, counter(), startTime)
+		n, err := Start(p, d, trigger, counter(), startTime, nil)
 		if err != nil {
 			failed := FailedStart(p, d, trigger, counter(), startTime, err).Execution
 			if depth != MaxChain+1 || failed.Status != delivery.StatusTerminal || failed.CanceledBy != "system" || failed.EndTime != startTime ||

@@ -215,7 +215,7 @@ func TestStartOfWhatWasNotPlanned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Start(p, d, delivery.Trigger{}, newID, time.Unix(0, 0))
+	_, err = Start(p, d, delivery.Trigger{}, newID, time.Unix(0, 0), nil)
 	if findings := delivery.FindingsOf(err); len(findings) != 1 || findings[0].Pointer != "/template" {
 		t.Errorf("unplanned: %v", err)
 	}
@@ -227,7 +227,7 @@ func TestStartOfWhatWasNotPlanned(t *testing.T) {
 	if d, err = Parse(p.Document); err != nil {
 		t.Fatal(err)
 	}
-	start, err := Start(p, d, delivery.Trigger{}, newID, time.Unix(0, 0))
+	start, err := Start(p, d, delivery.Trigger{}, newID, time.Unix(0, 0), nil)
 	if want := `{"image":"x","quick":false,"ratio":0.5,"seconds":3,"tags":null,"zones":[]}`; err != nil || string(start.Execution.TemplateVariables) != want {
 		t.Errorf("planned: variables %s, %v, want %s", start.Execution.TemplateVariables, err, want)
 	}
