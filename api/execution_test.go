@@ -277,8 +277,8 @@ func TestEventStreamsEndWhenTheServerStops(t *testing.T) {
 
 // TestEventStreamsOutliveTheReadTimeout: a stream lasts as long as its execution.
 func TestEventStreamsOutliveTheReadTimeout(t *testing.T) {
-	const readTimeout = 40 * time.Millisecond
-	h := newHarnessWith(t, readTimeout/4, readTimeout)
+	const readTimeout = 400 * time.Millisecond
+	h := newHarnessWith(t, readTimeout/40, readTimeout)
 	h.save("p", waitStages)
 	id := h.startOf("p", ``)
 	live := h.stream("/executions/" + string(id) + "/events")

@@ -35,6 +35,18 @@ func TestParseSelection(t *testing.T) {
 	}
 }
 
+// TestSameCreationTime: of groups that the cloud stamps alike, the one with the higher
+// number is the newer, whoever asks.
+func TestSameCreationTime(t *testing.T) {
+	at := time.Date(2026, 11, 27, 10, 0, 0, 0, time.UTC)
+	seen := delivery.Snapshot{Groups: []delivery.ServerGroup{
+		{Name: "shop-v001", Sequence: 1, CreatedAt: at, Capacity: delivery.Pinned(1)}, {Name: "shop-v002", Sequence: 2, CreatedAt: at, Capacity: delivery.Pinned(1)}}}
+	current, err := seen.Select(delivery.SelectCurrent, delivery.SelectOptions{})
+	if newest, _ := seen.Numbers(); err != nil || newest != 2 || current.Name != "shop-v002" || seen.NewestServing().Name != current.Name {
+		t.Errorf("newest %d, current %s, newest serving %s, %v", newest, current.Name, seen.NewestServing().Name, err)
+	}
+}
+
 func TestSelect(t *testing.T) {
 	seen := delivery.Snapshot{
 		Cluster: delivery.Cluster{Account: "prod", Region: "us-east-1", Moniker: delivery.Moniker{App: "shop"}},

@@ -40,7 +40,7 @@ func (s Snapshot) Numbers() (newest int, taken []int) {
 	var created time.Time
 	for _, g := range s.Groups {
 		taken = append(taken, g.Sequence)
-		if newest < 0 || g.CreatedAt.After(created) {
+		if newest < 0 || !g.CreatedAt.Before(created) {
 			newest, created = g.Sequence, g.CreatedAt
 		}
 	}
@@ -52,7 +52,7 @@ func (s Snapshot) NewestServing() *ServerGroup {
 	var newest *ServerGroup
 	for i := range s.Groups {
 		g := &s.Groups[i]
-		if s.Serving(g.Name) && (newest == nil || g.CreatedAt.After(newest.CreatedAt)) {
+		if s.Serving(g.Name) && (newest == nil || !g.CreatedAt.Before(newest.CreatedAt)) {
 			newest = g
 		}
 	}

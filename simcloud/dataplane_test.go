@@ -27,8 +27,14 @@ type site struct {
 
 func newSite(t *testing.T, options simcloud.WorldOptions) *site {
 	t.Helper()
+	return newSiteWith(t, options, 10*time.Second)
+}
+
+// newSiteWith is newSite with the real time after which the load balancer gives a target up.
+func newSiteWith(t *testing.T, options simcloud.WorldOptions, timeout time.Duration) *site {
+	t.Helper()
 	world := simcloud.NewWorld(options)
-	lb := simcloud.NewLoadBalancer(world, simcloud.LoadBalancerConfig{ID: "lb", Name: "front", Timeout: 200 * time.Millisecond})
+	lb := simcloud.NewLoadBalancer(world, simcloud.LoadBalancerConfig{ID: "lb", Name: "front", Timeout: timeout})
 	url, err := lb.Listen(80)
 	if err != nil {
 		t.Fatal(err)
@@ -345,12 +351,6 @@ func TestErrorsOfTheLoadBalancer(t *testing.T) {
 	if status, _ := s.get("/"); status != http.StatusBadGateway {
 		t.Errorf("a crashed target answered %d, want 502", status)
 	}
-	g.Deregister(dead.ID())
-	slow := s.launch(simcloud.Image{Name: "slow", Latency: time.Minute}, g)
-	s.awaitTarget(0, slow, simcloud.TargetHealthy, "")
-	if status, _ := s.get("/"); status != http.StatusGatewayTimeout {
-		t.Errorf("a target that does not answer gave %d, want 504", status)
-	}
 	broken := s.launch(simcloud.Image{Name: "broken", ErrorRate: 1}, other)
 	s.awaitTarget(0, broken, simcloud.TargetHealthy, "")
 	s.route(map[*simcloud.TargetGroup]int{other: 1})
@@ -362,6 +362,17 @@ func TestErrorsOfTheLoadBalancer(t *testing.T) {
 	}
 	if !statuses[200] || !statuses[500] {
 		t.Errorf("statuses = %v, want 200 and 500", statuses)
+	}
+}
+
+func TestTargetThatDoesNotAnswer(t *testing.T) {
+	s := newSiteWith(t, fast, 200*time.Millisecond)
+	g := s.group("blue")
+	s.route(map[*simcloud.TargetGroup]int{g: 1})
+	slow := s.launch(simcloud.Image{Name: "slow", Latency: time.Minute}, g)
+	s.awaitTarget(0, slow, simcloud.TargetHealthy, "")
+	if status, _ := s.get("/"); status != http.StatusGatewayTimeout {
+		t.Errorf("a target that does not answer gave %d, want 504", status)
 	}
 }
 
@@ -382,7 +393,7 @@ func TestDrainingFinishesRequests(t *testing.T) {
 	g := s.group("blue")
 	g.SetConfig(simcloud.TargetGroupConfig{HealthCheck: g.Config().HealthCheck, DeregistrationDelay: time.Hour})
 	s.route(map[*simcloud.TargetGroup]int{g: 100})
-	i := s.launch(simcloud.Image{Name: "slow", Latency: 100 * time.Millisecond}, g)
+	i := s.launch(simcloud.Image{Name: "slow", Latency: time.Second}, g)
 	s.awaitTarget(0, i, simcloud.TargetHealthy, "")
 	answered := make(chan int)
 	go func() {

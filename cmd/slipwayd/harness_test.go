@@ -60,12 +60,14 @@ func TestMain(m *testing.M) {
 
 // daemon is a slipwayd of its own data folder, run as a user would.
 type daemon struct {
-	t    *testing.T
-	dir  string
-	env  []string
-	cmd  *exec.Cmd
-	url  string
-	done chan error
+	t   *testing.T
+	dir string
+	env []string
+	cmd *exec.Cmd
+	url string
+	// done is closed when the process has ended, with exit as its result.
+	done chan struct{}
+	exit error
 	sim  simulator.Endpoints
 }
 
@@ -98,12 +100,15 @@ func (d *daemon) start() {
 	if err := d.cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}
-	d.done = make(chan error, 1)
-	go func(cmd *exec.Cmd, done chan<- error) { done <- cmd.Wait() }(d.cmd, d.done)
+	d.done = make(chan struct{})
+	go func(cmd *exec.Cmd, done chan<- struct{}) {
+		d.exit = cmd.Wait()
+		close(done)
+	}(d.cmd, d.done)
 	d.until(time.Minute, "slipwayd to serve", func() bool {
 		select {
-		case err := <-d.done:
-			d.t.Fatalf("slipwayd ended: %v\n%s", err, d.log())
+		case <-d.done:
+			d.t.Fatalf("slipwayd ended: %v\n%s", d.exit, d.log())
 		default:
 		}
 		raw, err := os.ReadFile(filepath.Join(d.dir, addressFile))
@@ -149,8 +154,12 @@ func (d *daemon) stop() {
 		<-d.done
 		d.t.Errorf("slipwayd did not end within 30 s of SIGTERM\n%s", d.log())
 	}
-	if answer, err := http.Post(d.sim.Control+"/stop", "application/json", nil); err == nil {
-		_ = answer.Body.Close() // the orderly end should have stopped it; a killed process could not
+	// The orderly end should have stopped the simulator; a killed process could not. Once
+	// its file is gone the port may be another one's.
+	if _, err := os.Stat(filepath.Join(d.dir, simulator.EndpointsFile)); err == nil {
+		if answer, err := http.Post(d.sim.Control+"/stop", "application/json", nil); err == nil {
+			_ = answer.Body.Close()
+		}
 	}
 	if d.t.Failed() {
 		d.t.Logf("slipwayd's log:\n%s", d.log())
@@ -179,7 +188,7 @@ func (d *daemon) until(limit time.Duration, what string, holds func() bool) {
 }
 
 // untilGroups waits for a condition on the server groups. It looks once a
-// second: each look reads the cloud, whose request limits are as tight as real ones.
+// second: each look reads the cloud.
 func (d *daemon) untilGroups(s site, limit time.Duration, what string, holds func(map[string]groupView) bool) {
 	d.t.Helper()
 	d.untilEvery(time.Second, limit, what, func() bool { return holds(d.groups(s)) })
@@ -365,13 +374,16 @@ type groupView struct {
 	} `json:"buildInfo"`
 }
 
-// groups returns the server groups of a site's cluster, by name.
+// groups returns the server groups of a site's cluster, by name. It asks again while the
+// cloud refuses: its request limits are as tight as real ones, and the deploy goes first.
 func (d *daemon) groups(s site) map[string]groupView {
 	d.t.Helper()
-	status, raw := d.call(http.MethodGet, d.url+"/applications/storefront/serverGroups", nil, nil)
-	if status == http.StatusTooManyRequests {
-		return nil // the cloud's limit; the deploy goes first
-	}
+	var status int
+	var raw []byte
+	d.untilEvery(time.Second, time.Minute, "the cloud to list its server groups", func() bool {
+		status, raw = d.call(http.MethodGet, d.url+"/applications/storefront/serverGroups", nil, nil)
+		return status != http.StatusTooManyRequests
+	})
 	var list []groupView
 	if err := json.Unmarshal(raw, &list); err != nil || status != http.StatusOK {
 		d.t.Fatalf("list server groups: %d %s", status, raw)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -15,7 +16,8 @@ import (
 	"time"
 )
 
-// address is where a process answers that dies and comes back elsewhere.
+// address is where a process answers that dies and comes back elsewhere; empty while it
+// is dead, for its port may be another one's then.
 type address struct {
 	mu  sync.Mutex
 	url string
@@ -33,6 +35,9 @@ func (a *address) send(ctx context.Context, method, path string, header http.Hea
 	a.mu.Lock()
 	url := a.url
 	a.mu.Unlock()
+	if url == "" {
+		return 0, nil, errors.New("the process is dead")
+	}
 	data, err := json.Marshal(body)
 	if err != nil {
 		return 0, nil, err
@@ -80,6 +85,7 @@ func (d *daemon) killWhile(at *address, random *rand.Rand, kills int, life time.
 	d.t.Helper()
 	for range kills {
 		time.Sleep(time.Duration(random.Int64N(int64(life))))
+		at.set("")
 		d.kill()
 		d.start()
 		at.set(d.url)

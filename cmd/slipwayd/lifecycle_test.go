@@ -44,10 +44,9 @@ func (d *daemon) interrupt() {
 	if err := d.cmd.Process.Signal(syscall.SIGINT); err != nil {
 		d.t.Fatal(err)
 	}
-	if err := <-d.done; err != nil {
-		d.t.Fatalf("slipwayd ended with %v\n%s", err, d.log())
+	if <-d.done; d.exit != nil {
+		d.t.Fatalf("slipwayd ended with %v\n%s", d.exit, d.log())
 	}
-	d.done <- nil // stop, which ends the test, receives it again
 	if _, err := os.Stat(filepath.Join(d.dir, addressFile)); !errors.Is(err, os.ErrNotExist) {
 		d.t.Errorf("%s outlives the process that it names: %v", addressFile, err)
 	}

@@ -57,7 +57,7 @@ func (r *recorder) lines() map[string]int {
 }
 
 func walk(ctx workflow.Context) error {
-	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Second})
+	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: 10 * time.Second})
 	for step := range steps {
 		if err := workflow.ExecuteActivity(ctx, (*recorder).Record, step).Get(ctx, nil); err != nil {
 			return err
