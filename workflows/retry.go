@@ -27,6 +27,7 @@ func (x *execution) tryStage(ctx workflow.Context, refID string) (*stageRun, sta
 		var goesOn bool
 		attempt := workflow.WithValue(ctx, runKey{}, run)
 		if stage.AwaitsRetry() { // as it may be recorded when its worker died
+			x.hasBegun(refID)
 			result, goesOn = x.awaitRetry(attempt)
 		} else {
 			result = x.carryOut(attempt, refID)

@@ -119,10 +119,14 @@ func (x *execution) perform(ctx workflow.Context, refID string, begun BegunStage
 // begin evaluates the stage's context, once, and records that the stage runs.
 func (x *execution) begin(ctx workflow.Context, refID string, read ReadURLs) (BegunStage, error) {
 	var begun BegunStage
-	if err := x.record.Lock(ctx); err != nil {
+	defer x.hasBegun(refID)
+	if err := x.lockRecord(ctx); err != nil {
 		return begun, err
 	}
 	defer x.record.Unlock()
+	if err := x.breathe(ctx); err != nil || x.paced && x.halting() {
+		return begun, err
+	}
 	var a *Activities
 	ctx = workflow.WithLocalActivityOptions(ctx, beginOptions)
 	err := workflow.ExecuteLocalActivity(ctx, a.BeginStage, x.nextVersion(), refID, workflow.Now(ctx), read).Get(ctx, &begun)
