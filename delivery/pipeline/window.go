@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"strconv"
 	"strings"
 	"time"
 
@@ -89,11 +90,12 @@ func readZone(o object, otherwise string) *time.Location {
 func readDays(o object) []time.Weekday {
 	var days []time.Weekday
 	for i, raw := range o.list("days") {
-		var day int
 		if o.r.deferred && isExpression(raw) {
 			continue
 		}
-		if json.Unmarshal(raw, &day) != nil || day < 1 || day > 7 {
+		text, _ := scalar(raw)
+		day, err := strconv.Atoi(text)
+		if err != nil || day < 1 || day > 7 {
 			o.r.refuse(o.pointer("days")+fmt.Sprintf("/%d", i), "must be a day from 1 (Sunday) to 7 (Saturday)")
 			continue
 		}
