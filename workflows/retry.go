@@ -62,7 +62,7 @@ func (x *execution) retries(ctx workflow.Context, run *stageRun, result stageRes
 func (x *execution) awaitRetry(ctx workflow.Context) (result stageResult, due bool) {
 	run := runOf(ctx)
 	stage := x.stage(run.refID)
-	over := func() bool { return run.goesOn != "" || x.stopping(ctx) }
+	over := func() bool { return x.goesOnNow(run) || x.stopping(ctx) }
 	if err := x.until(ctx, func() time.Time { return stage.ScheduledTime }, over); err != nil || x.stopping(ctx) {
 		return x.settle(run, BegunStage{}, stageResult{canceled: true}), false
 	}

@@ -38,7 +38,7 @@ func (x *execution) awaitWindow(ctx workflow.Context, refID string, begun BegunS
 	case runOf(ctx).skipped != "" && !x.halting():
 		before.Status, before.StatusReason = delivery.StatusSkipped, runOf(ctx).skipped
 	default:
-		before.Status = delivery.StatusCanceled
+		before.Status, before.StatusReason = delivery.StatusCanceled, ""
 	}
 	if err := x.project(ctx, stageEvent(before)); err != nil && ok {
 		return failed("record the window", err), false
@@ -51,7 +51,7 @@ func (x *execution) untilOpen(ctx workflow.Context, run *stageRun, before *deliv
 	if err := x.project(ctx, stageEvent(before)); err != nil {
 		return failed("record the window", err), false
 	}
-	over := func() bool { return run.goesOn != "" || x.stopping(ctx) }
+	over := func() bool { return x.goesOnNow(run) || x.stopping(ctx) }
 	for {
 		left := before.ScheduledTime.Sub(workflow.Now(ctx))
 		if left > 0 {

@@ -71,6 +71,12 @@ func TestWindow(t *testing.T) {
 			least: 24*time.Hour + 59*time.Minute, most: 25 * time.Hour},
 		{name: "paused into the window", after: time.Hour, pause: [2]time.Duration{time.Minute, 90 * time.Minute}, each: "SUCCEEDED SUCCEEDED",
 			least: 90 * time.Minute, most: 90 * time.Minute},
+		{name: "skipped in a pause", after: 3 * time.Hour, pause: [2]time.Duration{40 * time.Second, 20 * time.Minute}, skip: time.Minute, each: "SUCCEEDED SUCCEEDED",
+			least: 20 * time.Minute, most: 20 * time.Minute},
+		{name: "skipped in a pause beyond the window", after: time.Hour, pause: [2]time.Duration{40 * time.Second, 4 * time.Hour}, skip: time.Minute, each: "SUCCEEDED SUCCEEDED",
+			least: 4 * time.Hour, most: 4 * time.Hour},
+		{name: "canceled after a skip in a pause", after: 3 * time.Hour, pause: [2]time.Duration{40 * time.Second, 20 * time.Minute}, skip: time.Minute, cancel: 2 * time.Minute,
+			each: "CANCELED CANCELED", least: 2 * time.Minute, most: 2 * time.Minute},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t, `{"stages":[]}`, calm())
@@ -102,7 +108,7 @@ func TestWindow(t *testing.T) {
 			if test.least > 0 && (during.Stages[1].Status != delivery.StatusRunning || during.Stages[0].Status != delivery.StatusRunning || !during.Stages[1].ScheduledTime.After(during.StartTime)) {
 				t.Errorf("while it waited %+v", during.Stages)
 			}
-			if skipped != nil && (!skipped.ok() || before.StatusReason != "joe skipped the remaining wait") {
+			if skipped != nil && (!skipped.ok() || skipped.took() > time.Second || (before.StatusReason == "joe skipped the remaining wait") != (test.cancel == 0)) {
 				t.Errorf("skipped %+v: %q", skipped, before.StatusReason)
 			}
 		})
