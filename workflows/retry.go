@@ -81,7 +81,11 @@ func (x *execution) awaitRetry(ctx workflow.Context) (result stageResult, due bo
 // recordRun records the end of an attempt, of the wait for one, or of the stage.
 func (x *execution) recordRun(ctx workflow.Context, run *stageRun) {
 	run.over = true
-	if err := x.project(ctx, stageEvent(x.stage(run.refID))); err != nil {
+	happened := []happening{stageEvent(x.stage(run.refID))}
+	if run.leftWindow {
+		happened = append(happened, stageEvent(x.known(pipeline.BeforeRef(run.refID))))
+	}
+	if err := x.project(ctx, happened...); err != nil {
 		workflow.GetLogger(ctx).Error("End of stage or attempt was not recorded", "execution", x.ID, "stage", run.refID, "error", err)
 	}
 	run.recorded = true

@@ -28,6 +28,8 @@ type stageRun struct {
 	// timedOut is set by the stage's own limit, over when it has ended, recorded when
 	// that is in the store.
 	timedOut, over, recorded bool
+	// leftWindow is true when the wait for the stage's window ends with the stage.
+	leftWindow bool
 	// limited is when the limit was set.
 	limited time.Time
 }

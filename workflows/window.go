@@ -47,6 +47,17 @@ func (x *execution) awaitWindow(ctx workflow.Context, refID string, begun BegunS
 	return result, ok
 }
 
+// leaveWindow ends the wait for the window of a stage that does not run, before it began.
+func (x *execution) leaveWindow(ctx workflow.Context, refID, why string) {
+	before := x.known(pipeline.BeforeRef(refID))
+	if before == nil || before.Status != delivery.StatusNotStarted {
+		return
+	}
+	now := workflow.Now(ctx)
+	before.Status, before.StartTime, before.EndTime, before.StatusReason = delivery.StatusSkipped, now, now, why
+	runOf(ctx).leftWindow = true
+}
+
 func (x *execution) untilOpen(ctx workflow.Context, run *stageRun, before *delivery.Stage, refID string) (stageResult, bool) {
 	if err := x.project(ctx, stageEvent(before)); err != nil {
 		return failed("record the window", err), false

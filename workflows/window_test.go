@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -135,6 +136,27 @@ func TestStageEnabled(t *testing.T) {
 		if each(e) != test.status+" SUCCEEDED" || !strings.HasPrefix(e.Stages[0].StatusReason, test.reason) || test.reason == "" && e.Stages[0].StatusReason != "" {
 			t.Errorf("%s: %s, %q", test.condition, each(e), e.Stages[0].StatusReason)
 		}
+	}
+}
+
+// TestSkippedStageNeedsNoWindow: the wait for the window of a stage that is left out is left
+// out with it, and told so.
+func TestSkippedStageNeedsNoWindow(t *testing.T) {
+	w := newWorld(t, `{"stages":[]}`, calm())
+	w.add(t, testExecution, strings.Replace(windowed(w, 3*time.Hour, ""), `"type":"wait"`, `"type":"wait","stageEnabled":{"type":"expression","expression":"false"}`, 1))
+	e := w.run(t)
+	if before := e.Stages[1]; e.Status != delivery.StatusSucceeded || each(e) != "SKIPPED SKIPPED" || before.StatusReason != "stageEnabled is false: false" || before.EndTime.IsZero() {
+		t.Errorf("execution %s: %+v", e.Status, e.Stages)
+	}
+	told := 0
+	for _, event := range w.store.events {
+		var of StageEvent
+		if event.Type == delivery.EventStage && json.Unmarshal(event.Data, &of) == nil && of.RefID == "1<1" && of.Status == delivery.StatusSkipped {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("told %d times", told)
 	}
 }
 
