@@ -96,6 +96,7 @@ func (x *execution) carryOut(ctx workflow.Context, refID string) stageResult {
 	case begun.Failure != nil:
 		return stageResult{failure: begun.Failure}
 	case begun.Skipped != "":
+		x.leaveWindow(ctx, refID, begun.Skipped)
 		return stageResult{skipped: true, reason: begun.Skipped}
 	case x.halting():
 		return stageResult{canceled: true}
