@@ -12,13 +12,13 @@ import (
 
 // WaitsForItself refuses what would start a pipeline in one of its own stages and wait
 // for it, as far as that can be known before expressions are evaluated: stages of
-// ChildType, and the pipelines that deployments wait for. Longer circles show when they
-// run, see NeverBegins.
+// ChildType, and the pipelines that deployments wait for. Longer circles, and those
+// that a condition of the stage may end, show when they run, see NeverBegins.
 func (d Definition) WaitsForItself(p delivery.Pipeline) []delivery.Finding {
 	var out []delivery.Finding
 	for i, s := range d.Stages {
 		pointers := gatesOn(s, p.ID)
-		if at := startsItself(s, p); at != "" {
+		if at := startsItself(s, p); at != "" && (s.Condition == "" || d.limit() > 0) { // a condition may end the circle
 			pointers = append(pointers, at)
 		}
 		slices.Sort(pointers)

@@ -24,6 +24,7 @@ func TestWaitsForItself(t *testing.T) {
 		{"by its name, in any case", `"type":"pipeline","pipeline":"ship IT","application":"Shop"`, self, "/stages/1/pipeline"},
 		{"a new one, by its name", `"type":"pipeline","pipeline":"Ship it"`, delivery.Pipeline{Name: "Ship it", Application: "shop"}, "/stages/1/pipeline"},
 		{"a new one that names none", `"type":"pipeline","pipeline":"${trigger.next}"`, delivery.Pipeline{Name: "Ship it", Application: "shop"}, ""},
+		{"under a condition", `"type":"pipeline","pipeline":"S","stageEnabled":{"type":"expression","expression":"parameters.n > 0"}`, self, ""},
 		{"not waited for", `"type":"pipeline","pipeline":"S","waitForCompletion":false`, self, ""},
 		{"perhaps not waited for", `"type":"pipeline","pipeline":"S","waitForCompletion":"${parameters.wait}"`, self, ""},
 		{"the name in another application", `"type":"pipeline","pipeline":"Ship it","application":"other"`, self, ""},
