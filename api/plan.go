@@ -203,8 +203,10 @@ func (p *planner) operations(ctx context.Context, stage pipeline.StageSpec, eval
 		}
 		input := one.Input(target.Describe().Capabilities)
 		input.Deployment = "planned"
-		plan, after := rollout.PlanOf(input, seen, rollout.Estimates{})
-		p.seen[one.Cluster.Key()] = after
+		plan, err := p.predict(ctx, input, seen)
+		if err != nil {
+			return out, err
+		}
 		p.hash.add(stage.RefID, plan.Hash)
 		out.Deployments = append(out.Deployments, presentPlan(plan))
 	}
@@ -248,9 +250,7 @@ func (p *planner) deployment(ctx context.Context, want pipeline.DeployCluster) (
 	input := want.Input(seen, target.Describe().Capabilities)
 	input.Deployment = "planned"
 	if want.Strategy.InPlace {
-		plan, after := rollout.PlanOf(input, seen, rollout.Estimates{})
-		p.seen[key] = after
-		return plan, nil
+		return p.predict(ctx, input, seen)
 	}
 	newest, taken := seen.Numbers()
 	sequence, err := p.store.NextSequence(ctx, key, newest, taken)
@@ -265,8 +265,17 @@ func (p *planner) deployment(ctx context.Context, want pipeline.DeployCluster) (
 		}
 		input.Baseline = want.Cluster.Moniker.ServerGroup(beside)
 	}
-	plan, after := rollout.PlanOf(input, seen, rollout.Estimates{})
-	p.seen[key] = after
+	return p.predict(ctx, input, seen)
+}
+
+// predict plans one deployment and leaves its cluster as it will be. It ends with the
+// request.
+func (p *planner) predict(ctx context.Context, input rollout.Input, seen delivery.Snapshot) (rollout.Plan, error) {
+	plan, after, err := rollout.PlanWithin(ctx, input, seen, rollout.Estimates{})
+	if err != nil {
+		return plan, delivery.Errorf(delivery.Transient, "the plan was not made within %s: %w", planTimeout, err)
+	}
+	p.seen[input.Cluster.Key()] = after
 	return plan, nil
 }
 

@@ -244,6 +244,9 @@ func readCapacity(o object) delivery.Capacity {
 		if n < 0 {
 			o.refuse("targetSize", "is %d; must not be negative", n)
 		}
+		if n > delivery.MaxInstances {
+			o.refuse("targetSize", "is %d; a server group has at most %d instances", n, delivery.MaxInstances)
+		}
 		return delivery.Pinned(max(n, 0))
 	}
 	o.require("capacity")
@@ -266,10 +269,12 @@ func readCapacity(o object) delivery.Capacity {
 			known = false
 		}
 	}
+	wrong := out.TooLarge()
 	if known {
-		for _, f := range out.Validate() {
-			c.r.refuse(c.at+f.Pointer, "%s", f.Message)
-		}
+		wrong = append(wrong, out.Validate()...)
+	}
+	for _, f := range wrong {
+		c.r.refuse(c.at+f.Pointer, "%s", f.Message)
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -85,19 +86,30 @@ const maxPlannedLooks = 50_000
 // was seen, as if everything went well: instances become healthy, writes have
 // their effect at once, gates and checks pass. after is the cluster as it will be.
 func PlanOf(in Input, seen delivery.Snapshot, e Estimates) (plan Plan, after delivery.Snapshot) {
+	plan, after, _ = PlanWithin(context.Background(), in, seen, e) // which never ends
+	return plan, after
+}
+
+// PlanWithin is PlanOf for as long as somebody waits for the plan. The error is that
+// of the context.
+func PlanWithin(ctx context.Context, in Input, seen delivery.Snapshot, e Estimates) (plan Plan, after delivery.Snapshot, err error) {
 	e = e.withDefaults()
 	plan = Plan{Cluster: in.Cluster, ServerGroup: in.Group, Strategy: in.Strategy.Kind, Checks: in.Strategy.Checks, Actions: []PlannedAction{}}
 	f := newForecast(in, seen, e)
 	began, state := f.now, Start(in)
 	plan.Floor = inRotation(seen)
 	for range maxPlannedLooks {
+		if err := ctx.Err(); err != nil {
+			return plan, seen, fmt.Errorf("plan %s: %w", in.Cluster.Key(), err)
+		}
 		var d Decision
+		is := f.look()
 		state = state.passing(f.now)
-		state, d = Next(state, f.look(), f.now)
+		state, d = Next(state, is, f.now)
 		at := f.now.Sub(began)
 		if in.Capabilities.Resize {
-			plan.Peak = max(plan.Peak, f.instances())
-			plan.Floor = min(plan.Floor, inRotation(f.look()))
+			plan.Peak = max(plan.Peak, instances(is))
+			plan.Floor = min(plan.Floor, inRotation(is))
 		} else {
 			plan.Floor = 0
 		}
@@ -105,7 +117,12 @@ func PlanOf(in Input, seen delivery.Snapshot, e Estimates) (plan Plan, after del
 		case d.Done != nil:
 			plan.Duration, plan.Failure, plan.ServerGroup = at, d.Done.Failure, state.Input.Group
 			plan.Hash = hashOf(plan, seen)
-			return plan, f.look()
+			return plan, is, nil
+		case d.Apply != nil && tooMany(*d.Apply):
+			plan.Failure = &delivery.Failure{Kind: delivery.Quota.String(), Step: "plan", Message: fmt.Sprintf(
+				"%s: a plan counts at most %d instances of a server group", d.Apply, delivery.MaxInstances)}
+			plan.Hash = hashOf(plan, seen)
+			return plan, is, nil
 		case d.Apply != nil:
 			plan.Actions = append(plan.Actions, PlannedAction{At: at, Change: planned(*d.Apply)})
 			f.apply(*d.Apply)
@@ -121,7 +138,12 @@ func PlanOf(in Input, seen delivery.Snapshot, e Estimates) (plan Plan, after del
 	}
 	plan.Failure = &delivery.Failure{Kind: delivery.Internal.String(), Step: "plan", Message: fmt.Sprintf("no end is in sight after %d looks", maxPlannedLooks)}
 	plan.Hash = hashOf(plan, seen)
-	return plan, f.look()
+	return plan, f.look(), nil
+}
+
+// tooMany reports whether a change gives a group more instances than a plan counts.
+func tooMany(c delivery.Change) bool {
+	return c.Capacity != nil && c.Capacity.Desired > delivery.MaxInstances
 }
 
 // planned is a change as a plan shows it: without what is known only when it is

@@ -1,6 +1,8 @@
 package rollout_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -126,6 +128,25 @@ func TestPlanIsRefused(t *testing.T) {
 	plan, _ := rollout.PlanOf(d.state.Input, d.cloud.Truth(), rollout.Estimates{})
 	if plan.Failure == nil || plan.Failure.Kind != "invalid" || len(changesOf(plan)) != 0 {
 		t.Errorf("plan %+v", plan)
+	}
+}
+
+// TestPlanIsBounded: a plan ends with who waits for it, and counts no group that is
+// larger than any is.
+func TestPlanIsBounded(t *testing.T) {
+	in := rollout.Input{Spec: delivery.GroupSpec{Image: "new", LoadBalancer: "lb", Capacity: delivery.Pinned(1_500_000)}, Strategy: strategy(t, `{"strategy":"bluegreen"}`)}
+	d := newDrive(in, calm(), v000(4))
+	plan, after := rollout.PlanOf(d.state.Input, d.cloud.Truth(), rollout.Estimates{})
+	if plan.Failure == nil || plan.Failure.Kind != "quota" || plan.Peak > 4 || plan.Hash == "" {
+		t.Errorf("plan %+v, failure %v", plan, plan.Failure)
+	}
+	if g := after.Group("shop-prod-v001"); g == nil || len(g.Instances) > 0 {
+		t.Errorf("group %+v", g)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := rollout.PlanWithin(ctx, d.state.Input, d.cloud.Truth(), rollout.Estimates{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a plan that nobody waits for: %v", err)
 	}
 }
 
