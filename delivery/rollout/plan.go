@@ -83,7 +83,8 @@ func (e Estimates) withDefaults() Estimates {
 const maxPlannedLooks = 50_000
 
 // PlanOf predicts what a deployment with this input will do to the cluster that
-// was seen, as if everything went well: instances become healthy, writes have
+// was seen, as if everything went well: instances become healthy, writes that the
+// traffic guard lets through have
 // their effect at once, gates and checks pass. after is the cluster as it will be.
 func PlanOf(in Input, seen delivery.Snapshot, e Estimates) (plan Plan, after delivery.Snapshot) {
 	plan, after, _ = PlanWithin(context.Background(), in, seen, e) // which never ends
@@ -124,6 +125,11 @@ func PlanWithin(ctx context.Context, in Input, seen delivery.Snapshot, e Estimat
 			plan.Hash = hashOf(plan, seen)
 			return plan, is, nil
 		case d.Apply != nil:
+			if err := delivery.Guard(is, *d.Apply); err != nil { // who carries a change out asks as well
+				state = state.Fail(*delivery.FailureOf(d.Apply.String(), err))
+				f.now = f.now.Add(e.Look)
+				continue
+			}
 			plan.Actions = append(plan.Actions, PlannedAction{At: at, Change: planned(*d.Apply)})
 			f.apply(*d.Apply)
 			f.now = f.now.Add(e.Look)

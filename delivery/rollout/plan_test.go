@@ -131,6 +131,40 @@ func TestPlanIsRefused(t *testing.T) {
 	}
 }
 
+// TestPlanAsksTheGuard: what the traffic guard refuses in the run it refuses in the
+// plan, which then shows the way back.
+func TestPlanAsksTheGuard(t *testing.T) {
+	for _, text := range []string{
+		`{"strategy":"bluegreen"}`, `{"strategy":"highlander"}`, `{"strategy":"rollingredblack"}`, `{"strategy":"rolling"}`,
+		`{"strategy":"canary","steps":[{"weight":10}]}`, `{"strategy":"none"}`,
+		`{"strategy":"dark","match":{"cookie":"canary","value":"always"}}`,
+	} {
+		for _, old := range []int{0, 3} {
+			var existing []fakecloud.Existing
+			if old > 0 {
+				existing = append(existing, v000(old))
+			}
+			spec := delivery.GroupSpec{Image: "new", LoadBalancer: "lb", Capacity: delivery.Capacity{Max: 3}}
+			d := newDrive(rollout.Input{Spec: spec, Strategy: strategy(t, text)}, calm(), existing...)
+			plan, after := rollout.PlanOf(d.state.Input, d.cloud.Truth(), rollout.Estimates{})
+			got := d.run(t)
+			if diff := cmp.Diff(got.Failure, plan.Failure); diff != "" {
+				t.Errorf("%s over %d: failure (-run +plan):\n%s", text, old, diff)
+			}
+			if diff := cmp.Diff(madeBy(d.cloud.Writes()), changesOf(plan)); diff != "" {
+				t.Errorf("%s over %d: changes (-made +planned):\n%s", text, old, diff)
+			}
+			if diff := cmp.Diff(settled(d.cloud.Truth()), settled(after)); diff != "" {
+				t.Errorf("%s over %d: cluster (-is +planned):\n%s", text, old, diff)
+			}
+			succeeds := strings.Contains(text, "none") || !strings.Contains(text, "dark") && old == 0 // it has no traffic to take then
+			if succeeds != (plan.Failure == nil) {
+				t.Errorf("%s over %d: failure %v", text, old, plan.Failure)
+			}
+		}
+	}
+}
+
 // TestPlanIsBounded: a plan ends with who waits for it, and counts no group that is
 // larger than any is.
 func TestPlanIsBounded(t *testing.T) {
