@@ -340,7 +340,8 @@ func presentAction(a rollout.PlannedAction) v1.PlannedAction {
 	return out
 }
 
-// planLines are the plan's changes, exact waits and gates as lines that can be compared.
+// planLines are the plan's changes, waits and gates as lines that can be compared. How
+// long a wait takes is told only where it is no estimate.
 func planLines(p v1.Plan) []string {
 	lines := []string{}
 	for _, stage := range p.Stages {
@@ -368,7 +369,6 @@ func planLines(p v1.Plan) []string {
 			}
 			for _, a := range d.Actions {
 				switch {
-				case a.Type == "wait" && !a.Exact && a.OnTimeout == "":
 				case a.Type == "wait" && a.Exact:
 					lines = append(lines, in+a.Description+" "+(time.Duration(a.TakesMs)*time.Millisecond).Round(time.Second).String())
 				default:

@@ -117,12 +117,12 @@ func PlanWithin(ctx context.Context, in Input, seen delivery.Snapshot, e Estimat
 		switch {
 		case d.Done != nil:
 			plan.Duration, plan.Failure, plan.ServerGroup = at, d.Done.Failure, state.Input.Group
-			plan.Hash = hashOf(plan, seen)
+			plan.Hash = hashOf(plan, in, seen)
 			return plan, is, nil
 		case d.Apply != nil && tooMany(*d.Apply):
 			plan.Failure = &delivery.Failure{Kind: delivery.Quota.String(), Step: "plan", Message: fmt.Sprintf(
 				"%s: a plan counts at most %d instances of a server group", d.Apply, delivery.MaxInstances)}
-			plan.Hash = hashOf(plan, seen)
+			plan.Hash = hashOf(plan, in, seen)
 			return plan, is, nil
 		case d.Apply != nil:
 			if err := delivery.Guard(is, *d.Apply); err != nil { // who carries a change out asks as well
@@ -143,7 +143,7 @@ func PlanWithin(ctx context.Context, in Input, seen delivery.Snapshot, e Estimat
 		}
 	}
 	plan.Failure = &delivery.Failure{Kind: delivery.Internal.String(), Step: "plan", Message: fmt.Sprintf("no end is in sight after %d looks", maxPlannedLooks)}
-	plan.Hash = hashOf(plan, seen)
+	plan.Hash = hashOf(plan, in, seen)
 	return plan, f.look(), nil
 }
 
@@ -179,9 +179,10 @@ func inRotation(seen delivery.Snapshot) int {
 	return n
 }
 
-// hashOf covers what was seen and what is intended. Estimates and what differs
-// between two runs of the same intention are left out.
-func hashOf(p Plan, seen delivery.Snapshot) string {
+// hashOf covers what was seen and what is intended, also what only counts when
+// something goes wrong. Estimates and what differs between two runs of the same
+// intention are left out.
+func hashOf(p Plan, in Input, seen delivery.Snapshot) string {
 	type group struct {
 		Name, Image string
 		Capacity    delivery.Capacity
@@ -192,8 +193,11 @@ func hashOf(p Plan, seen delivery.Snapshot) string {
 		Spec   *delivery.GroupSpec `json:",omitempty"`
 		Wait   string              `json:",omitempty"`
 		Takes  time.Duration       `json:",omitempty"`
-		Gate   *Gate               `json:",omitempty"`
+		// OnTimeout is for waits that have a limit, which is in Takes.
+		OnTimeout Action `json:",omitempty"`
+		Gate      *Gate  `json:",omitempty"`
 	}
+	st := in.Strategy
 	base := struct {
 		Cluster  delivery.Cluster
 		Strategy Kind
@@ -201,9 +205,19 @@ func hashOf(p Plan, seen delivery.Snapshot) string {
 		Actions  []action
 		Checks   []Check `json:",omitempty"`
 		Failure  *delivery.Failure
+		// The rest of the strategy shows in the actions.
+		HealthTimeout, Deadline time.Duration
+		Concurrency             Concurrency
+		KeepOnFailure           bool
+		// HealthyPercent is a rollback's.
+		HealthyPercent int `json:",omitempty"`
 		// Previews are those of rules: addresses come and go with their groups.
 		Previews []delivery.Preview `json:",omitempty"`
-	}{Cluster: p.Cluster, Strategy: p.Strategy, Checks: p.Checks, Failure: p.Failure}
+	}{Cluster: p.Cluster, Strategy: p.Strategy, Checks: p.Checks, Failure: p.Failure,
+		HealthTimeout: st.HealthTimeout, Deadline: st.Deadline, Concurrency: st.Concurrency, KeepOnFailure: st.KeepOnFailure}
+	if in.Operation != nil && in.Operation.Rollback != nil {
+		base.HealthyPercent = in.Operation.Rollback.HealthyPercent
+	}
 	for _, g := range seen.Groups {
 		base.Groups = append(base.Groups, group{g.Name, g.Image, g.Capacity, seen.Routing.Percent(g.Name)})
 		if led := seen.Routing.Preview(g.Name); led != nil {
@@ -217,9 +231,11 @@ func hashOf(p Plan, seen delivery.Snapshot) string {
 		case a.Gate != nil:
 			base.Actions = append(base.Actions, action{Gate: a.Gate})
 		case a.Wait.Limit > 0:
-			base.Actions = append(base.Actions, action{Wait: a.Wait.For, Takes: a.Wait.Limit})
+			base.Actions = append(base.Actions, action{Wait: a.Wait.For, Takes: a.Wait.Limit, OnTimeout: a.Wait.OnTimeout})
 		case a.Wait.Exact:
 			base.Actions = append(base.Actions, action{Wait: a.Wait.For, Takes: a.Wait.Takes.Round(time.Second)})
+		default:
+			base.Actions = append(base.Actions, action{Wait: a.Wait.For})
 		}
 	}
 	text, err := json.Marshal(base)

@@ -113,12 +113,41 @@ func TestPlanHash(t *testing.T) {
 		"checked":          plan(`{"strategy":"canary","steps":[{"weight":5,"bake":60}],"checks":[{"name":"e","query":"errorRate","max":1}]}`, "new", v000(4)),
 		"another bound":    plan(`{"strategy":"canary","steps":[{"weight":5,"bake":60}],"checks":[{"name":"e","query":"errorRate","max":2}]}`, "new", v000(4)),
 		"another size":     plan(rolling, "new", v000(5)),
+		"less patient":     plan(`{"strategy":"rolling","maxSurge":1,"healthTimeoutSec":60}`, "new", v000(4)),
+		"until tomorrow":   plan(`{"strategy":"rolling","maxSurge":1,"deadlineSec":7200}`, "new", v000(4)),
+		"or not at all":    plan(`{"strategy":"rolling","maxSurge":1,"concurrency":"reject"}`, "new", v000(4)),
+		"left as it fails": plan(`{"strategy":"rolling","maxSurge":1,"rollback":{"onFailure":false}}`, "new", v000(4)),
 		"another weight":   plan(rolling, "new", shifted),
 	} {
 		if other, taken := hashes[hash]; taken {
 			t.Errorf("%s and %s have the same hash", name, other)
 		}
 		hashes[hash] = name
+	}
+}
+
+// TestPlanHashOfRollback: how many healthy instances are waited for is part of what is
+// intended, also where they are there already.
+func TestPlanHashOfRollback(t *testing.T) {
+	for _, how := range []string{`{"strategy":"rolling"}`, `{"strategy":"bluegreen"}`} {
+		l := newLineage(calm())
+		l.deploy(t, "good", "v001", `{"strategy":"bluegreen"}`, 3)
+		l.deploy(t, "bad", "v002", how, 3)
+		hashes := map[string]int{}
+		for _, percent := range []int{100, 50, 34} {
+			if err := l.choose(t, "v003", rollout.RollbackRequest{HealthyPercent: percent}); err != nil {
+				t.Fatal(err)
+			}
+			plan, _ := rollout.PlanOf(l.state.Input, l.cloud.Truth(), rollout.Estimates{})
+			again, _ := rollout.PlanOf(l.state.Input, l.cloud.Truth(), rollout.Estimates{Boot: 5 * time.Minute})
+			if plan.Hash != again.Hash {
+				t.Errorf("%s, %d %%: hashes %s and %s of the same intention", how, percent, plan.Hash, again.Hash)
+			}
+			if other, taken := hashes[plan.Hash]; taken {
+				t.Errorf("%s: %d %% and %d %% have the same hash", how, other, percent)
+			}
+			hashes[plan.Hash] = percent
+		}
 	}
 }
 
