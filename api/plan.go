@@ -129,6 +129,10 @@ func (p *planner) stage(ctx context.Context, stage pipeline.StageSpec) (v1.Plann
 	if out.MaxAttempts > 0 {
 		p.hash.add(stage.RefID, fmt.Sprint(stage.Retry))
 	}
+	p.hash.add(stage.RefID, strings.Join(stage.Requisites, ","), string(stage.OnFailure), stage.Condition)
+	if stage.OnFailure != pipeline.HaltPipeline {
+		out.OnFailure = string(stage.OnFailure)
+	}
 	found, outputs, err := p.outputsBefore(stage.RefID)
 	if err != nil {
 		return out, err
@@ -136,12 +140,31 @@ func (p *planner) stage(ctx context.Context, stage pipeline.StageSpec) (v1.Plann
 	env := p.env
 	env.Outputs = outputs
 	out.Name = expression.Name(stage, env)
+	env.Partial = len(stage.Requisites) > 0
+	switch reason, open := expression.Skipped(stage, env); {
+	case open:
+		out.Unplanned = "whether it runs is not known yet: " + reason
+		p.hash.add(stage.RefID, string(stage.Raw))
+		return out, nil
+	case reason != "":
+		out.Skipped = reason
+		p.hash.add(stage.RefID, reason)
+		return out, nil
+	}
 	evaluated, err := evaluateStage(stage, env)
 	if err != nil {
 		out.Unplanned = "it depends on what an earlier stage puts out: " + messageOf(err)
 		p.hash.add(stage.RefID, string(stage.Raw))
 		return out, nil
 	}
+	window, err := pipeline.ParseWindow(evaluated, p.definition.Timezone)
+	if err != nil {
+		return out, err
+	}
+	if window != nil {
+		out.Window = window.String()
+	}
+	p.hash.add(stage.RefID, out.Window, string(objectOf(evaluated)["stageTimeoutMs"]))
 	switch {
 	case stage.Type == pipeline.WaitType:
 		wait, err := pipeline.ParseWait(evaluated)
@@ -349,7 +372,15 @@ func planLines(p v1.Plan) []string {
 		if stage.MaxAttempts > 0 {
 			lines = append(lines, fmt.Sprintf("%stried up to %d times", at, stage.MaxAttempts))
 		}
+		if stage.OnFailure != "" {
+			lines = append(lines, at+"when it fails: "+stage.OnFailure)
+		}
+		if stage.Window != "" {
+			lines = append(lines, at+"begins only "+stage.Window)
+		}
 		switch {
+		case stage.Skipped != "":
+			lines = append(lines, at+"skipped: "+stage.Skipped)
 		case stage.Unplanned != "":
 			lines = append(lines, at+"not planned")
 		case len(stage.Images) > 0:
