@@ -83,9 +83,9 @@ func (e Estimates) withDefaults() Estimates {
 const maxPlannedLooks = 50_000
 
 // PlanOf predicts what a deployment with this input will do to the cluster that
-// was seen, as if everything went well: instances become healthy, writes that the
-// traffic guard lets through have
-// their effect at once, gates and checks pass. after is the cluster as it will be.
+// was seen, as if everything went well: instances become healthy, writes have
+// their effect at once, gates and checks pass. A write that the traffic guard refuses
+// fails, and the way back is predicted. after is the cluster as it will be.
 func PlanOf(in Input, seen delivery.Snapshot, e Estimates) (plan Plan, after delivery.Snapshot) {
 	plan, after, _ = PlanWithin(context.Background(), in, seen, e) // which never ends
 	return plan, after
