@@ -140,6 +140,32 @@ func readJitter(o object) jitter {
 	return j
 }
 
+// String says for people when the stage may begin, for example "Mon, Tue, 09:00 to
+// 17:30, Europe/Berlin".
+func (w Window) String() string {
+	days, spans := []string{}, []string{}
+	for _, day := range w.Weekly.Days {
+		days = append(days, day.String()[:3])
+	}
+	for _, s := range w.Weekly.Spans {
+		spans = append(spans, fmt.Sprintf("%02d:%02d to %02d:%02d", s.From/60, s.From%60, s.To/60, s.To%60))
+	}
+	if len(days) == 0 {
+		days = append(days, "every day")
+	}
+	if len(spans) == 0 {
+		spans = append(spans, "all day")
+	}
+	text := strings.Join(days, ", ") + ", " + strings.Join(spans, " or ") + ", " + w.Zone.String()
+	if w.jitter.max > 0 {
+		text += fmt.Sprintf(", %d s to %d s later", w.jitter.min, w.jitter.max)
+	}
+	if w.jitter.max > 0 && w.jitter.skipManual {
+		text += " unless started by hand"
+	}
+	return text
+}
+
 // delay follows from a text, so that asking again gives the same.
 func (j jitter) delay(of string, t delivery.Trigger) time.Duration {
 	if j.max <= 0 || j.skipManual && t.Type == "manual" {
