@@ -352,11 +352,11 @@ func (s *Server) deployedAnew(ctx context.Context, chosen rollout.Rollback) (*pi
 		return nil, err
 	}
 	if err := again.Redeployable(); err != nil {
-		return nil, delivery.Errorf(delivery.Conflict, "%s is gone, and its version cannot be deployed anew: %s", chosen.Gone, err)
+		return nil, chosen.Undeployable(err)
 	}
 	findings := s.checkDeployment(ctx, intended{DeployCluster: again})
 	if err := delivery.InvalidError("", findings); err != nil {
-		return nil, delivery.Errorf(delivery.Conflict, "%s is gone, and its version cannot be deployed anew: %s", chosen.Gone, err)
+		return nil, chosen.Undeployable(err)
 	}
 	return &again, nil
 }

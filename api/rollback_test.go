@@ -187,3 +187,27 @@ func TestRollbackOfWhatCannotBeDeployedAnew(t *testing.T) {
 		t.Errorf("%s", got.body)
 	}
 }
+
+// TestRollbackOfAnUpdateInPlaceOverTheAPI plans the version before anew, and says so when
+// it cannot be deployed any more.
+func TestRollbackOfAnUpdateInPlaceOverTheAPI(t *testing.T) {
+	h := newHarness(t)
+	before := h.replaced("us-east-1", false)
+	cluster := delivery.Cluster{Provider: "aws", Account: "aws-sim", Region: "us-east-1", Moniker: delivery.Moniker{App: "storefront", Stack: "prod"}}
+	update := delivery.NewDeploymentID("01JD3Z8Q6V5T0H3W4M8N7K2RX9", "1", cluster)
+	h.store.deploy(delivery.Deployment{ID: update, Execution: "01JD3Z8Q6V5T0H3W4M8N7K2RX9", Stage: "1", Cluster: cluster, Status: delivery.DeploymentSucceeded, ServerGroup: "storefront-prod-v001",
+		Detail: json.RawMessage(`{"inPlace":{"serverGroup":"storefront-prod-v001"},"before":{"groups":[{"name":"storefront-prod-v001","capacity":{"min":1,"max":1,"desired":1},"healthy":1,"serving":true}],
+		"weights":[{"serverGroup":"storefront-prod-v001","percent":100}],"routed":true}}`)})
+	var plan v1.Plan
+	h.do("POST", rollbackPath+"/plan", `{"reason":"x"}`).want(200).into(&plan)
+	got := plan.Stages[0].Deployments[0].Rollback
+	if got == nil || got.Of != string(update) || got.From != "storefront-prod-v001" || got.Redeploys != string(before) ||
+		!strings.Contains(got.Description, "storefront-prod-v001 was updated in place, and its version before is deployed anew as storefront-prod-v002") {
+		t.Fatalf("plan %+v", got)
+	}
+	h.do("POST", rollbackPath, `{"reason":"x","planHash":"`+plan.Hash+`"}`).want(202)
+	h.cloud.images = h.cloud.images[1:]
+	if got := h.do("POST", rollbackPath, `{"reason":"y"}`).want(409); !strings.Contains(string(got.body), "storefront-prod-v001 was updated in place, and its version before cannot be deployed anew") {
+		t.Errorf("%s", got.body)
+	}
+}
