@@ -186,13 +186,13 @@ func TestOnAServer(t *testing.T) {
 		}, delivery.StatusCanceled, delivery.DeploymentRolledBack},
 		{"pause", "good", func(t *testing.T, l *live) {
 			l.until(t, "the first batch", func(_ delivery.Execution, d delivery.Deployment) bool { return len(l.cloud.Writes()) > 5 })
-			if err := l.client.Pause(t.Context(), testExecution, by); err != nil {
+			if err := l.client.Pause(t.Context(), testExecution, by, "look"); err != nil {
 				t.Error(err)
 			}
 			l.until(t, "the pause", func(e delivery.Execution, d delivery.Deployment) bool {
 				return e.Status == delivery.StatusPaused && d.Status == delivery.DeploymentPaused
 			})
-			if err := l.client.Resume(t.Context(), testExecution, by); err != nil {
+			if err := l.client.Resume(t.Context(), testExecution, by, "looked"); err != nil {
 				t.Error(err)
 			}
 		}, delivery.StatusSucceeded, delivery.DeploymentSucceeded},
@@ -213,6 +213,9 @@ func TestOnAServer(t *testing.T) {
 			if e.Status != test.execution || d.Status != test.deployment {
 				t.Errorf("execution %s, deployment %s: %v", e.Status, d.Status, d.Failure)
 			}
+			if p := e.Paused; test.name == "pause" && (p.Reason != "look" || p.ResumeReason != "looked") {
+				t.Errorf("pause %+v", p)
+			}
 			if v := l.cloud.Violations(); len(v) > 0 {
 				t.Errorf("violations: %q", v)
 			}
@@ -221,7 +224,7 @@ func TestOnAServer(t *testing.T) {
 					t.Errorf("(-before +after):\n%s", diff)
 				}
 			}
-			err := l.client.Pause(t.Context(), testExecution, by)
+			err := l.client.Pause(t.Context(), testExecution, by, "look")
 			if delivery.KindOf(err) != delivery.Conflict {
 				t.Errorf("pause of a complete execution: %v", err)
 			}

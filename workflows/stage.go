@@ -232,7 +232,7 @@ func (x *execution) startDeployment(ctx workflow.Context, refID string, to Clust
 	child := &childDeployment{id: id, cluster: to.Cluster}
 	x.open = append(x.open, child)
 	if x.Status == delivery.StatusPaused {
-		child.control(Control{Kind: ControlPause, Command: Command{By: x.Paused.PausedBy}})
+		child.control(Control{Kind: ControlPause, Command: Command{By: x.Paused.PausedBy, Reason: x.Paused.Reason}})
 	}
 	future := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:            id.WorkflowID(),
