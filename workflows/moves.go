@@ -63,12 +63,13 @@ func (d *deployment) obeyMoves(ctx workflow.Context) error {
 	for len(d.asked) > 0 {
 		m := d.asked[0]
 		d.asked = d.asked[1:]
-		state, err := m.on(*d.Rollout, workflow.Now(ctx))
+		before := *d.Rollout
+		state, err := m.on(before, workflow.Now(ctx))
 		if err == nil {
 			d.Rollout = &state
 			d.stopGate(ctx)
 			happened := d.transition(state.Status(), state.Cause)
-			happened.data = m.event(happened.data.(DeploymentEvent))
+			happened.data = m.event(happened.data.(DeploymentEvent), before)
 			if err := d.record(ctx, nil, happened); err != nil {
 				m.done, m.err = true, err // the deployment ends, and waits for its answers to be out
 				return err
