@@ -247,6 +247,9 @@ func (x *execution) handleCommands(ctx workflow.Context) error {
 	}{{updateCancel, x.acceptCommand, x.cancel}, {updatePause, x.acceptUncanceled, x.pause}, {updateResume, x.acceptUncanceled, x.resume}} {
 		obey := func(ctx workflow.Context, c Command) (func() bool, error) {
 			h.handle(ctx, c)
+			if h.name == updateResume && ordersGoFirst(ctx) {
+				return x.delivered, nil
+			}
 			return nil, nil
 		}
 		err := serve(ctx, x, h.name, h.accept, obey)

@@ -46,7 +46,8 @@ func (d *deployment) handleMoves(ctx workflow.Context) error {
 		}
 		// A refusal does not wake the loop: whoever asks again and again would keep it
 		// from ever looking twice.
-		if _, err := c.on(*d.Rollout, workflow.Now(ctx)); err != nil {
+		_, err := c.on(*d.Rollout, workflow.Now(ctx))
+		if err != nil && !(d.ordered() && ordersGoFirst(ctx)) {
 			return applicationError(err)
 		}
 		d.asks.Send(ctx, m)
@@ -56,6 +57,10 @@ func (d *deployment) handleMoves(ctx workflow.Context) error {
 		return m.err
 	})
 }
+
+// ordered reports whether a control has come that is not obeyed yet. The loop sees to it
+// next, and decides then on what is asked behind it.
+func (d *deployment) ordered() bool { return len(d.Controls) > 0 || d.control.Len() > 0 }
 
 // obeyMoves makes the moves that were asked for, records those that could be
 // made, and answers all.

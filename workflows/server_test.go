@@ -289,6 +289,33 @@ func TestSecondDeployment(t *testing.T) {
 	}
 }
 
+// TestAdvanceAfterAResume: a resume that was answered has arrived at the deployment, so
+// that an advance right behind it is no longer refused for the pause.
+func TestAdvanceAfterAResume(t *testing.T) {
+	t.Parallel()
+	by := delivery.Principal{Name: "joe"}
+	id := delivery.NewDeploymentID(testExecution, "1", testCluster)
+	l := startLive(t, deployDocument("good", "lb", `"strategy":"canary","steps":[{"weight":5,"bake":3600},{"weight":20,"bake":3600},{"weight":50,"bake":3600},{"weight":100,"bake":3600}]`, 4), quick(), v000(4))
+	for _, weight := range []string{"5", "20", "50", "100"} {
+		l.until(t, "the bake at "+weight, func(_ delivery.Execution, d delivery.Deployment) bool {
+			return strings.Contains(string(d.Detail), "the bake at "+weight+" %")
+		})
+		if err := l.client.Pause(t.Context(), testExecution, by, ""); err != nil {
+			t.Fatal(err)
+		}
+		l.until(t, "the pause", func(_ delivery.Execution, d delivery.Deployment) bool { return d.Status == delivery.DeploymentPaused })
+		if err := l.client.Resume(t.Context(), testExecution, by, ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.client.Move(t.Context(), id, rollout.Advance, false, by, ""); err != nil {
+			t.Fatalf("at %s %%: %v", weight, err)
+		}
+	}
+	if _, d := l.until(t, "the end", over); d.Status != delivery.DeploymentSucceeded {
+		t.Errorf("ended %s: %v", d.Status, d.Failure)
+	}
+}
+
 // TestMoves ends the pauses of a canary on a real server, and asks for what cannot
 // be done.
 func TestMoves(t *testing.T) {

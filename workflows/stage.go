@@ -143,8 +143,10 @@ type childDeployment struct {
 	// broken is set when its workflow ended without a result of its own, such as by a
 	// termination: nobody knows how far it came.
 	broken bool
-	// outgoing are the control signals not yet sent.
+	// outgoing are the control signals not yet sent; sending is true while one is on
+	// its way.
 	outgoing []Control
+	sending  bool
 }
 
 func (c *childDeployment) control(to Control) { c.outgoing = append(c.outgoing, to) }
@@ -154,6 +156,20 @@ func (x *execution) controlAll(to Control) {
 	for _, c := range x.open {
 		c.control(to)
 	}
+}
+
+// delivered reports whether every open deployment has its control signals. What is asked
+// of one after that finds them in its history.
+func (x *execution) delivered() bool {
+	return !slices.ContainsFunc(x.open, func(c *childDeployment) bool {
+		return c.result == nil && (c.sending || len(c.outgoing) > 0)
+	})
+}
+
+// ordersGoFirst is false in the histories from before a deployment made the moves asked
+// of it only after the orders that came before them.
+func ordersGoFirst(ctx workflow.Context) bool {
+	return workflow.GetVersion(ctx, "orders-go-first", workflow.DefaultVersion, 1) == 1
 }
 
 func deployKind() stageKind {
@@ -266,11 +282,12 @@ func (c *childDeployment) send(ctx workflow.Context, future workflow.ChildWorkfl
 			return
 		}
 		next := c.outgoing[0]
-		c.outgoing = c.outgoing[1:]
+		c.outgoing, c.sending = c.outgoing[1:], true
 		err := workflow.SignalExternalWorkflow(ctx, c.id.WorkflowID(), "", signalControl, next).Get(ctx, nil)
 		if err != nil {
 			workflow.GetLogger(ctx).Info("Deployment took no signal", "deployment", c.id, "signal", next.Kind, "error", err)
 		}
+		c.sending = false
 	}
 }
 
