@@ -129,7 +129,13 @@ func (s *Server) pauseExecution(c *gin.Context) error { return s.order(c, s.engi
 
 func (s *Server) resumeExecution(c *gin.Context) error { return s.order(c, s.engine.Resume) }
 
-func (s *Server) order(c *gin.Context, give func(context.Context, delivery.ExecutionID, delivery.Principal) error) error {
+// order gives the order with the reason that the caller has, which need not be one.
+func (s *Server) order(c *gin.Context, give func(context.Context, delivery.ExecutionID, delivery.Principal, string) error) error {
+	q := queryOf(c)
+	reason := q.text("reason")
+	if err := q.err(); err != nil {
+		return err
+	}
 	e, err := s.pipelineExecution(c, execute)
 	if err != nil {
 		return err
@@ -137,7 +143,7 @@ func (s *Server) order(c *gin.Context, give func(context.Context, delivery.Execu
 	if e.Status.Complete() {
 		return isComplete(e)
 	}
-	if err := give(c.Request.Context(), e.ID, principalOf(c)); err != nil {
+	if err := give(c.Request.Context(), e.ID, principalOf(c), reason); err != nil {
 		return missing(err, noun(c), string(e.ID))
 	}
 	return renderVoid(c)

@@ -23,11 +23,15 @@ func TestExecutionOrders(t *testing.T) {
 	id := string(h.startOf("p", ``))
 	h.do("PUT", "/pipelines/"+id+"/resume", "").want(409)
 	h.engine.run(delivery.ExecutionID(id))
-	h.do("PUT", "/pipelines/"+id+"/pause", "", "X-SPINNAKER-USER", "ann").want(200).void()
-	if a := h.do("GET", "/pipelines/"+id, ""); a.get("status") != "PAUSED" || a.get("paused.pausedBy") != "ann" || a.get("paused.resumedBy") != nil {
+	h.do("PUT", "/pipelines/"+id+"/pause?reason=look", "", "X-SPINNAKER-USER", "ann").want(200).void()
+	if a := h.do("GET", "/pipelines/"+id, ""); a.get("status") != "PAUSED" || a.get("paused.pausedBy") != "ann" || a.get("paused.reason") != "look" ||
+		a.get("paused.resumedBy") != nil || a.get("paused.resumeReason") != nil {
 		t.Errorf("paused: %s", a.body)
 	}
-	h.do("PUT", "/pipelines/"+id+"/resume", "{}").want(200).void()
+	h.do("PUT", "/pipelines/"+id+"/resume?reason=seen", "{}").want(200).void()
+	if a := h.do("GET", "/pipelines/"+id, ""); a.get("paused.reason") != "look" || a.get("paused.resumeReason") != "seen" {
+		t.Errorf("resumed: %s", a.body)
+	}
 	h.do("PUT", "/pipelines/"+id+"/cancel?reason=too+slow&force=", "", "X-SPINNAKER-USER", "joe").want(200).void()
 	a := h.do("GET", "/pipelines/"+id, "")
 	for path, want := range map[string]any{"status": "CANCELED", "canceled": true, "canceledBy": "joe", "cancellationReason": "too slow"} {

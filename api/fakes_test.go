@@ -101,18 +101,18 @@ func (m *memoryEngine) Cancel(_ context.Context, id delivery.ExecutionID, by del
 	})
 }
 
-func (m *memoryEngine) Pause(_ context.Context, id delivery.ExecutionID, by delivery.Principal) error {
+func (m *memoryEngine) Pause(_ context.Context, id delivery.ExecutionID, by delivery.Principal, reason string) error {
 	return m.order(id, delivery.StatusPaused, func(e *delivery.Execution) {
-		e.Paused = &delivery.Pause{PausedBy: by.Name, PausedAt: start}
+		e.Paused = &delivery.Pause{PausedBy: by.Name, PausedAt: start, Reason: reason}
 	})
 }
 
-func (m *memoryEngine) Resume(ctx context.Context, id delivery.ExecutionID, by delivery.Principal) error {
+func (m *memoryEngine) Resume(ctx context.Context, id delivery.ExecutionID, by delivery.Principal, reason string) error {
 	if e, err := m.store.Execution(ctx, id); err == nil && e.Status != delivery.StatusPaused {
 		return delivery.Errorf(delivery.Conflict, "execution is %s, not paused", e.Status)
 	}
 	return m.order(id, delivery.StatusRunning, func(e *delivery.Execution) {
-		e.Paused.ResumedBy, e.Paused.ResumedAt = by.Name, start.Add(time.Second)
+		e.Paused.ResumedBy, e.Paused.ResumedAt, e.Paused.ResumeReason = by.Name, start.Add(time.Second), reason
 	})
 }
 

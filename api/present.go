@@ -28,8 +28,8 @@ func presentExecution(e delivery.Execution, expand bool) v1.Execution {
 	}
 	if e.Paused != nil {
 		out.Paused = &v1.Paused{
-			PausedBy: e.Paused.PausedBy, PauseTime: v1.MillisOf(e.Paused.PausedAt),
-			ResumedBy: orNull(e.Paused.ResumedBy), ResumeTime: v1.MillisOf(e.Paused.ResumedAt),
+			PausedBy: e.Paused.PausedBy, PauseTime: v1.MillisOf(e.Paused.PausedAt), Reason: orNull(e.Paused.Reason),
+			ResumedBy: orNull(e.Paused.ResumedBy), ResumeTime: v1.MillisOf(e.Paused.ResumedAt), ResumeReason: orNull(e.Paused.ResumeReason),
 		}
 	}
 	for i, stage := range e.Stages {

@@ -90,7 +90,7 @@ func bindRollback(c *gin.Context) (rollbackInput, error) {
 	}
 	var wrong []delivery.Finding
 	in.regions, wrong = bindRegions(body)
-	findings = append(append(findings, wrong...), unknownFields(body)...)
+	findings = append(append(append(findings, wrong...), bothRetired(body)...), unknownFields(body)...)
 	return in, delivery.InvalidError("rollback is not valid", inOrder(findings))
 }
 
@@ -118,7 +118,23 @@ func bindRegions(body object) ([]string, []delivery.Finding) {
 	if err := json.Unmarshal(raw, &regions); err != nil || len(regions) == 0 {
 		return nil, []delivery.Finding{{Pointer: "/regions", Message: "must be a list of at least one region; without it all regions are rolled back"}}
 	}
+	for i, region := range regions {
+		if first := slices.Index(regions, region); first < i {
+			return nil, []delivery.Finding{{Pointer: fmt.Sprintf("/regions/%d", i), Message: fmt.Sprintf("is %s, as /regions/%d is; name each region once", region, first)}}
+		}
+	}
 	return regions, nil
+}
+
+// bothRetired refuses to ask for both ends of what loses its traffic. What is wrong
+// with one of the fields alone is found with the stage.
+func bothRetired(body object) []delivery.Finding {
+	scaleDown, _ := body.flag("scaleDown")
+	destroy, _ := body.flag("destroy")
+	if !scaleDown || !destroy {
+		return nil
+	}
+	return []delivery.Finding{{Pointer: "/scaleDown", Message: "cannot be true together with destroy: what loses its traffic is either kept without instances or destroyed; leave one of the two out"}}
 }
 
 // prepareRollback chooses what each region goes back to, and makes the execution
@@ -130,6 +146,9 @@ func (s *Server) prepareRollback(c *gin.Context, in rollbackInput) (delivery.New
 	if err != nil {
 		return none, err
 	}
+	if err := in.checkRestored(regions); err != nil {
+		return none, err
+	}
 	stage := in.stage(regions)
 	parsed, err := pipeline.ParseRollback(stage.kind, stage.fields.raw())
 	if err != nil {
@@ -137,7 +156,7 @@ func (s *Server) prepareRollback(c *gin.Context, in rollbackInput) (delivery.New
 	}
 	var bound []string
 	for i, one := range parsed.Clusters {
-		one.Request.Deployment = in.boundTo(one.Cluster)
+		one.Request.Deployment = delivery.DeploymentID(in.deployment)
 		chosen, err := s.rollbackOf(ctx, one, regions[i])
 		if err != nil && len(in.regions) == 0 && len(regions) > 1 {
 			return none, delivery.Errorf(delivery.KindOf(err), "%s; all %d regions of the cluster are meant unless the body names some as regions", messageOf(err), len(regions))
@@ -157,12 +176,16 @@ func (s *Server) prepareRollback(c *gin.Context, in rollbackInput) (delivery.New
 
 // rollbackRegions reads the cluster in the regions that are meant.
 func (s *Server) rollbackRegions(ctx context.Context, in rollbackInput) ([]delivery.Snapshot, error) {
+	bound, err := s.boundTo(ctx, in)
+	if err != nil {
+		return nil, err
+	}
 	found, err := s.snapshots(ctx, in.application, clusterFilter{provider: in.provider, account: in.account, cluster: in.cluster, anew: true})
 	if err != nil {
 		return nil, err
 	}
 	found = slices.DeleteFunc(slices.Clone(found), func(seen delivery.Snapshot) bool {
-		other := in.deployment != "" && len(in.regions) == 0 && !strings.HasSuffix(in.deployment, "/"+seen.Cluster.Key())
+		other := bound != nil && (seen.Cluster.Key() != bound.Cluster.Key() || seen.Cluster.Provider != bound.Cluster.Provider)
 		return len(seen.Groups) == 0 || other || len(in.regions) > 0 && !slices.Contains(in.regions, seen.Cluster.Region)
 	})
 	for _, seen := range found {
@@ -186,13 +209,39 @@ func (s *Server) rollbackRegions(ctx context.Context, in rollbackInput) ([]deliv
 	return found, nil
 }
 
-// boundTo is the deployment that the caller wants rolled back; empty when the body
-// does not say, or is about another region.
-func (in rollbackInput) boundTo(cluster delivery.Cluster) delivery.DeploymentID {
-	if !strings.HasSuffix(in.deployment, "/"+cluster.Key()) {
-		return ""
+// boundTo is the record of the deployment that the caller wants rolled back, and no
+// other; nil when the body names none. It must be one of the cluster, and of the one
+// region that is meant.
+func (s *Server) boundTo(ctx context.Context, in rollbackInput) (*delivery.Deployment, error) {
+	if in.deployment == "" {
+		return nil, nil
 	}
-	return delivery.DeploymentID(in.deployment)
+	d, err := s.store.Deployment(ctx, delivery.DeploymentID(in.deployment))
+	switch {
+	case delivery.KindOf(err) == delivery.NotFound:
+		return nil, invalid("/deployment", fmt.Sprintf("%q is no deployment; name one of the cluster, or leave the field out", in.deployment))
+	case err != nil:
+		return nil, err
+	case d.Cluster.Account != in.account || d.Cluster.Name() != in.cluster || in.provider != "" && d.Cluster.Provider != in.provider:
+		return nil, invalid("/deployment", fmt.Sprintf("is a deployment of cluster %s, not of cluster %s of account %s", d.Cluster.Key(), in.cluster, in.account))
+	case len(in.regions) > 0 && !slices.Contains(in.regions, d.Cluster.Region):
+		return nil, invalid("/deployment", fmt.Sprintf("is a deployment in %s, which regions does not name; name its region alone, or leave regions out", d.Cluster.Region))
+	}
+	for i, region := range in.regions {
+		if region != d.Cluster.Region {
+			return nil, invalid(fmt.Sprintf("/regions/%d", i), fmt.Sprintf("is not the region of the deployment, which is %s, and no other deployment is to be rolled back; leave one of the two out", d.Cluster.Region))
+		}
+	}
+	return &d, nil
+}
+
+// checkRestored refuses to restore what serves: there is one region when a server
+// group is named.
+func (in rollbackInput) checkRestored(seen []delivery.Snapshot) error {
+	if newest := seen[0].NewestServing(); in.restore != "" && newest != nil && newest.Name == in.restore {
+		return invalid("/restoreServerGroupName", in.restore+" is what would be rolled back; name the server group that is to take its traffic")
+	}
+	return nil
 }
 
 // rollbackStage is the stage that carries the rollback out.
@@ -303,11 +352,11 @@ func (s *Server) deployedAnew(ctx context.Context, chosen rollout.Rollback) (*pi
 		return nil, err
 	}
 	if err := again.Redeployable(); err != nil {
-		return nil, delivery.Errorf(delivery.Conflict, "%s is gone, and its version cannot be deployed anew: %s", chosen.Gone, err)
+		return nil, chosen.Undeployable(err)
 	}
 	findings := s.checkDeployment(ctx, intended{DeployCluster: again})
 	if err := delivery.InvalidError("", findings); err != nil {
-		return nil, delivery.Errorf(delivery.Conflict, "%s is gone, and its version cannot be deployed anew: %s", chosen.Gone, err)
+		return nil, chosen.Undeployable(err)
 	}
 	return &again, nil
 }

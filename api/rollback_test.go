@@ -93,6 +93,8 @@ func TestRollbackIsRefused(t *testing.T) {
 	h.do("POST", rollbackPath, `{"reason":"x"}`).want(404)
 	east := h.replaced("us-east-1", false)
 	h.replaced("us-west-2", false)
+	h.store.deploy(delivery.Deployment{ID: "Z/1/aws-sim/us-east-1/storefront-test", Execution: "Z", Cluster: delivery.Cluster{Provider: "aws", Account: "aws-sim", Region: "us-east-1",
+		Moniker: delivery.Moniker{App: "storefront", Stack: "test"}}, Status: delivery.DeploymentSucceeded})
 	_, _, before := h.store.count()
 	for _, test := range []struct {
 		name, body string
@@ -107,7 +109,16 @@ func TestRollbackIsRefused(t *testing.T) {
 		{"a region without the cluster", `{"reason":"x","regions":["us-east-1","mars-1"]}`, 400, `"pointer":"/regions/1"`},
 		{"a percentage of 0", `{"reason":"x","targetHealthyRollbackPercentage":0}`, 400, `"pointer":"/targetHealthyRollbackPercentage"`},
 		{"a wrong switch", `{"reason":"x","destroy":"maybe"}`, 400, `"pointer":"/destroy"`},
-		{"another cluster's deployment", `{"reason":"x","deployment":"X/1/a/b/c"}`, 400, `"pointer":"/deployment"`},
+		{"a region twice", `{"reason":"x","regions":["us-east-1","us-west-2","us-east-1"]}`, 400, `"pointer":"/regions/2"`},
+		{"both ends", `{"reason":"x","scaleDown":true,"destroy":true}`, 400, `"pointer":"/scaleDown"`},
+		{"an unknown deployment", `{"reason":"x","deployment":"X/1/a/b/c"}`, 400, `"pointer":"/deployment"`},
+		{"an unknown deployment of the cluster", `{"reason":"x","deployment":"X/1/aws-sim/us-east-1/storefront-prod"}`, 400, `"pointer":"/deployment"`},
+		{"an unknown deployment beside a region", `{"reason":"x","regions":["us-east-1"],"deployment":"nope"}`, 400, `"pointer":"/deployment"`},
+		{"another cluster's deployment", `{"reason":"x","deployment":"Z/1/aws-sim/us-east-1/storefront-test"}`, 400, `"pointer":"/deployment"`},
+		{"another cluster's deployment beside a region", `{"reason":"x","regions":["us-east-1"],"deployment":"Z/1/aws-sim/us-east-1/storefront-test"}`, 400, `"pointer":"/deployment"`},
+		{"another region's deployment", `{"reason":"x","regions":["us-west-2"],"deployment":"` + string(east) + `"}`, 400, `"pointer":"/deployment"`},
+		{"a region beside the deployment's", `{"reason":"x","regions":["us-east-1","us-west-2"],"deployment":"` + string(east) + `"}`, 400, `"pointer":"/regions/1"`},
+		{"to itself", `{"reason":"x","regions":["us-east-1"],"restoreServerGroupName":"storefront-prod-v001"}`, 400, `"pointer":"/restoreServerGroupName"`},
 		{"an earlier deployment", `{"reason":"x","deployment":"` + strings.Replace(string(east), "RX1", "RX0", 1) + `"}`, 409, "not from deployment"},
 		{"a named group in two regions", `{"reason":"x","restoreServerGroupName":"storefront-prod-v000"}`, 400, `"pointer":"/regions"`},
 		{"a named group that is not there", `{"reason":"x","regions":["us-east-1"],"restoreServerGroupName":"storefront-prod-v009"}`, 404, "storefront-prod-v009"},
@@ -130,6 +141,7 @@ func TestRollbackIsRefused(t *testing.T) {
 	}
 	h.do("POST", rollbackPath, `{"reason":"x","regions":["us-east-1"],"restoreServerGroupName":"storefront-prod-v000"}`).want(202)
 	h.do("POST", rollbackPath, `{"reason":"x","deployment":"`+string(east)+`"}`).want(202)
+	h.do("POST", rollbackPath, `{"reason":"x","regions":["us-east-1"],"deployment":"`+string(east)+`"}`).want(202)
 }
 
 // TestPlanOfARollback says which way it goes back, and binds a start to it.
@@ -172,6 +184,30 @@ func TestRollbackOfWhatCannotBeDeployedAnew(t *testing.T) {
 	h.replaced("us-east-1", true)
 	h.cloud.images = h.cloud.images[1:]
 	if got := h.do("POST", rollbackPath, `{"reason":"x"}`).want(409); !strings.Contains(string(got.body), "image storefront-1.0 does not exist") {
+		t.Errorf("%s", got.body)
+	}
+}
+
+// TestRollbackOfAnUpdateInPlaceOverTheAPI plans the version before anew, and says so when
+// it cannot be deployed any more.
+func TestRollbackOfAnUpdateInPlaceOverTheAPI(t *testing.T) {
+	h := newHarness(t)
+	before := h.replaced("us-east-1", false)
+	cluster := delivery.Cluster{Provider: "aws", Account: "aws-sim", Region: "us-east-1", Moniker: delivery.Moniker{App: "storefront", Stack: "prod"}}
+	update := delivery.NewDeploymentID("01JD3Z8Q6V5T0H3W4M8N7K2RX9", "1", cluster)
+	h.store.deploy(delivery.Deployment{ID: update, Execution: "01JD3Z8Q6V5T0H3W4M8N7K2RX9", Stage: "1", Cluster: cluster, Status: delivery.DeploymentSucceeded, ServerGroup: "storefront-prod-v001",
+		Detail: json.RawMessage(`{"inPlace":{"serverGroup":"storefront-prod-v001"},"before":{"groups":[{"name":"storefront-prod-v001","capacity":{"min":1,"max":1,"desired":1},"healthy":1,"serving":true}],
+		"weights":[{"serverGroup":"storefront-prod-v001","percent":100}],"routed":true}}`)})
+	var plan v1.Plan
+	h.do("POST", rollbackPath+"/plan", `{"reason":"x"}`).want(200).into(&plan)
+	got := plan.Stages[0].Deployments[0].Rollback
+	if got == nil || got.Of != string(update) || got.From != "storefront-prod-v001" || got.Redeploys != string(before) ||
+		!strings.Contains(got.Description, "storefront-prod-v001 was updated in place, and its version before is deployed anew as storefront-prod-v002") {
+		t.Fatalf("plan %+v", got)
+	}
+	h.do("POST", rollbackPath, `{"reason":"x","planHash":"`+plan.Hash+`"}`).want(202)
+	h.cloud.images = h.cloud.images[1:]
+	if got := h.do("POST", rollbackPath, `{"reason":"y"}`).want(409); !strings.Contains(string(got.body), "storefront-prod-v001 was updated in place, and its version before cannot be deployed anew") {
 		t.Errorf("%s", got.body)
 	}
 }

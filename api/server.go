@@ -89,14 +89,14 @@ type executionRecords interface {
 // Conflict when it is complete or not in a state for it.
 type engine interface {
 	Cancel(ctx context.Context, id delivery.ExecutionID, by delivery.Principal, reason string) error
-	Pause(ctx context.Context, id delivery.ExecutionID, by delivery.Principal) error
+	Pause(ctx context.Context, id delivery.ExecutionID, by delivery.Principal, reason string) error
 	// Move is answered when the deployment made the move, or says why it cannot.
 	Move(ctx context.Context, id delivery.DeploymentID, m rollout.Move, override bool, by delivery.Principal, reason string) error
 	// Judge is answered when the answer to the deployment's judgment is recorded.
 	Judge(ctx context.Context, id delivery.DeploymentID, a delivery.JudgmentAnswer) error
 	// UpdateStage is answered when the stage has taken what is asked.
 	UpdateStage(ctx context.Context, id delivery.ExecutionID, c pipeline.StageCommand) error
-	Resume(ctx context.Context, id delivery.ExecutionID, by delivery.Principal) error
+	Resume(ctx context.Context, id delivery.ExecutionID, by delivery.Principal, reason string) error
 	// Runs reports whether the execution's workflow is there and not over.
 	Runs(ctx context.Context, id delivery.ExecutionID) (bool, error)
 }

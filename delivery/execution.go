@@ -136,12 +136,15 @@ func (t Trigger) EventID() string {
 	return named.EventID
 }
 
-// Pause tells who paused an execution and when.
+// Pause tells who paused an execution, when and why. The reasons are empty when
+// nobody gave one.
 type Pause struct {
-	PausedBy  string    `json:"pausedBy"`
-	PausedAt  time.Time `json:"pausedAt"`
-	ResumedBy string    `json:"resumedBy,omitempty"`
-	ResumedAt time.Time `json:"resumedAt,omitzero"`
+	PausedBy     string    `json:"pausedBy"`
+	PausedAt     time.Time `json:"pausedAt"`
+	Reason       string    `json:"reason,omitempty"`
+	ResumedBy    string    `json:"resumedBy,omitempty"`
+	ResumedAt    time.Time `json:"resumedAt,omitzero"`
+	ResumeReason string    `json:"resumeReason,omitempty"`
 }
 
 // Execution is one run of a pipeline or of an ad-hoc task. While it runs, its

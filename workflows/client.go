@@ -105,13 +105,13 @@ func (c *Client) Cancel(ctx context.Context, id delivery.ExecutionID, by deliver
 
 // Pause keeps an execution from starting stages and its deployments from moving
 // on. The errors are those of Cancel.
-func (c *Client) Pause(ctx context.Context, id delivery.ExecutionID, by delivery.Principal) error {
-	return c.command(ctx, id, updatePause, ulid.Make().String(), Command{By: by.Name})
+func (c *Client) Pause(ctx context.Context, id delivery.ExecutionID, by delivery.Principal, reason string) error {
+	return c.command(ctx, id, updatePause, ulid.Make().String(), Command{By: by.Name, Reason: reason})
 }
 
 // Resume lets a paused execution go on. The errors are those of Cancel.
-func (c *Client) Resume(ctx context.Context, id delivery.ExecutionID, by delivery.Principal) error {
-	return c.command(ctx, id, updateResume, ulid.Make().String(), Command{By: by.Name})
+func (c *Client) Resume(ctx context.Context, id delivery.ExecutionID, by delivery.Principal, reason string) error {
+	return c.command(ctx, id, updateResume, ulid.Make().String(), Command{By: by.Name, Reason: reason})
 }
 
 // Move asks a deployment to make a move. Its answer means that the move is made

@@ -229,12 +229,26 @@ func (d *deployment) canceledEarly() *rollout.Outcome {
 	return nil
 }
 
-// obey gives the waiting controls to the rollout's state and records what they
-// changed.
+// obey makes what was asked for: the controls first, which the execution answered
+// already, and then the moves.
 func (d *deployment) obey(ctx workflow.Context) error {
 	d.receive()
-	if err := d.obeyMoves(ctx); err != nil || len(d.Controls) == 0 {
+	if len(d.Controls) > 0 && len(d.asked) > 0 && ordersGoFirst(ctx) {
+		if err := d.obeyControls(ctx); err != nil {
+			return err
+		}
+	}
+	if err := d.obeyMoves(ctx); err != nil {
 		return err
+	}
+	return d.obeyControls(ctx)
+}
+
+// obeyControls gives the waiting controls to the rollout's state and records what they
+// changed.
+func (d *deployment) obeyControls(ctx workflow.Context) error {
+	if len(d.Controls) == 0 {
+		return nil
 	}
 	before, state := d.Rollout.Status(), *d.Rollout
 	for _, c := range d.Controls {

@@ -52,6 +52,9 @@ type DeploymentEvent struct {
 	By       string       `json:"by,omitempty"`
 	Reason   string       `json:"reason,omitempty"`
 	Override bool         `json:"override,omitempty"`
+	// LeftOut says what the override left out: each check, gate and count of requests
+	// that had not ended.
+	LeftOut []string `json:"leftOut,omitempty"`
 	// Judgment is set when people begin to be asked.
 	Judgment *delivery.Judgment `json:"judgment,omitempty"`
 }

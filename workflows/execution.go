@@ -311,6 +311,9 @@ func (x *execution) handleCommands(ctx workflow.Context) error {
 	}{{updateCancel, x.acceptCommand, x.cancel}, {updatePause, x.acceptUncanceled, x.pause}, {updateResume, x.acceptUncanceled, x.resume}} {
 		obey := func(ctx workflow.Context, c Command) (func() bool, error) {
 			h.handle(ctx, c)
+			if h.name == updateResume && ordersGoFirst(ctx) {
+				return x.delivered, nil
+			}
 			return nil, nil
 		}
 		err := serve(ctx, x, h.name, h.accept, obey)
@@ -409,7 +412,7 @@ func (x *execution) pause(ctx workflow.Context, c Command) {
 		return
 	}
 	x.Status = delivery.StatusPaused
-	x.Paused = &delivery.Pause{PausedBy: c.By, PausedAt: workflow.Now(ctx)}
+	x.Paused = &delivery.Pause{PausedBy: c.By, PausedAt: workflow.Now(ctx), Reason: c.Reason}
 	x.controlAll(Control{Kind: ControlPause, Command: c})
 	x.tell(ctx, updatePause, c)
 }
@@ -421,7 +424,7 @@ func (x *execution) resume(ctx workflow.Context, c Command) {
 	}
 	x.Status, x.changed = delivery.StatusRunning, true
 	was := *x.Paused
-	was.ResumedBy, was.ResumedAt = c.By, workflow.Now(ctx)
+	was.ResumedBy, was.ResumedAt, was.ResumeReason = c.By, workflow.Now(ctx), c.Reason
 	x.Paused = &was
 	x.postpone(was.PausedAt, was.ResumedAt)
 	x.controlAll(Control{Kind: ControlResume, Command: c})

@@ -190,7 +190,7 @@ func TestPauseKeepsStagesFromStarting(t *testing.T) {
 	if ended := e.EndTime.Sub(start).Round(time.Second); e.Status != delivery.StatusSucceeded || ended != 100*time.Second {
 		t.Errorf("ended %s after %s, want SUCCEEDED after 1m40s", e.Status, ended)
 	}
-	if e.Paused == nil || e.Paused.PausedBy != "joe" || e.Paused.ResumedAt.IsZero() {
+	if e.Paused == nil || e.Paused.PausedBy != "joe" || e.Paused.ResumedAt.IsZero() || e.Paused.Reason != "a test" || e.Paused.ResumeReason != "a test" {
 		t.Errorf("pause %+v", e.Paused)
 	}
 }

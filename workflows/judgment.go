@@ -25,11 +25,15 @@ func (c MoveCommand) on(s rollout.State, now time.Time) (rollout.State, error) {
 	return s.Moved(c.Move, c.Override)
 }
 
-// event adds to an event who asked for what, and why.
-func (c MoveCommand) event(e DeploymentEvent) DeploymentEvent {
+// event adds to an event who asked for what, and why, and what that left out of the
+// state before.
+func (c MoveCommand) event(e DeploymentEvent, before rollout.State) DeploymentEvent {
 	e.Action, e.By, e.Reason, e.Override = c.Move, c.By, c.Reason, c.Override
 	if c.Judgment != nil {
 		e.Action = rollout.Move(c.Judgment.Status)
+	}
+	if c.Override && c.Judgment == nil {
+		e.LeftOut = before.LeftOut(c.Move)
 	}
 	return e
 }

@@ -46,7 +46,8 @@ func (d *deployment) handleMoves(ctx workflow.Context) error {
 		}
 		// A refusal does not wake the loop: whoever asks again and again would keep it
 		// from ever looking twice.
-		if _, err := c.on(*d.Rollout, workflow.Now(ctx)); err != nil {
+		_, err := c.on(*d.Rollout, workflow.Now(ctx))
+		if err != nil && !(d.ordered() && ordersGoFirst(ctx)) {
 			return applicationError(err)
 		}
 		d.asks.Send(ctx, m)
@@ -57,18 +58,23 @@ func (d *deployment) handleMoves(ctx workflow.Context) error {
 	})
 }
 
+// ordered reports whether a control has come that is not obeyed yet. The loop sees to it
+// next, and decides then on what is asked behind it.
+func (d *deployment) ordered() bool { return len(d.Controls) > 0 || d.control.Len() > 0 }
+
 // obeyMoves makes the moves that were asked for, records those that could be
 // made, and answers all.
 func (d *deployment) obeyMoves(ctx workflow.Context) error {
 	for len(d.asked) > 0 {
 		m := d.asked[0]
 		d.asked = d.asked[1:]
-		state, err := m.on(*d.Rollout, workflow.Now(ctx))
+		before := *d.Rollout
+		state, err := m.on(before, workflow.Now(ctx))
 		if err == nil {
 			d.Rollout = &state
 			d.stopGate(ctx)
 			happened := d.transition(state.Status(), state.Cause)
-			happened.data = m.event(happened.data.(DeploymentEvent))
+			happened.data = m.event(happened.data.(DeploymentEvent), before)
 			if err := d.record(ctx, nil, happened); err != nil {
 				m.done, m.err = true, err // the deployment ends, and waits for its answers to be out
 				return err

@@ -82,6 +82,29 @@ func TestRollbackStage(t *testing.T) {
 	}
 }
 
+// TestRollbackOfAnUpdateInPlace deploys the version before anew, and leaves the group that
+// was updated without traffic.
+func TestRollbackOfAnUpdateInPlace(t *testing.T) {
+	update := `"type":"deploy","clusters":[` + clusterObject("worse", "lb", `"strategy":"rolling","inPlace":true,"maxSurge":1`, 3) + `]`
+	w := newWorld(t, deployStages(`"strategy":"bluegreen"`, []string{"good"}, update, rollbackFields+`,"scaleDown":true`), calm())
+	w.store.onDeployment = nil
+	e := w.run(t)
+	if e.Status != delivery.StatusSucceeded {
+		t.Fatalf("execution %s, stages %+v", e.Status, e.Stages)
+	}
+	truth := w.cloud.Truth()
+	if g := truth.Group("shop-prod-v001"); g == nil || g.Image != "good" || truth.Routing.Percent(g.Name) != 100 || g.Healthy() != 3 {
+		t.Errorf("what takes the traffic is %+v", g)
+	}
+	if g := truth.Group("shop-prod-v000"); g == nil || g.Image != "worse" || g.Capacity != delivery.Pinned(0) {
+		t.Errorf("what was rolled back is %+v", g)
+	}
+	d := w.store.deployments[e.Stages[2].Deployments[0]]
+	if want := `"rollback":{"of":"` + string(e.Stages[1].Deployments[0]); !strings.Contains(string(d.Detail), want) {
+		t.Errorf("record %s, want %s", d.Detail, want)
+	}
+}
+
 // remember records the deployment that replaced the standby by the serving group,
 // and the one that deployed the standby, of the image.
 func (w *world) remember(t tester, before rollout.Recorded, image string) {

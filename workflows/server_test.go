@@ -186,13 +186,13 @@ func TestOnAServer(t *testing.T) {
 		}, delivery.StatusCanceled, delivery.DeploymentRolledBack},
 		{"pause", "good", func(t *testing.T, l *live) {
 			l.until(t, "the first batch", func(_ delivery.Execution, d delivery.Deployment) bool { return len(l.cloud.Writes()) > 5 })
-			if err := l.client.Pause(t.Context(), testExecution, by); err != nil {
+			if err := l.client.Pause(t.Context(), testExecution, by, "look"); err != nil {
 				t.Error(err)
 			}
 			l.until(t, "the pause", func(e delivery.Execution, d delivery.Deployment) bool {
 				return e.Status == delivery.StatusPaused && d.Status == delivery.DeploymentPaused
 			})
-			if err := l.client.Resume(t.Context(), testExecution, by); err != nil {
+			if err := l.client.Resume(t.Context(), testExecution, by, "looked"); err != nil {
 				t.Error(err)
 			}
 		}, delivery.StatusSucceeded, delivery.DeploymentSucceeded},
@@ -213,6 +213,9 @@ func TestOnAServer(t *testing.T) {
 			if e.Status != test.execution || d.Status != test.deployment {
 				t.Errorf("execution %s, deployment %s: %v", e.Status, d.Status, d.Failure)
 			}
+			if p := e.Paused; test.name == "pause" && (p.Reason != "look" || p.ResumeReason != "looked") {
+				t.Errorf("pause %+v", p)
+			}
 			if v := l.cloud.Violations(); len(v) > 0 {
 				t.Errorf("violations: %q", v)
 			}
@@ -221,7 +224,7 @@ func TestOnAServer(t *testing.T) {
 					t.Errorf("(-before +after):\n%s", diff)
 				}
 			}
-			err := l.client.Pause(t.Context(), testExecution, by)
+			err := l.client.Pause(t.Context(), testExecution, by, "look")
 			if delivery.KindOf(err) != delivery.Conflict {
 				t.Errorf("pause of a complete execution: %v", err)
 			}
@@ -283,6 +286,33 @@ func TestSecondDeployment(t *testing.T) {
 				t.Errorf("violations: %q", v)
 			}
 		})
+	}
+}
+
+// TestAdvanceAfterAResume: a resume that was answered has arrived at the deployment, so
+// that an advance right behind it is no longer refused for the pause.
+func TestAdvanceAfterAResume(t *testing.T) {
+	t.Parallel()
+	by := delivery.Principal{Name: "joe"}
+	id := delivery.NewDeploymentID(testExecution, "1", testCluster)
+	l := startLive(t, deployDocument("good", "lb", `"strategy":"canary","steps":[{"weight":5,"bake":3600},{"weight":20,"bake":3600},{"weight":50,"bake":3600},{"weight":100,"bake":3600}]`, 4), quick(), v000(4))
+	for _, weight := range []string{"5", "20", "50", "100"} {
+		l.until(t, "the bake at "+weight, func(_ delivery.Execution, d delivery.Deployment) bool {
+			return strings.Contains(string(d.Detail), "the bake at "+weight+" %")
+		})
+		if err := l.client.Pause(t.Context(), testExecution, by, ""); err != nil {
+			t.Fatal(err)
+		}
+		l.until(t, "the pause", func(_ delivery.Execution, d delivery.Deployment) bool { return d.Status == delivery.DeploymentPaused })
+		if err := l.client.Resume(t.Context(), testExecution, by, ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.client.Move(t.Context(), id, rollout.Advance, false, by, ""); err != nil {
+			t.Fatalf("at %s %%: %v", weight, err)
+		}
+	}
+	if _, d := l.until(t, "the end", over); d.Status != delivery.DeploymentSucceeded {
+		t.Errorf("ended %s: %v", d.Status, d.Failure)
 	}
 }
 

@@ -148,8 +148,10 @@ type childDeployment struct {
 	// broken is set when its workflow ended without a result of its own, such as by a
 	// termination: nobody knows how far it came.
 	broken bool
-	// outgoing are the control signals not yet sent.
+	// outgoing are the control signals not yet sent; sending is true while one is on
+	// its way.
 	outgoing []Control
+	sending  bool
 }
 
 func (c *childDeployment) control(to Control) { c.outgoing = append(c.outgoing, to) }
@@ -159,6 +161,20 @@ func (x *execution) controlAll(to Control) {
 	for _, c := range x.open {
 		c.control(to)
 	}
+}
+
+// delivered reports whether every open deployment has its control signals. What is asked
+// of one after that finds them in its history.
+func (x *execution) delivered() bool {
+	return !slices.ContainsFunc(x.open, func(c *childDeployment) bool {
+		return c.result == nil && (c.sending || len(c.outgoing) > 0)
+	})
+}
+
+// ordersGoFirst is false in the histories from before a deployment made the moves asked
+// of it only after the orders that came before them.
+func ordersGoFirst(ctx workflow.Context) bool {
+	return workflow.GetVersion(ctx, "orders-go-first", workflow.DefaultVersion, 1) == 1
 }
 
 func deployKind() stageKind {
@@ -237,7 +253,7 @@ func (x *execution) startDeployment(ctx workflow.Context, refID string, to Clust
 	child := &childDeployment{id: id, cluster: to.Cluster}
 	x.open = append(x.open, child)
 	if x.Status == delivery.StatusPaused {
-		child.control(Control{Kind: ControlPause, Command: Command{By: x.Paused.PausedBy}})
+		child.control(Control{Kind: ControlPause, Command: Command{By: x.Paused.PausedBy, Reason: x.Paused.Reason}})
 	}
 	future := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:            id.WorkflowID(),
@@ -271,11 +287,12 @@ func (c *childDeployment) send(ctx workflow.Context, future workflow.ChildWorkfl
 			return
 		}
 		next := c.outgoing[0]
-		c.outgoing = c.outgoing[1:]
+		c.outgoing, c.sending = c.outgoing[1:], true
 		err := workflow.SignalExternalWorkflow(ctx, c.id.WorkflowID(), "", signalControl, next).Get(ctx, nil)
 		if err != nil {
 			workflow.GetLogger(ctx).Info("Deployment took no signal", "deployment", c.id, "signal", next.Kind, "error", err)
 		}
+		c.sending = false
 	}
 }
 

@@ -44,12 +44,15 @@ type Execution struct {
 	InitialConfig       struct{}          `json:"initialConfig"`
 }
 
-// Paused tells who paused an execution; the resumed fields are null while it is paused.
+// Paused tells who paused an execution; the resumed fields are null while it is paused,
+// and the reasons where nobody gave one.
 type Paused struct {
-	PausedBy   string  `json:"pausedBy"`
-	PauseTime  *Millis `json:"pauseTime"`
-	ResumedBy  *string `json:"resumedBy"`
-	ResumeTime *Millis `json:"resumeTime"`
+	PausedBy     string  `json:"pausedBy"`
+	PauseTime    *Millis `json:"pauseTime"`
+	Reason       *string `json:"reason"`
+	ResumedBy    *string `json:"resumedBy"`
+	ResumeTime   *Millis `json:"resumeTime"`
+	ResumeReason *string `json:"resumeReason"`
 }
 
 // Authentication tells on whose behalf an execution runs.

@@ -161,7 +161,9 @@ func readRollbackContext(o object) (object, rollout.RollbackRequest) {
 	switch kind := o.requiredText("rollbackType"); kind {
 	case "":
 	case "EXPLICIT":
-		in.requiredText("restoreServerGroupName")
+		if to := in.requiredText("restoreServerGroupName"); to != "" && to == r.From {
+			in.refuse("restoreServerGroupName", "is rollbackServerGroupName as well, and a server group cannot take its own traffic; name another one")
+		}
 	case "PREVIOUS_IMAGE", "AUTOMATIC":
 		r.Redeploy = kind == "PREVIOUS_IMAGE"
 		if r.Restore != "" {

@@ -77,6 +77,7 @@ func TestWrongRollbacks(t *testing.T) {
 		{"nothing to roll back", operate("rollbackServerGroup", `,"rollbackType":"AUTOMATIC","rollbackContext":{}`), "/rollbackContext/rollbackServerGroupName", "is required"},
 		{"no group", operate("rollbackServerGroup", `,"rollbackType":"AUTOMATIC","rollbackContext":{"rollbackServerGroupName":"web"}`), "/rollbackContext/rollbackServerGroupName", "not the name"},
 		{"another cluster's group", operate("rollbackServerGroup", `,"rollbackType":"AUTOMATIC","rollbackContext":{"rollbackServerGroupName":"web-v001"}`), "/rollbackContext/rollbackServerGroupName", "is of cluster web"},
+		{"to itself", operate("rollbackServerGroup", `,"rollbackType":"EXPLICIT","rollbackContext":{"rollbackServerGroupName":"storefront-prod-v002","restoreServerGroupName":"storefront-prod-v002"}`), "/rollbackContext/restoreServerGroupName", "cannot take its own traffic"},
 		{"nothing to restore", operate("rollbackServerGroup", `,"rollbackType":"EXPLICIT","rollbackContext":{"rollbackServerGroupName":"storefront-prod-v002"}`), "/rollbackContext/restoreServerGroupName", "is required"},
 		{"what the records say", operate("rollbackServerGroup", `,"rollbackType":"PREVIOUS_IMAGE","rollbackContext":{"rollbackServerGroupName":"storefront-prod-v002","restoreServerGroupName":"storefront-prod-v001"}`),
 			"/rollbackContext/restoreServerGroupName", "the records say"},

@@ -312,21 +312,22 @@ func times(n int) string {
 // proving begins what is waited for while a check has not passed yet.
 const proving = "check "
 
-// unproved returns the first check that keeps the present step from ending;
-// empty when all passed in it. What was measured partly before the step's weights
-// had settled proves nothing.
-func (s State) unproved() string {
+// unproved returns the checks that keep the present step from ending; empty when all
+// passed in it. What was measured partly before the step's weights had settled proves
+// nothing.
+func (s State) unproved() []string {
 	if len(s.sources()) == 0 {
-		return "" // nothing could take the traffic back
+		return nil // nothing could take the traffic back
 	}
+	var out []string
 	for i, c := range s.Input.Strategy.Checks {
 		state := s.check(i)
 		if c.exceeded(state) == ActionContinue || c.onlyCompares() && !s.compares() {
 			continue
 		}
 		if last := state.Last; last == nil || last.Verdict != VerdictPass || last.From.Before(s.StepDone) {
-			return c.Name
+			out = append(out, c.Name)
 		}
 	}
-	return ""
+	return out
 }

@@ -34,8 +34,8 @@ func (s State) Moved(m Move, override bool) (State, error) {
 		s.Rested = s.restName()
 		return s, nil
 	}
-	if unanswered := s.unanswered(m); unanswered != "" && !override {
-		return s, delivery.Errorf(delivery.Conflict, "%s; override, with a reason, to go on without it", unanswered)
+	if left := s.LeftOut(m); len(left) > 0 && !override {
+		return s, delivery.Errorf(delivery.Conflict, "%s; override, with a reason, to go on without %s", strings.Join(left, ", "), itOrThem(left))
 	}
 	if m == Promote {
 		done := s.Phase == Moving && !s.StepDone.IsZero()
@@ -60,6 +60,8 @@ func (s State) movable(m Move) error {
 		return conflict("the deployment rolls back")
 	case !s.Paused.IsZero():
 		return conflict("the deployment is paused; resume it first")
+	case m == Advance && s.advanced():
+		return conflict("%s was advanced already; the deployment goes on at its next look at the cluster", s.pauseName())
 	case m == Advance && !s.resting():
 		return conflict("the deployment is in no pause: it waits for %s", orElse(s.Waiting, "the next look at the cluster"))
 	case m == Advance:
@@ -72,6 +74,13 @@ func (s State) movable(m Move) error {
 		return conflict("the deployment is at its last step")
 	}
 	return nil
+}
+
+func itOrThem(what []string) string {
+	if len(what) == 1 {
+		return "it"
+	}
+	return "them"
 }
 
 func orElse(text, otherwise string) string {
@@ -95,6 +104,14 @@ func (s State) resting() bool {
 	return !s.StepDone.IsZero() && (s.Phase == Moving || s.Phase == Finishing) && s.Advanced != s.restName()
 }
 
+// pauseName names the present pause for people.
+func (s State) pauseName() string {
+	if s.Phase == Finishing {
+		return "the delay before the old server groups are scaled down"
+	}
+	return "the pause of " + s.stepName()
+}
+
 // restName names the present pause, among those of the deployment.
 func (s State) restName() string {
 	if s.Phase == Finishing {
@@ -115,25 +132,25 @@ func (s State) stepKey(what string) string {
 // advanced reports whether somebody ended the present pause.
 func (s State) advanced() bool { return s.Advanced != "" && s.Advanced == s.restName() }
 
-// unanswered says what a move would leave out by not waiting for the end of the
-// present step; empty for nothing but time.
-func (s State) unanswered(m Move) string {
-	if s.Phase == Finishing {
-		return "" // the last step has been proved
+// LeftOut says, each for itself, what a move would leave out by not waiting for the
+// end of the present step; empty for nothing but time, and for a move that cannot be
+// made.
+func (s State) LeftOut(m Move) []string {
+	if s.movable(m) != nil || s.Phase == Finishing {
+		return nil // the last step has been proved
 	}
+	var out []string
 	if ref := s.Input.Strategy.PipelineBeforeCleanup; ref != nil && s.Answered != s.restName() {
-		return "pipeline " + ref.PipelineID + " has not succeeded yet"
+		out = append(out, "pipeline "+ref.PipelineID+" has not succeeded yet")
 	}
-	if gate := s.unasked(m); gate != "" {
-		return gate
-	}
+	out = append(out, s.unasked(m)...)
 	if step := s.Steps[s.Step]; step.MinRequests > 0 && !s.enough() {
-		return fmt.Sprintf("the %d requests of %s have not been counted yet", step.MinRequests, s.stepName())
+		out = append(out, fmt.Sprintf("the %d requests of %s have not been counted yet", step.MinRequests, s.stepName()))
 	}
-	if name := s.unproved(); name != "" {
-		return strings.TrimSpace(proving) + " " + name + " has not passed yet"
+	for _, name := range s.unproved() {
+		out = append(out, strings.TrimSpace(proving)+" "+name+" has not passed yet")
 	}
-	return ""
+	return out
 }
 
 // restUntil is the end of a pause: its beginning when somebody ended it.

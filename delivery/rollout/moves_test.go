@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/rollout"
 )
@@ -127,7 +129,7 @@ func TestMovesThatAreRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			return next
-		}), rollout.Advance, "in no pause"},
+		}), rollout.Advance, "the pause of batch 1 of 4 was advanced already"},
 		{"paused", at(slowCanary, baking, func(s rollout.State) rollout.State { return s.Pause(time.Now()) }), rollout.Advance, "resume it first"},
 		{"canceled", at(slowCanary, baking, func(s rollout.State) rollout.State {
 			return s.Cancel(delivery.Principal{Name: "joe"}, "")
@@ -178,5 +180,49 @@ func TestOverride(t *testing.T) {
 	d.run(t)
 	if d.state.Advanced != "step/0" || d.state.Outcome.Status != delivery.DeploymentSucceeded {
 		t.Errorf("advanced %q, %+v", d.state.Advanced, d.state.Outcome)
+	}
+}
+
+// TestLeftOut: a refusal names all that a move would leave out, and so does what an
+// override records.
+func TestLeftOut(t *testing.T) {
+	const text = `{"strategy":"canary","steps":[{"weight":5,"bake":600,"minRequests":150,"gate":{"pipeline":{"application":"shop","pipelineId":"p"}}},
+		{"weight":50,"bake":600,"gate":{"manualJudgment":{}}}],"checks":[
+		{"name":"errors","query":"errorRate","max":1,"minSamples":10},{"name":"speed","query":"latencyP99","max":300,"minSamples":10}]}`
+	d := newMoved(t, text)
+	var here *rollout.State
+	d.at = func(d *drive) {
+		if here == nil && d.state.Phase == rollout.Moving && !d.state.StepDone.IsZero() {
+			s := d.state
+			here = &s
+		}
+	}
+	d.run(t)
+	step := []string{"pipeline p of batch 1 of 3 has not succeeded yet", "the 150 requests of batch 1 of 3 have not been counted yet",
+		"check errors has not passed yet", "check speed has not passed yet"}
+	later := append([]string{step[0], "the manual judgment of batch 2 of 3 has not been given yet"}, step[1:]...)
+	rested, err := here.Moved(rollout.Advance, false) // the bake alone
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		state rollout.State
+		move  rollout.Move
+		want  []string
+	}{{rested, rollout.Advance, step}, {*here, rollout.Promote, later}} {
+		if diff := cmp.Diff(test.want, test.state.LeftOut(test.move)); diff != "" {
+			t.Errorf("%s leaves out (-want +got):\n%s", test.move, diff)
+		}
+		_, err := test.state.Moved(test.move, false)
+		if want := strings.Join(test.want, ", ") + "; override, with a reason, to go on without them"; delivery.KindOf(err) != delivery.Conflict || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", test.move, err, want)
+		}
+		next, err := test.state.Moved(test.move, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if left := next.LeftOut(rollout.Advance); len(left) != 0 {
+			t.Errorf("after %s, a move that cannot be made leaves out %q", test.move, left)
+		}
 	}
 }

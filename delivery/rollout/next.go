@@ -318,8 +318,8 @@ func (s State) betweenSteps(now time.Time) (State, *Decision) {
 	if next, d := s.countOut(now); d != nil || next.Phase != s.Phase {
 		return next, d
 	}
-	if name := s.unproved(); name != "" && s.Judgment() == nil && !s.advanced() && s.lasts() {
-		s.Waiting = proving + name + " to pass"
+	if names := s.unproved(); len(names) > 0 && s.Judgment() == nil && !s.advanced() && s.lasts() {
+		s.Waiting = proving + names[0] + " to pass"
 		return s, &Decision{Await: &Await{For: s.Waiting, Deadline: s.GateDeadline(now)}}
 	}
 	if next, d := s.askGate(now); d != nil || next.Phase != s.Phase || next.Answered != s.Answered {

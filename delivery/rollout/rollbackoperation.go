@@ -36,8 +36,8 @@ type Rollback struct {
 	// have at least, and the weights above 0. Other groups have none.
 	To Recorded `json:"to"`
 	// Redeploys is the deployment whose version is deployed anew, as the operation's
-	// group, because Gone, which ran it, is gone; Capacity is what Gone had. All are
-	// empty when the groups are still there.
+	// group, because Gone, which ran it, is gone, or is From and was updated in place;
+	// Capacity is what Gone had. All are empty when the groups are still there.
 	Redeploys delivery.DeploymentID `json:"redeploys,omitempty"`
 	Gone      string                `json:"gone,omitempty"`
 	Capacity  *delivery.Capacity    `json:"capacity,omitempty"`
@@ -76,10 +76,30 @@ func (r Rollback) Intent() string {
 	if r.Of != "" {
 		what = string(r.Of)
 	}
+	if r.Redeploys != "" && r.Gone == r.From {
+		return fmt.Sprintf("rollback of %s: %s, and its version before is deployed anew as %s", what, r.lost(), r.Group())
+	}
 	if r.Redeploys != "" {
 		return fmt.Sprintf("rollback of %s: %s is gone and is deployed anew as %s", what, r.Gone, r.Group())
 	}
 	return fmt.Sprintf("rollback of %s: %s takes its traffic back", what, r.Group())
+}
+
+// lost says for people why the recorded version runs no more.
+func (r Rollback) lost() string {
+	if r.Gone == r.From {
+		return r.Gone + " was updated in place"
+	}
+	return r.Gone + " is gone"
+}
+
+// Undeployable is the Conflict that the version cannot be deployed anew.
+func (r Rollback) Undeployable(why error) error {
+	which := "its version"
+	if r.Gone == r.From {
+		which = "its version before"
+	}
+	return delivery.Errorf(delivery.Conflict, "%s, and %s cannot be deployed anew: %s", r.lost(), which, why)
 }
 
 // rollback returns the rollback on demand that is carried out; nil for none.

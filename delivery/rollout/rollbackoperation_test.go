@@ -278,6 +278,153 @@ func TestRollbackOfAPromotion(t *testing.T) {
 	}
 }
 
+// inPlace updates the group that serves to an image, and returns how that ended.
+func (l *lineage) inPlace(t fataler, image string, at func(*drive)) delivery.DeploymentStatus {
+	t.Helper()
+	l.next(rollout.Input{Spec: delivery.GroupSpec{Image: image, LoadBalancer: "lb"}, Strategy: strategy(t, inPlace)})
+	l.at = at
+	return l.end(t).Status
+}
+
+// TestRollbackOfAnUpdateInPlace: what an update brought is what is rolled back, and the
+// version before, which no server group has any more, is deployed anew. One that brought
+// nothing leaves the traffic to the deployment before it.
+func TestRollbackOfAnUpdateInPlace(t *testing.T) {
+	cancel := func(look int) func(*drive) {
+		return func(d *drive) {
+			if d.looks == look {
+				d.state = d.state.Cancel(delivery.Principal{Name: "joe"}, "")
+			}
+		}
+	}
+	type update struct {
+		image string
+		at    func(*drive)
+		want  delivery.DeploymentStatus
+	}
+	good, bad := update{"good", nil, delivery.DeploymentSucceeded}, update{"bad", nil, delivery.DeploymentRolledBack}
+	early := update{"good", cancel(1), delivery.DeploymentCanceled}
+	late := update{"good", cancel(5), delivery.DeploymentRolledBack}
+	for _, test := range []struct {
+		name     string
+		updates  []update
+		of       string
+		to, anew string
+	}{
+		{"succeeded", []update{good}, "X3", "", "X2"},
+		{"rolled back", []update{bad}, "X2", "v001", ""},
+		{"canceled before it began", []update{early}, "X2", "v001", ""},
+		{"canceled in the middle", []update{late}, "X2", "v001", ""},
+		{"two", []update{good, good}, "X4", "", "X3"},
+		{"one, and one that was rolled back", []update{good, bad}, "X3", "", "X2"},
+		{"one that was rolled back, and one", []update{bad, good}, "X4", "", "X2"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			config := calm()
+			config.BadImages = []string{"bad"}
+			l := newLineage(config)
+			l.deploy(t, "one", "v001", `{"strategy":"bluegreen"}`, 2)
+			l.deploy(t, "two", "v002", `{"strategy":"bluegreen"}`, 2)
+			for _, u := range test.updates {
+				if got := l.inPlace(t, u.image, u.at); got != u.want {
+					t.Fatalf("update to %s: %s, want %s", u.image, got, u.want)
+				}
+			}
+			id := func(short string) delivery.DeploymentID { return delivery.DeploymentID(short + "/1/acct/r1/shop-prod") }
+			for _, named := range []delivery.DeploymentID{"", id(test.of)} {
+				got, err := rollout.ChooseRollback(l.cloud.Truth(), l.records, rollout.RollbackRequest{Deployment: named})
+				if err != nil {
+					t.Fatalf("of %q: %v", named, err)
+				}
+				group, anew := "", delivery.DeploymentID("")
+				if test.to != "" {
+					group = "shop-prod-" + test.to
+				}
+				if test.anew != "" {
+					anew = id(test.anew)
+				}
+				if got.Of != id(test.of) || got.Group() != group || got.Redeploys != anew {
+					t.Errorf("of %s to %q, redeploys %q", got.Of, got.Group(), got.Redeploys)
+				}
+			}
+			if err := l.choose(t, "v003", rollout.RollbackRequest{Destroy: true}); err != nil {
+				t.Fatal(err)
+			}
+			intent := l.state.Input.Operation.Rollback.Intent()
+			if anew := "shop-prod-v002 was updated in place, and its version before is deployed anew as shop-prod-v003"; strings.Contains(intent, anew) != (test.anew != "") {
+				t.Errorf("intent %q", intent)
+			}
+			want := map[string]string{"v001": "100 % 2 of one"}
+			if test.anew != "" {
+				want = map[string]string{"v003": "100 % 2 of again"}
+			}
+			if got := l.end(t); got.Status != delivery.DeploymentSucceeded {
+				t.Fatalf("outcome %+v %v", got, got.Failure)
+			}
+			truth := l.cloud.Truth()
+			if diff := cmp.Diff(want, served(truth)); diff != "" || truth.Group("shop-prod-v002") != nil {
+				t.Errorf("served %s", diff)
+			}
+			if _, err := rollout.ChooseRollback(truth, l.records, rollout.RollbackRequest{}); delivery.KindOf(err) != delivery.Conflict || !strings.Contains(err.Error(), "a rollback is not rolled back") {
+				t.Errorf("a second rollback: %v", err)
+			}
+		})
+	}
+}
+
+// TestRollbackAfterWhatWasUpdatedInPlaceIsGone deploys the version anew that an update
+// brought, not the one of an update that never began. One that could not be given back
+// may have left its version, and is rolled back like one that succeeded.
+func TestRollbackAfterWhatWasUpdatedInPlaceIsGone(t *testing.T) {
+	l := newLineage(calm())
+	l.deploy(t, "one", "v001", `{"strategy":"bluegreen"}`, 2)
+	if got := l.inPlace(t, "two", nil); got != delivery.DeploymentSucceeded {
+		t.Fatal(got)
+	}
+	if got := l.inPlace(t, "three", nil); got != delivery.DeploymentSucceeded {
+		t.Fatal(got)
+	}
+	third := &l.records[0]
+	third.Status = delivery.DeploymentRollbackFailed
+	if got, err := rollout.ChooseRollback(l.cloud.Truth(), l.records, rollout.RollbackRequest{}); err != nil || got.Of != third.ID || got.Redeploys != "X2/1/acct/r1/shop-prod" {
+		t.Errorf("of %s, redeploys %s: %v", got.Of, got.Redeploys, err)
+	}
+	third.Status = delivery.DeploymentFailed // as if it had been refused before its first write
+	l.deploy(t, "four", "v002", `{"strategy":"highlander"}`, 2)
+	got, err := rollout.ChooseRollback(l.cloud.Truth(), l.records, rollout.RollbackRequest{})
+	if err != nil || got.Of != "X4/1/acct/r1/shop-prod" || got.Redeploys != "X2/1/acct/r1/shop-prod" {
+		t.Errorf("of %s, redeploys %s: %v", got.Of, got.Redeploys, err)
+	}
+}
+
+// TestRollbackOfAnUpdateWithoutARecordBefore says that nobody recorded the version.
+func TestRollbackOfAnUpdateWithoutARecordBefore(t *testing.T) {
+	l := newLineage(calm(), v000(2))
+	if got := l.inPlace(t, "two", nil); got != delivery.DeploymentSucceeded {
+		t.Fatal(got)
+	}
+	_, err := rollout.ChooseRollback(l.cloud.Truth(), l.records, rollout.RollbackRequest{})
+	if delivery.KindOf(err) != delivery.NotFound || !strings.Contains(err.Error(), "shop-prod-v000 was updated in place, and there is no record of what it was made of before") {
+		t.Error(err)
+	}
+}
+
+// TestRollbackAfterAPromotionThatWasRefused: it gave nothing, so it is not what is
+// rolled back.
+func TestRollbackAfterAPromotionThatWasRefused(t *testing.T) {
+	l := newLineage(calm())
+	l.deploy(t, "one", "v001", `{"strategy":"bluegreen"}`, 2)
+	l.deploy(t, "two", "v002", `{"strategy":"bluegreen"}`, 2)
+	l.next(rollout.Input{Spec: delivery.GroupSpec{LoadBalancer: "lb"}, Strategy: strategy(t, `{"strategy":"bluegreen"}`), Group: "shop-prod-v002", Promotion: &rollout.Promotion{}})
+	if got := l.end(t); got.Status != delivery.DeploymentFailed {
+		t.Fatalf("outcome %+v %v", got, got.Failure)
+	}
+	got, err := rollout.ChooseRollback(l.cloud.Truth(), l.records, rollout.RollbackRequest{})
+	if err != nil || got.Of != "X2/1/acct/r1/shop-prod" || got.Group() != "shop-prod-v001" {
+		t.Errorf("of %s to %s: %v", got.Of, got.Group(), err)
+	}
+}
+
 // TestRollbackThatDoesNotComeUp leaves nothing of itself.
 func TestRollbackThatDoesNotComeUp(t *testing.T) {
 	for _, how := range []string{`{"strategy":"rolling"}`, `{"strategy":"highlander"}`} {

@@ -45,9 +45,10 @@ type past struct {
 
 // left is what of a deployment's state its record keeps, as Detail writes it.
 type left struct {
-	Before    *Recorded  `json:"before"`
-	Operation *Operation `json:"operation"`
-	Promotion *Promotion `json:"promotion"`
+	Before    *Recorded    `json:"before"`
+	Operation *Operation   `json:"operation"`
+	Promotion *Promotion   `json:"promotion"`
+	InPlace   *Replacement `json:"inPlace"`
 }
 
 // rollback returns the rollback on demand that the deployment was; nil for others.
@@ -58,22 +59,37 @@ func (p past) rollback() *Rollback {
 	return p.Operation.Rollback
 }
 
-// gave reports whether the deployment gave the group its traffic: it made the
-// group, or it was a rollback to it whose traffic moved.
+// gave reports whether the deployment gave the group its traffic, or what its traffic
+// goes to: it made the group, promoted it or updated it in place, or it was a rollback
+// to it whose traffic moved. A promotion or an update that gave back what was before,
+// or never began, left that to the deployment before it.
 func (p past) gave(group string) bool {
 	switch {
 	case p.rollback() != nil:
 		moved := p.Status == delivery.DeploymentSucceeded || p.Status == delivery.DeploymentRollbackFailed
 		return moved && slices.ContainsFunc(p.rollback().To.Groups, func(g RecordedGroup) bool { return g.Name == group })
-	case p.Operation != nil:
+	case p.Operation != nil || p.ServerGroup != group:
 		return false
+	case p.InPlace != nil:
+		return p.Status == delivery.DeploymentSucceeded || p.Status == delivery.DeploymentRollbackFailed
+	case p.Promotion != nil:
+		return p.Status.Complete() && p.Status != delivery.DeploymentRolledBack && p.Before != nil && !p.Before.served(group)
 	default:
-		return p.ServerGroup == group && p.Status.Complete()
+		return p.Status.Complete()
 	}
 }
 
-// made reports whether the deployment made the group, which took traffic then.
+// served reports whether a group took traffic.
+func (r Recorded) served(group string) bool {
+	return slices.ContainsFunc(r.Groups, func(g RecordedGroup) bool { return g.Name == group && g.Serving })
+}
+
+// made reports whether the deployment made what the group runs, which took traffic
+// then: the group itself, or the version that an update in place gave it.
 func (p past) made(group string) bool {
+	if p.InPlace != nil && p.Status != delivery.DeploymentSucceeded {
+		return false
+	}
 	if p.ServerGroup != group || p.Status != delivery.DeploymentSucceeded && p.Status != delivery.DeploymentFailed {
 		return false
 	}
@@ -82,8 +98,8 @@ func (p past) made(group string) bool {
 
 // ChooseRollback decides from what is seen and from the cluster's records, the
 // newest first, what a rollback restores. Redeploys is set when the server group
-// that took the traffic is gone: whoever carries the rollback out names the new
-// group with Rollback.Anew.
+// that took the traffic is gone, or has another version since an update in place:
+// whoever carries the rollback out names the new group with Rollback.Anew.
 //
 // Conflict means that there is nothing to go back from or to: nothing takes
 // traffic, another deployment gave it than the named one, a rollback did, or
@@ -117,7 +133,7 @@ func ChooseRollback(seen delivery.Snapshot, records []delivery.Deployment, r Rol
 		return Rollback{}, delivery.Errorf(delivery.NotFound, "no record says what took the traffic of cluster %s before %s", seen.Cluster.Key(), from.Name)
 	case history[by].rollback() != nil:
 		return Rollback{}, delivery.Errorf(delivery.Conflict, "%s has its traffic from the rollback %s, and a rollback is not rolled back; name the server group to restore, or deploy", from.Name, out.Of)
-	case from.Deployment != "" && from.Deployment != out.Of && history[by].Promotion == nil:
+	case from.Deployment != "" && from.Deployment != out.Of && history[by].Promotion == nil && history[by].InPlace == nil:
 		return Rollback{}, delivery.Errorf(delivery.Conflict, "%s was made by deployment %s, of which there is no record", from.Name, from.Deployment)
 	}
 	return out.recorded(seen, history[by:], r.Redeploy)
@@ -208,7 +224,7 @@ func (r Rollback) recorded(seen delivery.Snapshot, history []past, redeploy bool
 	switch {
 	case len(sources) == 0:
 		return r, delivery.Errorf(delivery.Conflict, "nothing took the traffic of cluster %s before deployment %s", seen.Cluster.Key(), r.Of)
-	case slices.ContainsFunc(sources, func(g RecordedGroup) bool { return g.Name == r.From }):
+	case history[0].InPlace == nil && before.served(r.From):
 		return r, delivery.Errorf(delivery.Conflict, "%s took traffic before deployment %s as well; name the server group to restore, or deploy", r.From, r.Of)
 	case before.Routed != (seen.Routing != nil):
 		return r, delivery.Errorf(delivery.Conflict, "cluster %s was put behind a load balancer, or taken from one, since deployment %s began", seen.Cluster.Key(), r.Of)
@@ -221,6 +237,9 @@ func (r Rollback) recorded(seen delivery.Snapshot, history []past, redeploy bool
 	}
 	for _, g := range sources {
 		is := seen.Group(g.Name)
+		if history[0].InPlace != nil && g.Name == r.From {
+			return r.redeployed(g, history[1:])
+		}
 		if !redeploy && is != nil && !is.Deleting {
 			if err := restorable(seen, g.Name); err != nil {
 				return r, err
@@ -241,7 +260,7 @@ func (r Rollback) redeployed(gone RecordedGroup, earlier []past) (Rollback, erro
 	r.Gone, r.To.Groups, r.To.Weights = gone.Name, nil, nil
 	i := slices.IndexFunc(earlier, func(p past) bool { return p.made(gone.Name) })
 	if i < 0 {
-		return r, delivery.Errorf(delivery.NotFound, "%s is gone, and there is no record of what it was made of", gone.Name)
+		return r, delivery.Errorf(delivery.NotFound, "%s, and there is no record of what it was made of before", r.lost())
 	}
 	r.Redeploys = earlier[i].ID
 	if again := earlier[i].rollback(); again != nil {

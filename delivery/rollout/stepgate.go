@@ -116,12 +116,13 @@ func (s State) askGate(now time.Time) (State, *Decision) {
 	}
 }
 
-// unasked says which gate a move would leave out; empty for none.
-func (s State) unasked(m Move) string {
+// unasked says which gates a move would leave out.
+func (s State) unasked(m Move) []string {
 	last := s.Step
 	if m == Promote {
 		last = len(s.Steps) - 2
 	}
+	var out []string
 	for i := s.Step; i <= last; i++ {
 		gate := s.Steps[i].Gate
 		if gate == nil || i == s.Step && s.Answered == s.restName() {
@@ -129,11 +130,12 @@ func (s State) unasked(m Move) string {
 		}
 		step := fmt.Sprintf("batch %d of %d", i+1, len(s.Steps))
 		if gate.Pipeline != nil {
-			return fmt.Sprintf("pipeline %s of %s has not succeeded yet", gate.Pipeline.PipelineID, step)
+			out = append(out, fmt.Sprintf("pipeline %s of %s has not succeeded yet", gate.Pipeline.PipelineID, step))
+		} else {
+			out = append(out, fmt.Sprintf("the manual judgment of %s has not been given yet", step))
 		}
-		return fmt.Sprintf("the manual judgment of %s has not been given yet", step)
 	}
-	return ""
+	return out
 }
 
 // baking reports whether time is all that is waited for, in a step that asks for

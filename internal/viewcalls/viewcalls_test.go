@@ -163,7 +163,7 @@ func (idle) Cancel(_ context.Context, id delivery.ExecutionID, _ delivery.Princi
 	return delivery.Errorf(delivery.NotFound, "execution %s", id)
 }
 
-func (idle) Pause(_ context.Context, id delivery.ExecutionID, _ delivery.Principal) error {
+func (idle) Pause(_ context.Context, id delivery.ExecutionID, _ delivery.Principal, _ string) error {
 	return delivery.Errorf(delivery.NotFound, "execution %s", id)
 }
 
@@ -180,7 +180,7 @@ func (idle) UpdateStage(_ context.Context, id delivery.ExecutionID, _ pipeline.S
 }
 func (idle) Runs(context.Context, delivery.ExecutionID) (bool, error) { return false, nil }
 
-func (idle) Resume(_ context.Context, id delivery.ExecutionID, _ delivery.Principal) error {
+func (idle) Resume(_ context.Context, id delivery.ExecutionID, _ delivery.Principal, _ string) error {
 	return delivery.Errorf(delivery.NotFound, "execution %s", id)
 }
 
