@@ -66,6 +66,11 @@ func (s *Server) checkStart(ctx context.Context, by delivery.Principal, applicat
 		return err
 	}
 	findings = append(findings, wrong...)
+	wrong, err = s.checkGates(ctx, by, d, env)
+	if err != nil {
+		return err
+	}
+	findings = append(findings, wrong...)
 	wrong, err = s.checkSaves(ctx, by, application, d, env)
 	if err != nil {
 		return err
