@@ -254,7 +254,7 @@ func checkUpdatable(ctx context.Context, target delivery.Target, one intended) (
 	if err != nil {
 		return nil, err
 	}
-	_, findings := rollout.Updatable(seen, one.Input(seen, target.Describe().Capabilities).Spec.Capacity)
+	_, findings := rollout.Updatable(seen, one.Input(seen, target.Describe().Capabilities).Spec.Capacity, one.Strategy.HealthTimeout)
 	return findings, nil
 }
 
