@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/slipway-cd/slipway/delivery"
@@ -326,6 +327,9 @@ func readStrategy(o object, raw json.RawMessage) rollout.Strategy {
 		}
 	}
 	strategy, findings := rollout.ParseStrategy(raw)
+	if hidden["strategy"] {
+		findings = underEveryStrategy(raw)
+	}
 	for _, f := range findings {
 		name, _, _ := strings.Cut(strings.TrimPrefix(f.Pointer, "/"), "/")
 		if f.Pointer == "/checks" && pausesHidden(hidden) {
@@ -337,6 +341,30 @@ func readStrategy(o object, raw json.RawMessage) rollout.Strategy {
 		}
 	}
 	return strategy
+}
+
+// underEveryStrategy is what is wrong with a cluster object, without its strategy,
+// whichever that will be.
+func underEveryStrategy(raw json.RawMessage) []delivery.Finding {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(raw, &fields) != nil {
+		return nil
+	}
+	var common []delivery.Finding
+	for i, kind := range rollout.Kinds() {
+		fields["strategy"] = quoted(string(kind))
+		with, err := json.Marshal(fields)
+		if err != nil {
+			return nil
+		}
+		_, findings := rollout.ParseStrategy(with)
+		if i == 0 {
+			common = findings
+			continue
+		}
+		common = slices.DeleteFunc(common, func(f delivery.Finding) bool { return !slices.Contains(findings, f) })
+	}
+	return common
 }
 
 // pausesHidden reports whether it is not known yet if a step of the strategy lasts,

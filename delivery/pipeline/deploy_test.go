@@ -153,8 +153,9 @@ func TestParseLeavesExpressionsToTheStart(t *testing.T) {
 		"region":        deploy(with(t, "availabilityZones", "", "region", `"${parameters.region}"`)),
 		"load balancer": deploy(with(t, "loadBalancers", `["${parameters.lb}"]`)),
 		"strategy":      deploy(with(t, "strategy", `"${parameters.strategy}"`)),
+		"steps of it":   deploy(with(t, "strategy", `"${parameters.strategy}"`, "maxSurge", "", "steps", `[{"weight":5}]`)),
 		"surge":         deploy(with(t, "maxSurge", `"${parameters.surge}"`)),
-		"percentages":   deploy(with(t, "strategy", `"rollingredblack"`, "targetPercentages", `["${a}",100]`)),
+		"percentages":   deploy(with(t, "strategy", `"rollingredblack"`, "maxSurge", "", "targetPercentages", `["${a}",100]`)),
 		"instructions": deploy(with(t, "strategy", `"canary"`, "maxSurge", "", "steps", `[{"weight":5,"gate":{"manualJudgment":{"instructions":"look at ${parameters.image}"}}}]`,
 			"checks", `[{"name":"errors","query":"errorRate","max":1}]`)),
 		"pause":       deploy(with(t, "pauseBetweenBatches", `"${parameters.pause}"`, "checks", `[{"name":"errors","query":"errorRate","max":1}]`)),
@@ -174,6 +175,11 @@ func TestParseLeavesExpressionsToTheStart(t *testing.T) {
 }
 
 func TestParseStillChecksBesideExpressions(t *testing.T) {
+	_, open := Parse(stages(deploy(with(t, "strategy", `"${parameters.strategy}"`, "steps", `[{"weights":5}]`))))
+	unknown := []delivery.Finding{{Pointer: "/stages/0/clusters/0/steps/0/weights", Message: "is not known; did you mean weight?"}}
+	if diff := cmp.Diff(unknown, delivery.FindingsOf(open)); diff != "" {
+		t.Errorf("whatever the strategy will be (-want +got):\n%s", diff)
+	}
 	_, err := Parse(stages(wait("a"), deployRef("b", with(t, "capacity", `{"min":"${x}","max":"many"}`, "maxSurge", `"${y}"`, "maxUnavailable", `"lots"`))))
 	want := []delivery.Finding{
 		{Pointer: "/stages/1/clusters/0/capacity/max", Message: `must be a whole number, not "many"`},

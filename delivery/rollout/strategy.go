@@ -290,6 +290,7 @@ func (s Strategy) findings(in strategyJSON) []delivery.Finding {
 			add(pointer, "is %d, not more than the one before it", p)
 		}
 	}
+	out = append(out, s.idleFindings(in)...)
 	out = append(out, s.canaryFindings(in)...)
 	out = append(out, s.baselineFindings(in)...)
 	out = append(out, s.inPlaceFindings(in)...)
@@ -305,6 +306,23 @@ func (s Strategy) findings(in strategyJSON) []delivery.Finding {
 			add("/pipelineBeforeCleanup/pipelineId", "is missing")
 		}
 	}
+	return out
+}
+
+// idleFindings refuses fields of ours that have no effect with the strategy. Those of
+// Spinnaker are left alone: its editor leaves what it wrote for another strategy.
+func (s Strategy) idleFindings(in strategyJSON) []delivery.Finding {
+	var out []delivery.Finding
+	refuse := func(when bool, pointer, why string) {
+		if when && slices.Contains(Kinds(), s.Kind) {
+			out = append(out, delivery.Finding{Pointer: pointer, Message: fmt.Sprintf(why, s.Kind)})
+		}
+	}
+	refuse(in.MaxSurge != nil && s.Kind != Rolling, "/maxSurge", "is that of strategy rolling, not of %s")
+	refuse(in.MaxUnavailable != nil && s.Kind != Rolling, "/maxUnavailable", "is that of strategy rolling, not of %s")
+	refuse(in.PauseBetweenBatches > 0 && s.Kind == Canary, "/pauseBetweenBatches", "has no effect with strategy %s; give each step its bake")
+	refuse(in.PauseBetweenBatches > 0 && s.Kind != Canary && s.Kind != Rolling && s.Kind != RollingRedBlack, "/pauseBetweenBatches",
+		"is that of strategies rolling and rollingredblack, not of %s")
 	return out
 }
 

@@ -84,17 +84,22 @@ func TestParseStrategyNamesTheField(t *testing.T) {
 		`{"strategy":"rolling","rollback":{"onFailure":"yes"}}`:      "/rollback/onFailure",
 		`{"strategy":"rollingredblack","targetPercentages":["a"]}`:   "/targetPercentages/0",
 		`{"strategy":"rolling","concurrency":"parallel"}`:            "/concurrency",
-		`{"strategy":7}`:                                                          "/strategy",
-		`{"strategy":"dark","match":{}}`:                                          "/match",
-		`{"strategy":"dark","match":{"header":"X-Canary"}}`:                       "/match/value",
-		`{"strategy":"dark","match":{"header":"X","cookie":"y","value":"z"}}`:     "/match/cookie",
-		`{"strategy":"dark","match":{"cookie":"a b","value":"z"}}`:                "/match/cookie",
-		`{"strategy":"dark","match":"X-Canary"}`:                                  "/match",
-		`{"strategy":"dark","size":-1}`:                                           "/size",
-		`{"strategy":"dark","scaleDown":true}`:                                    "/scaleDown",
-		`{"strategy":"dark","checks":[{"name":"e","query":"errorRate","max":1}]}`: "/checks",
-		`{"strategy":"rolling","match":{"header":"X","value":"y"}}`:               "/match",
-		`{"strategy":"canary","steps":[{"weight":5}],"size":2}`:                   "/size",
+		`{"strategy":7}`:                                                                "/strategy",
+		`{"strategy":"dark","match":{}}`:                                                "/match",
+		`{"strategy":"dark","match":{"header":"X-Canary"}}`:                             "/match/value",
+		`{"strategy":"dark","match":{"header":"X","cookie":"y","value":"z"}}`:           "/match/cookie",
+		`{"strategy":"dark","match":{"cookie":"a b","value":"z"}}`:                      "/match/cookie",
+		`{"strategy":"dark","match":"X-Canary"}`:                                        "/match",
+		`{"strategy":"dark","size":-1}`:                                                 "/size",
+		`{"strategy":"dark","scaleDown":true}`:                                          "/scaleDown",
+		`{"strategy":"dark","checks":[{"name":"e","query":"errorRate","max":1}]}`:       "/checks",
+		`{"strategy":"canary","steps":[{"weight":5}],"maxSurge":1}`:                     "/maxSurge",
+		`{"strategy":"bluegreen","maxUnavailable":0}`:                                   "/maxUnavailable",
+		`{"strategy":"canary","steps":[{"weight":5,"bake":1}],"pauseBetweenBatches":5}`: "/pauseBetweenBatches",
+		`{"strategy":"highlander","pauseBetweenBatches":5}`:                             "/pauseBetweenBatches",
+		`{"maxSurge":1}`: "/maxSurge",
+		`{"strategy":"rolling","match":{"header":"X","value":"y"}}`: "/match",
+		`{"strategy":"canary","steps":[{"weight":5}],"size":2}`:     "/size",
 	} {
 		_, findings := rollout.ParseStrategy(json.RawMessage(in))
 		if len(findings) == 0 || findings[0].Pointer != pointer {
@@ -157,6 +162,8 @@ func TestParseStrategyTakesSpinnakersText(t *testing.T) {
 	}
 	text := read(`{"strategy":"rollingredblack","maxRemainingAsgs":"3","targetPercentages":["25"," 50 "],"delayBeforeCleanup":"60","delayBeforeDisableSec":"5",
 		"scaleDown":"true","delayBeforeScaleDownSec":"30","rollback":{"onFailure":"false"},"targetHealthyDeployPercentage":100,"suspendedProcesses":[],"onFailure":null}`)
+	read(`{"strategy":"canary","steps":[{"weight":5}],"targetPercentages":[50],"delayBeforeDisableSec":5,"delayBeforeCleanup":5,"maxRemainingAsgs":2,"scaleDown":false,"delayBeforeScaleDownSec":9}`)
+	read(`{"strategy":"","maxRemainingAsgs":2,"scaleDown":true,"delayBeforeDisableSec":0,"targetHealthyDeployPercentage":100}`)
 	plain := read(`{"strategy":"rollingredblack","maxRemainingAsgs":3,"targetPercentages":[25,50],"delayBeforeCleanup":60,"delayBeforeDisableSec":5,
 		"scaleDown":true,"delayBeforeScaleDownSec":30,"rollback":{"onFailure":false}}`)
 	if diff := cmp.Diff(plain, text); diff != "" {
