@@ -150,6 +150,9 @@ func readCluster(o object, raw json.RawMessage, index int) []DeployCluster {
 		Pointer:           fmt.Sprintf("/clusters/%d", index),
 	}
 	base.Spec.Match = base.Strategy.Match
+	if !base.UseSourceCapacity {
+		refuseOversized(o, base.Strategy, base.Spec.Capacity)
+	}
 	if provider == cloudRun && base.Spec.LoadBalancer == "" {
 		base.Spec.LoadBalancer = base.Cluster.Name() // the service is the load balancer
 	}
@@ -341,6 +344,17 @@ func readStrategy(o object, raw json.RawMessage) rollout.Strategy {
 		}
 	}
 	return strategy
+}
+
+// refuseOversized refuses sizes of a strategy that a capacity does not have room for,
+// where it is known.
+func refuseOversized(o object, strategy rollout.Strategy, capacity delivery.Capacity) {
+	if capacity.Desired < 1 || o.dynamic("useSourceCapacity") {
+		return
+	}
+	for _, f := range strategy.Oversized(capacity.Desired) {
+		o.r.refuse(o.at+f.Pointer, "%s", f.Message)
+	}
 }
 
 // underEveryStrategy is what is wrong with a cluster object, without its strategy,

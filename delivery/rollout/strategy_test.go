@@ -84,19 +84,20 @@ func TestParseStrategyNamesTheField(t *testing.T) {
 		`{"strategy":"rolling","rollback":{"onFailure":"yes"}}`:      "/rollback/onFailure",
 		`{"strategy":"rollingredblack","targetPercentages":["a"]}`:   "/targetPercentages/0",
 		`{"strategy":"rolling","concurrency":"parallel"}`:            "/concurrency",
-		`{"strategy":7}`:                                                                "/strategy",
-		`{"strategy":"dark","match":{}}`:                                                "/match",
-		`{"strategy":"dark","match":{"header":"X-Canary"}}`:                             "/match/value",
-		`{"strategy":"dark","match":{"header":"X","cookie":"y","value":"z"}}`:           "/match/cookie",
-		`{"strategy":"dark","match":{"cookie":"a b","value":"z"}}`:                      "/match/cookie",
-		`{"strategy":"dark","match":"X-Canary"}`:                                        "/match",
-		`{"strategy":"dark","size":-1}`:                                                 "/size",
-		`{"strategy":"dark","scaleDown":true}`:                                          "/scaleDown",
-		`{"strategy":"dark","checks":[{"name":"e","query":"errorRate","max":1}]}`:       "/checks",
-		`{"strategy":"canary","steps":[{"weight":5}],"maxSurge":1}`:                     "/maxSurge",
-		`{"strategy":"bluegreen","maxUnavailable":0}`:                                   "/maxUnavailable",
-		`{"strategy":"canary","steps":[{"weight":5,"bake":1}],"pauseBetweenBatches":5}`: "/pauseBetweenBatches",
-		`{"strategy":"highlander","pauseBetweenBatches":5}`:                             "/pauseBetweenBatches",
+		`{"strategy":7}`:                                                                             "/strategy",
+		`{"strategy":"dark","match":{}}`:                                                             "/match",
+		`{"strategy":"dark","match":{"header":"X-Canary"}}`:                                          "/match/value",
+		`{"strategy":"dark","match":{"header":"X","cookie":"y","value":"z"}}`:                        "/match/cookie",
+		`{"strategy":"dark","match":{"cookie":"a b","value":"z"}}`:                                   "/match/cookie",
+		`{"strategy":"dark","match":"X-Canary"}`:                                                     "/match",
+		`{"strategy":"dark","size":-1}`:                                                              "/size",
+		`{"strategy":"dark","scaleDown":true}`:                                                       "/scaleDown",
+		`{"strategy":"dark","checks":[{"name":"e","query":"errorRate","max":1}]}`:                    "/checks",
+		`{"strategy":"canary","steps":[{"weight":5,"size":3},{"weight":20},{"weight":50,"size":2}]}`: "/steps/2/size",
+		`{"strategy":"canary","steps":[{"weight":5}],"maxSurge":1}`:                                  "/maxSurge",
+		`{"strategy":"bluegreen","maxUnavailable":0}`:                                                "/maxUnavailable",
+		`{"strategy":"canary","steps":[{"weight":5,"bake":1}],"pauseBetweenBatches":5}`:              "/pauseBetweenBatches",
+		`{"strategy":"highlander","pauseBetweenBatches":5}`:                                          "/pauseBetweenBatches",
 		`{"maxSurge":1}`: "/maxSurge",
 		`{"strategy":"rolling","match":{"header":"X","value":"y"}}`: "/match",
 		`{"strategy":"canary","steps":[{"weight":5}],"size":2}`:     "/size",
@@ -146,6 +147,31 @@ func TestParseStrategySaysWhatIsWrong(t *testing.T) {
 	_, findings := rollout.ParseStrategy(json.RawMessage(`{"steps":[{"weight":"5","bakes":1},{"weight":true}],"strategy":7}`))
 	if len(findings) != 4 {
 		t.Errorf("found %+v, want all four", findings)
+	}
+}
+
+// TestOversized: a size has to be one that the deployment can have.
+func TestOversized(t *testing.T) {
+	for _, test := range []struct {
+		in      string
+		desired int
+		want    []delivery.Finding
+	}{
+		{`{"strategy":"canary","steps":[{"weight":5,"size":4},{"weight":50,"size":4}]}`, 4, nil},
+		{`{"strategy":"canary","steps":[{"weight":5,"size":5},{"weight":50,"size":9}]}`, 4, []delivery.Finding{
+			{Pointer: "/steps/0/size", Message: "is 5; must be at most the desired capacity, 4"}, {Pointer: "/steps/1/size", Message: "is 9; must be at most the desired capacity, 4"}}},
+		{`{"strategy":"canary","steps":[{"weight":50},{"weight":80,"size":3}]}`, 10, []delivery.Finding{{Pointer: "/steps/1/size", Message: "is 3, fewer than the 5 of a step before it"}}},
+		{`{"strategy":"dark","match":{"header":"x","value":"y"},"size":4}`, 4, nil},
+		{`{"strategy":"dark","match":{"header":"x","value":"y"},"size":5}`, 4, []delivery.Finding{{Pointer: "/size", Message: "is 5; must be at most the desired capacity, 4"}}},
+		{`{"strategy":"rolling"}`, 1, nil},
+	} {
+		s, findings := rollout.ParseStrategy(json.RawMessage(test.in))
+		if len(findings) > 0 {
+			t.Fatalf("%s: %v", test.in, findings)
+		}
+		if diff := cmp.Diff(test.want, s.Oversized(test.desired)); diff != "" {
+			t.Errorf("%s of %d (-want +got):\n%s", test.in, test.desired, diff)
+		}
 	}
 }
 
