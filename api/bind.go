@@ -78,6 +78,16 @@ func (o object) text(key string) (string, error) {
 	return *value, nil
 }
 
+// scalar is text that may also be written as a number or a boolean, as Spinnaker takes it.
+func (o object) scalar(key string) (string, error) {
+	switch raw := o[key]; typeOf(raw) {
+	case "a number", "a boolean":
+		return string(bytes.TrimSpace(raw)), nil
+	default:
+		return o.text(key)
+	}
+}
+
 // flag returns the boolean under key; false when it is absent or null. The texts
 // "true" and "false" count, as they do in Spinnaker.
 func (o object) flag(key string) (bool, error) {

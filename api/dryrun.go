@@ -6,6 +6,7 @@ import (
 
 	v1 "github.com/slipway-cd/slipway/api/v1"
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 // isDryRun reports whether a start is only to say what it would do.
@@ -16,7 +17,7 @@ func isDryRun(t delivery.Trigger) bool {
 
 // dryRun carries a start out without changing anything: it becomes an execution that
 // is over, whose stages have their plans as outputs. A stage of which nothing can be
-// said beforehand is SKIPPED; one whose deployment would not succeed is TERMINAL, and
+// said beforehand, or that its condition leaves out, is SKIPPED; one whose deployment would not succeed is TERMINAL, and
 // so is the execution then.
 func (s *Server) dryRun(ctx context.Context, start delivery.NewExecution) (delivery.NewExecution, error) {
 	plan, err := s.planOf(ctx, start)
@@ -33,9 +34,14 @@ func (s *Server) dryRun(ctx context.Context, start delivery.NewExecution) (deliv
 		outputs.set("plan", planned)
 		stage.Outputs, stage.StartTime, stage.EndTime = outputs.raw(), e.StartTime, e.EndTime
 		stage.Failure = plannedFailure(planned)
+		if window := e.Stage(pipeline.BeforeRef(planned.RefID)); window != nil { // nobody waits for it
+			window.Status, window.StartTime, window.EndTime = delivery.StatusSkipped, e.StartTime, e.EndTime
+		}
 		switch {
 		case stage.Failure != nil:
 			stage.Status, e.Status = delivery.StatusTerminal, delivery.StatusTerminal
+		case planned.Skipped != "":
+			stage.Status, stage.StatusReason = delivery.StatusSkipped, planned.Skipped
 		case planned.Unplanned != "":
 			stage.Status = delivery.StatusSkipped
 		default:

@@ -41,6 +41,14 @@ func TestDryRun(t *testing.T) {
 	if got := h.do("GET", "/pipelines/"+string(h.startOf("plain", `{"dryRun":true}`)), "").want(200).get("status"); got != "SUCCEEDED" {
 		t.Errorf("a dry run of a wait ended %v", got)
 	}
+	for _, s := range e.Stages { // what it said it would do, no restart does
+		if answer := h.do("PUT", "/pipelines/"+string(id)+"/stages/"+s.ID+"/restart", `{}`).want(409); !strings.Contains(string(answer.body), "is a dry run") {
+			t.Errorf("restart of stage %s: %s", s.RefID, answer.body)
+		}
+	}
+	if after := h.store.executions[id]; after.Status != e.Status || after.Restarts != 0 {
+		t.Errorf("after the restarts %+v", after)
+	}
 	h.do("GET", "/executions/"+string(id)+"/events", "").want(200) // and does not hang
 	h.do("POST", "/pipelines/storefront/mixed", `{"dryRun":true,"parameters":{"image":"storefront-9"}}`).want(400)
 	h.do("POST", "/pipelines/storefront/mixed/plan", body).want(200)

@@ -86,6 +86,10 @@ func (s *Server) judgeDeployment(c *gin.Context, e delivery.Execution, stage del
 		Gate: d.Judgment.Gate, Status: command.Status, By: command.By, Reason: command.Input})
 }
 
+// stageFields are what can be asked of a stage, one at a time. One that is null is not
+// asked.
+var stageFields = [...]string{"judgmentStatus", string(pipeline.SkipRemainingWait), string(pipeline.ManualSkip)}
+
 // bindStageCommand reads what is asked of a stage: one thing. What else Spinnaker lets
 // change of a stage is refused: it would seem to have an effect.
 func bindStageCommand(c *gin.Context) (pipeline.StageCommand, error) {
@@ -95,13 +99,13 @@ func bindStageCommand(c *gin.Context) (pipeline.StageCommand, error) {
 		return none, err
 	}
 	var asked []string
-	for _, key := range [...]string{"judgmentStatus", string(pipeline.SkipRemainingWait), string(pipeline.ManualSkip)} {
-		if _, ok := body[key]; ok {
+	for _, key := range stageFields {
+		if raw, ok := body[key]; ok && typeOf(raw) != "null" {
 			asked = append(asked, key)
 		}
 	}
 	for key := range body {
-		if key != "judgmentInput" && key != "reason" && !slices.Contains(asked, key) {
+		if key != "judgmentInput" && key != "reason" && !slices.Contains(stageFields[:], key) {
 			return none, invalid("/"+delivery.PointerToken(key), "cannot be changed of a stage; judgmentStatus with judgmentInput, skipRemainingWait, or manualSkip with reason can")
 		}
 	}
@@ -130,7 +134,7 @@ func bindJudgment(body object) (pipeline.StageCommand, error) {
 	if err != nil {
 		return answer, err
 	}
-	if answer.Input, err = body.text("judgmentInput"); err != nil {
+	if answer.Input, err = body.scalar("judgmentInput"); err != nil {
 		return answer, err
 	}
 	answer.Status = delivery.JudgmentStatus(status)

@@ -167,7 +167,7 @@ func TestUpdateStage(t *testing.T) {
 	var shown struct {
 		Stages []struct{ Status, StatusReason string }
 	}
-	h.do("PATCH", path(0), `{"judgmentStatus":"continue","judgmentInput":"all"}`, "X-SPINNAKER-USER", "joe").want(200).into(&shown)
+	h.do("PATCH", path(0), `{"judgmentStatus":"continue","judgmentInput":7,"skipRemainingWait":null,"manualSkip":null}`, "X-SPINNAKER-USER", "joe").want(200).into(&shown)
 	if s := shown.Stages[0]; s.Status != "SUCCEEDED" || s.StatusReason != "joe did it" {
 		t.Errorf("shown %+v", s)
 	}
@@ -187,7 +187,7 @@ func TestUpdateStage(t *testing.T) {
 	h.do("PATCH", path(1), skip).want(200)
 	h.store.change(id, func(e *delivery.Execution) { e.Stages[1].Status = delivery.StatusRunning })
 	h.do("PATCH", path(1), `{"manualSkip":true,"reason":"known to work"}`).want(200)
-	want := []string{"judge 1 by joe continue all", "skipRemainingWait 2 by anonymous", "manualSkip 2 by anonymous", "manualSkip 2 by anonymous  known to work"}
+	want := []string{"judge 1 by joe continue 7", "skipRemainingWait 2 by anonymous", "manualSkip 2 by anonymous", "manualSkip 2 by anonymous  known to work"}
 	if diff := cmp.Diff(want, h.engine.moves); diff != "" {
 		t.Error(diff)
 	}

@@ -179,7 +179,10 @@ func TestStart(t *testing.T) {
 			t.Errorf("%s is %v, want %v", path, got, want)
 		}
 	}
-	wrapped := h.startOf("p", `{"trigger":{"type":"manual","parameters":{"image":"storefront-1.0"}}}`)
+	wrapped := h.startOf("p", `{"type":"manual","trigger":{"parameters":{"image":"storefront-1.0"},"correlationId":5}}`)
+	if again := h.startOf("p", `{"trigger":{"type":"manual","correlationId":"5"}}`); again != wrapped {
+		t.Errorf("a correlationId that is a number is another: %s and %s", wrapped, again)
+	}
 	if got := h.do("GET", "/pipelines/"+string(wrapped), "", "X-SPINNAKER-USER", "x").get("trigger.parameters.image"); got != "storefront-1.0" {
 		t.Errorf("wrapped trigger: image %v", got)
 	}
@@ -246,7 +249,7 @@ func TestStartsThatAreRefused(t *testing.T) {
 		{"wait", `{"type":7}`, 400, "/type", "must be a string"},
 		{"wait", `{"trigger":[]}`, 400, "/trigger", "/trigger: must be an object, not a list"},
 		{"wait", `{"trigger":"manual"}`, 400, "/trigger", "must be an object"},
-		{"wait", `{"trigger":{"correlationId":7}}`, 400, "/trigger/correlationId", "must be a string"},
+		{"wait", `{"trigger":{"correlationId":[7]}}`, 400, "/trigger/correlationId", "must be a string"},
 		{"wait", `{"dryRun":7}`, 400, "/dryRun", "must be true or false"},
 		{"wait", `{`, 400, "", "malformed JSON"},
 		{"image", ``, 400, "/stages/0/clusters/0/amiName", "storefront-9"},

@@ -129,6 +129,10 @@ func (p *planner) stage(ctx context.Context, stage pipeline.StageSpec) (v1.Plann
 	if out.MaxAttempts > 0 {
 		p.hash.add(stage.RefID, fmt.Sprint(stage.Retry))
 	}
+	p.hash.add(stage.RefID, strings.Join(stage.Requisites, ","), string(stage.OnFailure), stage.Condition)
+	if stage.OnFailure != pipeline.HaltPipeline {
+		out.OnFailure = string(stage.OnFailure)
+	}
 	found, outputs, err := p.outputsBefore(stage.RefID)
 	if err != nil {
 		return out, err
@@ -136,12 +140,31 @@ func (p *planner) stage(ctx context.Context, stage pipeline.StageSpec) (v1.Plann
 	env := p.env
 	env.Outputs = outputs
 	out.Name = expression.Name(stage, env)
+	env.Partial = len(stage.Requisites) > 0
+	switch reason, open := expression.Skipped(stage, env); {
+	case open:
+		out.Unplanned = "whether it runs is not known yet: " + reason
+		p.hash.add(stage.RefID, string(stage.Raw))
+		return out, nil
+	case reason != "":
+		out.Skipped = reason
+		p.hash.add(stage.RefID, reason)
+		return out, nil
+	}
 	evaluated, err := evaluateStage(stage, env)
 	if err != nil {
 		out.Unplanned = "it depends on what an earlier stage puts out: " + messageOf(err)
 		p.hash.add(stage.RefID, string(stage.Raw))
 		return out, nil
 	}
+	window, err := pipeline.ParseWindow(evaluated, p.definition.Timezone)
+	if err != nil {
+		return out, err
+	}
+	if window != nil {
+		out.Window = window.String()
+	}
+	p.hash.add(stage.RefID, out.Window, string(objectOf(evaluated)["stageTimeoutMs"]))
 	switch {
 	case stage.Type == pipeline.WaitType:
 		wait, err := pipeline.ParseWait(evaluated)
@@ -203,8 +226,10 @@ func (p *planner) operations(ctx context.Context, stage pipeline.StageSpec, eval
 		}
 		input := one.Input(target.Describe().Capabilities)
 		input.Deployment = "planned"
-		plan, after := rollout.PlanOf(input, seen, rollout.Estimates{})
-		p.seen[one.Cluster.Key()] = after
+		plan, err := p.predict(ctx, input, seen)
+		if err != nil {
+			return out, err
+		}
 		p.hash.add(stage.RefID, plan.Hash)
 		out.Deployments = append(out.Deployments, presentPlan(plan))
 	}
@@ -248,9 +273,7 @@ func (p *planner) deployment(ctx context.Context, want pipeline.DeployCluster) (
 	input := want.Input(seen, target.Describe().Capabilities)
 	input.Deployment = "planned"
 	if want.Strategy.InPlace {
-		plan, after := rollout.PlanOf(input, seen, rollout.Estimates{})
-		p.seen[key] = after
-		return plan, nil
+		return p.predict(ctx, input, seen)
 	}
 	newest, taken := seen.Numbers()
 	sequence, err := p.store.NextSequence(ctx, key, newest, taken)
@@ -265,8 +288,17 @@ func (p *planner) deployment(ctx context.Context, want pipeline.DeployCluster) (
 		}
 		input.Baseline = want.Cluster.Moniker.ServerGroup(beside)
 	}
-	plan, after := rollout.PlanOf(input, seen, rollout.Estimates{})
-	p.seen[key] = after
+	return p.predict(ctx, input, seen)
+}
+
+// predict plans one deployment and leaves its cluster as it will be. It ends with the
+// request.
+func (p *planner) predict(ctx context.Context, input rollout.Input, seen delivery.Snapshot) (rollout.Plan, error) {
+	plan, after, err := rollout.PlanWithin(ctx, input, seen, rollout.Estimates{})
+	if err != nil {
+		return plan, delivery.Errorf(delivery.Transient, "the plan was not made within %s: %w", planTimeout, err)
+	}
+	p.seen[input.Cluster.Key()] = after
 	return plan, nil
 }
 
@@ -331,7 +363,8 @@ func presentAction(a rollout.PlannedAction) v1.PlannedAction {
 	return out
 }
 
-// planLines are the plan's changes, exact waits and gates as lines that can be compared.
+// planLines are the plan's changes, waits and gates as lines that can be compared. How
+// long a wait takes is told only where it is no estimate.
 func planLines(p v1.Plan) []string {
 	lines := []string{}
 	for _, stage := range p.Stages {
@@ -339,7 +372,15 @@ func planLines(p v1.Plan) []string {
 		if stage.MaxAttempts > 0 {
 			lines = append(lines, fmt.Sprintf("%stried up to %d times", at, stage.MaxAttempts))
 		}
+		if stage.OnFailure != "" {
+			lines = append(lines, at+"when it fails: "+stage.OnFailure)
+		}
+		if stage.Window != "" {
+			lines = append(lines, at+"begins only "+stage.Window)
+		}
 		switch {
+		case stage.Skipped != "":
+			lines = append(lines, at+"skipped: "+stage.Skipped)
 		case stage.Unplanned != "":
 			lines = append(lines, at+"not planned")
 		case len(stage.Images) > 0:
@@ -359,7 +400,6 @@ func planLines(p v1.Plan) []string {
 			}
 			for _, a := range d.Actions {
 				switch {
-				case a.Type == "wait" && !a.Exact && a.OnTimeout == "":
 				case a.Type == "wait" && a.Exact:
 					lines = append(lines, in+a.Description+" "+(time.Duration(a.TakesMs)*time.Millisecond).Round(time.Second).String())
 				default:

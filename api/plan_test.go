@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -109,4 +110,75 @@ func TestStalePlan(t *testing.T) {
 		t.Errorf("%v was started again as %v", ref, again)
 	}
 	h.do("POST", "/pipelines/storefront/plan-me", start("other"), "Idempotency-Key", "k").want(422)
+}
+
+// TestPlanOfConditions: what stageEnabled leaves out changes nothing of the plan, and
+// what it will say is not guessed.
+func TestPlanOfConditions(t *testing.T) {
+	h := newHarness(t)
+	h.cloud.add("us-east-1")
+	const grow = `"type":"resizeServerGroup","target":"current_asg_dynamic","action":"scale_up","scaleNum":1,"stageEnabled":{"type":"expression","expression":`
+	h.save("plan-me", operateStages("aws-sim", "us-east-1",
+		grow+`"parameters.env == 'prod'"}`, grow+`true}`, grow+`"#stage('resizeServerGroup').status == 'SUCCEEDED'"}`))
+	got := func(env string) []string {
+		var out []string
+		for _, stage := range h.planned(`{"parameters":{"env":"` + env + `"}}`).Stages {
+			for _, d := range stage.Deployments {
+				out = append(out, d.Actions[0].Description)
+			}
+			if len(stage.Deployments) == 0 {
+				out = append(out, "skipped "+stage.Skipped+", unplanned "+stage.Unplanned)
+			}
+		}
+		return out
+	}
+	const later = "skipped , unplanned whether it runs is not known yet: stageEnabled could not be evaluated: " +
+		"${#stage('resizeServerGroup').status == 'SUCCEEDED'}: #stage: the stages of the execution are known only when the stage begins"
+	const resize = "resize server group storefront-prod-v000 to min %[1]d, desired %[1]d, max %[1]d"
+	if diff := cmp.Diff([]string{fmt.Sprintf(resize, 2), fmt.Sprintf(resize, 3), later}, got("prod")); diff != "" {
+		t.Error(diff)
+	}
+	left := "skipped stageEnabled is false: parameters.env == 'prod', unplanned "
+	if diff := cmp.Diff([]string{left, fmt.Sprintf(resize, 2), later}, got("dev")); diff != "" {
+		t.Error(diff)
+	}
+	e, err := h.store.Execution(t.Context(), h.startOf("plan-me", `{"dryRun":true,"parameters":{"env":"dev"}}`))
+	if err != nil || e.Stages[0].Status != delivery.StatusSkipped || e.Stages[0].StatusReason == "" || e.Stages[1].Status != delivery.StatusSucceeded {
+		t.Errorf("stages %+v, error %v", e.Stages, err)
+	}
+}
+
+// TestPlanHashOfStages: when a stage runs, and what its failure leads to, is part of the plan.
+func TestPlanHashOfStages(t *testing.T) {
+	h := newHarness(t)
+	h.cloud.add("us-east-1")
+	const window = `,"restrictExecutionDuringTimeWindow":true,"restrictedExecutionWindow":{"timezone":"Europe/Berlin","days":[2,3],"whitelist":[{"startHour":9,"endHour":17,"endMin":30}]`
+	hashes := map[string]string{}
+	for i, options := range []string{
+		``, window + `}`, window + `,"jitter":{"enabled":true,"minDelay":10,"maxDelay":60}}`,
+		`,"failPipeline":false`, `,"continuePipeline":true`, `,"failPipeline":false,"completeOtherBranchesThenFail":true`,
+		`,"stageEnabled":{"type":"expression","expression":"true"}`, `,"stageEnabled":{"type":"expression","expression":"1 == 1"}`,
+		`,"stageEnabled":{"type":"expression","expression":"false"}`, `,"stageTimeoutMs":60000`,
+	} {
+		name := fmt.Sprintf("plan-%d", i)
+		h.save(name, operateStages("aws-sim", "us-east-1",
+			`"type":"resizeServerGroup","target":"current_asg_dynamic","capacity":{"min":3,"max":4,"desired":3}`+options))
+		var plan, again v1.Plan
+		h.do("POST", "/pipelines/storefront/"+name+"/plan", `{}`).want(200).into(&plan)
+		h.do("POST", "/pipelines/storefront/"+name+"/plan", `{}`).want(200).into(&again)
+		if plan.Hash != again.Hash {
+			t.Errorf("%q: hashes %s and %s of the same plan", options, plan.Hash, again.Hash)
+		}
+		if other, taken := hashes[plan.Hash]; taken {
+			t.Errorf("%q and %q have the same hash", other, options)
+		}
+		hashes[plan.Hash] = options
+		got := plan.Stages[0]
+		if want := map[int]string{1: "Mon, Tue, 09:00 to 17:30, Europe/Berlin", 2: "Mon, Tue, 09:00 to 17:30, Europe/Berlin, 10 s to 60 s later"}[i]; got.Window != want {
+			t.Errorf("%q: window %q", options, got.Window)
+		}
+		if want := map[int]string{3: "haltBranch", 4: "ignore", 5: "haltBranchThenFail"}[i]; got.OnFailure != want {
+			t.Errorf("%q: on failure %q", options, got.OnFailure)
+		}
+	}
 }

@@ -67,8 +67,10 @@ func (p *planner) rollback(ctx context.Context, refID string, one pipeline.Rollb
 	}
 	input := one.Input(target.Describe().Capabilities, chosen, again)
 	input.Deployment = "planned"
-	plan, after := rollout.PlanOf(input, seen, rollout.Estimates{})
-	p.seen[one.Cluster.Key()] = after
+	plan, err := p.predict(ctx, input, seen)
+	if err != nil {
+		return v1.PlannedDeployment{}, err
+	}
 	p.hash.add(refID, plan.Hash)
 	out := presentPlan(plan)
 	out.Rollback = &v1.PlannedRollback{Of: string(chosen.Of), From: chosen.From, Redeploys: string(chosen.Redeploys), Description: chosen.Intent()}

@@ -228,7 +228,7 @@ func readTrigger(c *gin.Context, body object, at string) (delivery.Trigger, erro
 	if _, err = body.text("planHash"); err != nil {
 		findings = append(findings, delivery.FindingsOf(err)...)
 	}
-	if t.CorrelationID, err = body.text("correlationId"); err != nil {
+	if t.CorrelationID, err = body.scalar("correlationId"); err != nil {
 		findings = append(findings, delivery.FindingsOf(err)...)
 	}
 	if raw, ok := body["parameters"]; ok && typeOf(raw) != "null" {
@@ -263,13 +263,11 @@ func planHashOf(t delivery.Trigger) string {
 
 // unwrapTrigger returns the trigger inside {"trigger":{...}}, the form that newer
 // Spinnaker clients send. A "trigger" that is no object is refused: ignoring it
-// would start the pipeline with defaults that nobody asked for.
+// would start the pipeline with defaults that nobody asked for. A type beside it says
+// nothing of its own; parameters do.
 func unwrapTrigger(body object) (inner object, wrapped bool, err error) {
-	if _, plain := body["type"]; plain || body["parameters"] != nil {
-		return nil, false, nil
-	}
 	raw, given := body["trigger"]
-	if !given || typeOf(raw) == "null" {
+	if body["parameters"] != nil || !given || typeOf(raw) == "null" {
 		return nil, false, nil
 	}
 	if json.Unmarshal(raw, &inner) != nil {

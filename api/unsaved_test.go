@@ -30,7 +30,7 @@ func TestStartUnsaved(t *testing.T) {
 		{`"y":"2"`, `"z":"2"`, "/trigger/parameters/y"},
 		{`"type":"wait"`, `"type":"wiat"`, "/stages/0/type"},
 		{`"trigger":{`, `"trigger":7,"was":{`, "/trigger"},
-		{`"parameters":{`, `"correlationId":7,"parameters":{`, "/trigger/correlationId"},
+		{`"parameters":{`, `"correlationId":[7],"parameters":{`, "/trigger/correlationId"},
 		{`"application":"storefront"`, `"application":""`, "/application"},
 		{`[{"type":"wait","waitTime":1}]`, `[]`, "/stages"},
 		{`"id":`, `"plan":true,"id":`, "/plan"},

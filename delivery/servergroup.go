@@ -12,6 +12,12 @@ type Capacity struct {
 	Desired int `json:"desired"`
 }
 
+// MaxInstances is the most instances that a server group may be asked to have. A
+// regional managed instance group holds 4,000 at the most (Compute Engine's limit); of an
+// Auto Scaling group AWS states none but the quotas of the account. More is likelier
+// a mistake than meant, and every look at the group costs memory for each of them.
+const MaxInstances = 10_000
+
 // Pinned returns a capacity with min, max and desired all n.
 func Pinned(n int) Capacity { return Capacity{Min: n, Max: n, Desired: n} }
 
@@ -31,6 +37,21 @@ func (c Capacity) Validate() []Finding {
 	}
 	if c.Desired < c.Min || c.Desired > c.Max {
 		out = append(out, Finding{Pointer: "/desired", Message: fmt.Sprintf("is %d, outside min %d and max %d", c.Desired, c.Min, c.Max)})
+	}
+	return out
+}
+
+// TooLarge returns findings like Validate for what exceeds MaxInstances. It is asked of
+// what people want, and not of what a server group has already: a rollback gives that back.
+func (c Capacity) TooLarge() []Finding {
+	var out []Finding
+	for _, f := range []struct {
+		name  string
+		value int
+	}{{"min", c.Min}, {"max", c.Max}, {"desired", c.Desired}} {
+		if f.value > MaxInstances {
+			out = append(out, Finding{Pointer: "/" + f.name, Message: fmt.Sprintf("is %d; a server group has at most %d instances", f.value, MaxInstances)})
+		}
 	}
 	return out
 }

@@ -68,7 +68,7 @@ func admit(ctx context.Context, tx *sql.Tx, ended delivery.Execution) error {
 			return err
 		}
 	}
-	reason := fmt.Sprintf("a newer execution of the pipeline began in its place: %s", newest.ID)
+	reason := pipeline.Overtaken(newest)
 	for _, id := range canceled {
 		if err := cancelWaiting(ctx, tx, id, delivery.System.Name, reason, ended.EndTime); err != nil {
 			return err

@@ -64,6 +64,11 @@ func (a *Activities) startChild(ctx context.Context, s StageToDo, want pipeline.
 	if err != nil {
 		return delivery.Execution{}, err
 	}
+	if want.Wait {
+		if err := a.neverBegins(ctx, p, definition, s.Execution); err != nil {
+			return delivery.Execution{}, err
+		}
+	}
 	trigger, err := want.Trigger(s.Execution, s.Stage)
 	if err != nil {
 		return delivery.Execution{}, err
@@ -77,6 +82,15 @@ func (a *Activities) startChild(ctx context.Context, s StageToDo, want pipeline.
 		a.deps.Logger.Info("A stage started a pipeline", "pipeline", p.Name, "application", p.Application, "parent", s.Execution.ID, "stage", s.Stage.RefID, "execution", child.ID)
 	}
 	return child, err
+}
+
+// neverBegins is pipeline.NeverBegins for what an execution is to start and to wait for.
+func (a *Activities) neverBegins(ctx context.Context, p delivery.Pipeline, d pipeline.Definition, parent delivery.Execution) error {
+	above, err := parentsOf(ctx, a.deps.Store, parent)
+	if err != nil {
+		return err
+	}
+	return pipeline.NeverBegins(p, d, append([]delivery.Execution{parent}, above...))
 }
 
 // childPipeline reads the pipeline as it is saved now.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-cd/slipway/delivery"
 	"github.com/slipway-cd/slipway/delivery/pipeline"
+	"github.com/slipway-cd/slipway/delivery/rollout"
 )
 
 // childDocument starts the pipeline "deploy"; FIELDS are further fields of the stage.
@@ -258,6 +259,20 @@ func TestChildIsRefused(t *testing.T) {
 		{"an artifact that is not there", func(w *world) {
 			w.save(t, "D", `{"name":"deploy","application":"shop","expectedArtifacts":[{"id":"a","usePriorArtifact":true,"matchArtifact":{"type":"docker/image"}}],"stages":[]}`)
 		}, "/pipeline: /expectedArtifacts/0 Unmatched"},
+		{"the pipeline that waits for it", func(w *world) {
+			w.save(t, "D", `{"name":"deploy","application":"shop","limitConcurrent":true,"stages":[]}`)
+			e := w.store.executions[testExecution]
+			e.PipelineConfigID = "D"
+			w.store.executions[testExecution] = e
+		}, "execution " + string(testExecution) + " of it waits for this one"},
+		{"a pipeline that waits for it by way of this one", func(w *world) {
+			w.save(t, "D", `{"name":"deploy","application":"shop","limitConcurrent":true,"stages":[]}`)
+			w.store.executions["above"] = delivery.Execution{ID: "above", PipelineConfigID: "D", Status: delivery.StatusRunning,
+				Stages: []delivery.Stage{{ID: "S", RefID: "1", Status: delivery.StatusRunning, Context: json.RawMessage(`{"pipeline":"p"}`)}}}
+			e := w.store.executions[testExecution]
+			e.Trigger.ParentExecution, e.Trigger.Depth, e.Trigger.Document = "above", 1, json.RawMessage(`{"parentPipelineStageId":"S"}`)
+			w.store.executions[testExecution] = e
+		}, "execution above of it waits for this one"},
 		{"too deep", func(w *world) {
 			e := w.store.executions[testExecution]
 			e.Trigger.Depth = pipeline.MaxChain
@@ -268,13 +283,30 @@ func TestChildIsRefused(t *testing.T) {
 		test.change(w)
 		e := w.run(t)
 		failure := e.Stage("1").Failure
-		if e.Status != delivery.StatusTerminal || failure == nil || len(w.children()) > 0 {
+		children := slices.DeleteFunc(w.children(), func(e delivery.Execution) bool { return e.ID == "above" })
+		if e.Status != delivery.StatusTerminal || failure == nil || len(children) > 0 {
 			t.Errorf("%s: execution %s, %d children", test.name, e.Status, len(w.children()))
 			continue
 		}
 		if !strings.Contains(failure.Message, test.want) {
 			t.Errorf("%s: %q", test.name, failure.Message)
 		}
+	}
+}
+
+// TestGateIsRefused where its pipeline would wait for the execution that waits for it.
+func TestGateIsRefused(t *testing.T) {
+	w := newParent(t, "", 0, nil)
+	e := w.store.executions[testExecution]
+	e.PipelineConfigID = "D"
+	w.store.executions[testExecution] = e
+	gate := GateRequest{Execution: testExecution, Deployment: "d", Gate: rollout.Gate{ID: "g", Pipeline: &rollout.PipelineRef{PipelineID: "D", Parameters: json.RawMessage(`{"version":"1"}`)}}}
+	if _, err := w.activities.gateExecution(t.Context(), gate); err != nil {
+		t.Errorf("without a limit: %v", err)
+	}
+	w.save(t, "D", `{"name":"deploy","application":"shop","limitConcurrent":true,"stages":[]}`)
+	if _, err := w.activities.gateExecution(t.Context(), gate); delivery.KindOf(err) != delivery.Invalid {
+		t.Errorf("one at a time: %v", err)
 	}
 }
 

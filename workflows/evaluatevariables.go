@@ -12,9 +12,7 @@ import (
 // evaluated when it begins, and it puts out what they yielded.
 func evaluateVariablesKind() stageKind {
 	return stageKind{
-		evaluate: func(stage json.RawMessage, env expression.Env) (json.RawMessage, error) {
-			return pipeline.EvaluateVariables(stage, env.Now, expression.Sequence(env))
-		},
+		evaluate: expression.VariablesStage,
 		read: func(_ string, evaluated json.RawMessage) (BegunStage, error) {
 			_, err := pipeline.ParseVariables(evaluated)
 			return BegunStage{}, err

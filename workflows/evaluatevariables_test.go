@@ -40,6 +40,41 @@ func TestVariables(t *testing.T) {
 	}
 }
 
+// TestVariablesWithoutValue: what has no value stays in its text, around which the rest is
+// evaluated; what fails leaves its whole text, and no variable. A variable that is null has
+// no value either.
+func TestVariablesWithoutValue(t *testing.T) {
+	w := newWorld(t, `{"name":"p","application":"shop","stages":[{"refId":"1","requisiteStageRefIds":[],"type":"evaluateVariables","variables":[
+		{"key":"x","value":"v:${trigger.tag}-${1+1}"},{"key":"nul","value":null},{"key":"y","value":"v:${nul}"},{"key":"z","value":{"of":"${x}","more":"${trigger.tag} and ${1+1}"}},{"key":"part","value":["${1+1}","${trigger.tag}"]},
+		{"key":"whole","value":"${trigger.tag}"},{"key":"late","value":"${whole}!"},{"key":"bad","value":"v:${1+1}${trigger.tag.name}"}]}]}`, calm())
+	e := w.run(t)
+	var got map[string]any
+	if err := json.Unmarshal(e.Stage("1").Outputs, &got); err != nil || e.Status != delivery.StatusSucceeded {
+		t.Fatalf("execution %s, %v: %+v", e.Status, err, e.Stages)
+	}
+	want := map[string]any{"x": "v:${trigger.tag}-2", "nul": nil, "y": "v:${nul}", "z": map[string]any{"of": "v:${trigger.tag}-2", "more": "${trigger.tag} and 2"}, "late": "${whole}!"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	var context struct {
+		Variables []struct{ Key, Value any }
+		Summary   map[string][]struct{ Level string } `json:"expressionEvaluationSummary"`
+	}
+	if err := json.Unmarshal(e.Stage("1").Context, &context); err != nil {
+		t.Fatal(err)
+	}
+	levels := map[string]string{}
+	for text, problems := range context.Summary {
+		levels[text] = problems[0].Level
+	}
+	if diff := cmp.Diff(map[string]string{"trigger.tag": "INFO", "nul": "INFO", "whole": "INFO", "trigger.tag.name": "ERROR"}, levels); diff != "" {
+		t.Error(diff)
+	}
+	if bad := context.Variables[7].Value; bad != "v:${1+1}${trigger.tag.name}" {
+		t.Errorf("what failed is %v", bad)
+	}
+}
+
 // TestStrictVariables fail the stage with the places of all that failed.
 func TestStrictVariables(t *testing.T) {
 	w := newWorld(t, strings.Replace(variablesDocument, "FLAG", `,"failOnFailedExpressions":true`, 1), calm())

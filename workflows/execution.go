@@ -53,10 +53,18 @@ type execution struct {
 	// told gives events their keys; restarts is how often the execution had ended before.
 	told     told
 	restarts int
-	// durable lets commands wait until they stand in the history.
-	durable bool
+	// durable lets commands wait until they stand in the history, paced lets them in
+	// between the stages of a wide execution.
+	durable, paced bool
 	// record serialises the projections, so that their versions arrive in order.
 	record workflow.Mutex
+	// next is what the next projection records; nil for nothing yet.
+	next *projection
+	// records counts what was recorded since the last breath, waiting those who wait for
+	// record.
+	records, waiting int
+	// beginning are the stages that have their turn and did not record yet that they run.
+	beginning map[string]bool
 	// command lets one command after the other in, in the order of their arrival:
 	// handlers that wait are not woken in that order.
 	command workflow.Mutex
@@ -81,7 +89,7 @@ type execution struct {
 // workflow itself only fails when there is no such execution.
 func Execution(ctx workflow.Context, in ExecutionInput) error {
 	work, _ := workflow.NewDisconnectedContext(ctx)
-	x := &execution{runs: map[string]*stageRun{}, told: told{}, record: workflow.NewMutex(work), command: workflow.NewMutex(work)}
+	x := &execution{runs: map[string]*stageRun{}, beginning: map[string]bool{}, told: told{}, record: workflow.NewMutex(work), command: workflow.NewMutex(work)}
 	x.Progress.ID = in.ID
 	if err := x.handleCommands(ctx); err != nil {
 		return err
@@ -114,7 +122,7 @@ func (x *execution) load(ctx workflow.Context) (over bool, err error) {
 		return false, err
 	}
 	x.Progress, x.definition, x.reads = loaded.Progress, loaded.definition(), loaded.Reads
-	x.restarts, x.durable = loaded.Restarts, loaded.Durable
+	x.restarts, x.durable, x.paced = loaded.Restarts, loaded.Durable, loaded.Paced
 	if x.Status.Complete() {
 		return true, nil
 	}
@@ -142,6 +150,9 @@ func (x *execution) run(ctx workflow.Context) (delivery.Status, error) {
 		x.changed = false
 		if !x.canceled && x.Status != delivery.StatusPaused {
 			for _, refID := range pipeline.Ready(x.definition, x.Stages) {
+				if x.paced && len(x.beginning) >= maxBeginning {
+					break
+				}
 				x.start(ctx, refID)
 			}
 		}
@@ -166,11 +177,21 @@ func (x *execution) start(ctx workflow.Context, refID string) {
 		stage.Status, stage.StartTime = delivery.StatusRunning, workflow.Now(ctx)
 	}
 	x.running++
+	x.beginning[refID] = true
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		x.runStage(ctx, refID)
+		x.hasBegun(refID)
 		x.running--
 		x.changed = true
 	})
+}
+
+// hasBegun makes room for the beginning of another stage.
+func (x *execution) hasBegun(refID string) {
+	if x.beginning[refID] {
+		delete(x.beginning, refID)
+		x.changed = x.changed || x.paced
+	}
 }
 
 // stage returns the stage with that refId, which there is. Stages are never moved.
@@ -219,16 +240,59 @@ func (x *execution) drain(ctx workflow.Context) error {
 	return workflow.Await(ctx, func() bool { return x.cleanups == 0 && workflow.AllHandlersFinished(ctx) })
 }
 
-// project writes the state as it stands to the store.
+// projection is a write of the state for all who wait for their turn to write it.
+type projection struct {
+	happened []happening
+	written  bool
+	err      error
+}
+
+// project writes the state as it stands to the store. What several want to have written
+// while something else is recorded is written at once.
 func (x *execution) project(ctx workflow.Context, happened ...happening) error {
-	happened = x.told.keys(x.restarts, happened)
-	if err := x.record.Lock(ctx); err != nil {
+	if x.next == nil || !x.paced {
+		x.next = &projection{}
+	}
+	next := x.next
+	next.happened = append(next.happened, x.told.keys(x.restarts, happened)...)
+	if err := x.lockRecord(ctx); err != nil {
 		return err
 	}
 	defer x.record.Unlock()
+	if next.written {
+		return next.err
+	}
+	if err := x.breathe(ctx); err != nil {
+		return err
+	}
+	if x.next == next {
+		x.next = nil // what comes from here on is not in this one
+	}
 	var a *Activities
 	ctx = workflow.WithLocalActivityOptions(ctx, recordOptions)
-	return workflow.ExecuteLocalActivity(ctx, a.ProjectExecution, x.nextVersion(), workflow.Now(ctx), happened).Get(ctx, nil)
+	next.err = workflow.ExecuteLocalActivity(ctx, a.ProjectExecution, x.nextVersion(), workflow.Now(ctx), next.happened).Get(ctx, nil)
+	next.written = true
+	return next.err
+}
+
+func (x *execution) lockRecord(ctx workflow.Context) error {
+	x.waiting++
+	defer func() { x.waiting-- }()
+	return x.record.Lock(ctx)
+}
+
+// breathe ends the workflow task after some records in a row, so that commands are heard:
+// sooner when there is more to record. Nothing else is recorded meanwhile.
+func (x *execution) breathe(ctx workflow.Context) error {
+	most := maxRecords
+	if x.waiting == 0 {
+		most = maxRecordsAlone
+	}
+	if x.records++; !x.paced || x.records < most {
+		return nil
+	}
+	x.records = 0
+	return workflow.Sleep(ctx, keepTime)
 }
 
 // nextVersion returns a copy of the progress under a new version.

@@ -50,6 +50,9 @@ func (a *Activities) gateExecution(ctx context.Context, in GateRequest) (deliver
 	if err != nil {
 		return delivery.NewExecution{}, err
 	}
+	if err := a.neverBegins(ctx, p, definition, parent); err != nil {
+		return delivery.NewExecution{}, err
+	}
 	deployment, err := json.Marshal(in.Deployment)
 	if err != nil {
 		return delivery.NewExecution{}, fmt.Errorf("encode trigger: %w", err)

@@ -47,6 +47,7 @@ func (x *execution) readURLs(ctx workflow.Context, refID string) (read ReadURLs,
 	if !slices.Contains(x.reads, refID) {
 		return read, stageResult{}
 	}
+	x.hasBegun(refID) // others need not wait for what it reads
 	run := runOf(ctx)
 	run.reading = true
 	defer func() { run.reading = false }()

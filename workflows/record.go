@@ -25,6 +25,9 @@ type LoadedExecution struct {
 	// Durable is false in histories from when commands had their effect before they
 	// stood in the history themselves.
 	Durable bool `json:"durable,omitempty"`
+	// Paced is false in histories from when all stages that might began at once, and each
+	// change was recorded by itself.
+	Paced bool `json:"paced,omitempty"`
 }
 
 // PlanStage is the part of a stage's definition that decides about its turn.
@@ -50,7 +53,7 @@ func (a *Activities) LoadExecution(ctx context.Context, id delivery.ExecutionID)
 	if err != nil {
 		return LoadedExecution{}, applicationError(err)
 	}
-	loaded := LoadedExecution{Restarts: e.Restarts, Durable: true, Progress: Progress{ID: e.ID, Status: e.Status, StartTime: e.StartTime, Version: e.Version, Stages: slices.Clone(e.Stages)}}
+	loaded := LoadedExecution{Restarts: e.Restarts, Durable: true, Paced: true, Progress: Progress{ID: e.ID, Status: e.Status, StartTime: e.StartTime, Version: e.Version, Stages: slices.Clone(e.Stages)}}
 	for i := range loaded.Progress.Stages { // a result of 2 MB ends the workflow
 		loaded.Progress.Stages[i].Context, loaded.Progress.Stages[i].Outputs = nil, nil
 	}

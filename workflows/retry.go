@@ -27,6 +27,7 @@ func (x *execution) tryStage(ctx workflow.Context, refID string) (*stageRun, sta
 		var goesOn bool
 		attempt := workflow.WithValue(ctx, runKey{}, run)
 		if stage.AwaitsRetry() { // as it may be recorded when its worker died
+			x.hasBegun(refID)
 			result, goesOn = x.awaitRetry(attempt)
 		} else {
 			result = x.carryOut(attempt, refID)
@@ -62,7 +63,7 @@ func (x *execution) retries(ctx workflow.Context, run *stageRun, result stageRes
 func (x *execution) awaitRetry(ctx workflow.Context) (result stageResult, due bool) {
 	run := runOf(ctx)
 	stage := x.stage(run.refID)
-	over := func() bool { return run.goesOn != "" || x.stopping(ctx) }
+	over := func() bool { return x.goesOnNow(run) || x.stopping(ctx) }
 	if err := x.until(ctx, func() time.Time { return stage.ScheduledTime }, over); err != nil || x.stopping(ctx) {
 		return x.settle(run, BegunStage{}, stageResult{canceled: true}), false
 	}
@@ -81,7 +82,11 @@ func (x *execution) awaitRetry(ctx workflow.Context) (result stageResult, due bo
 // recordRun records the end of an attempt, of the wait for one, or of the stage.
 func (x *execution) recordRun(ctx workflow.Context, run *stageRun) {
 	run.over = true
-	if err := x.project(ctx, stageEvent(x.stage(run.refID))); err != nil {
+	happened := []happening{stageEvent(x.stage(run.refID))}
+	if run.leftWindow {
+		happened = append(happened, stageEvent(x.known(pipeline.BeforeRef(run.refID))))
+	}
+	if err := x.project(ctx, happened...); err != nil {
 		workflow.GetLogger(ctx).Error("End of stage or attempt was not recorded", "execution", x.ID, "stage", run.refID, "error", err)
 	}
 	run.recorded = true

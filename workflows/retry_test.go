@@ -59,7 +59,19 @@ func TestRetries(t *testing.T) {
 		}, "SUCCEEDED", "SUCCEEDED", 2, first, 10 * time.Second},
 		{"at once in a pause", twice, 1, func(w *world) []*answer {
 			return []*answer{w.send(updatePause, 5*time.Second), w.stageAction(10*time.Second, pipeline.StageCommand{Stage: "hook", Action: pipeline.SkipRemainingWait}), w.send(updateResume, 20*time.Second)}
-		}, "SUCCEEDED", "SUCCEEDED", 2, first, 10 * time.Second},
+		}, "SUCCEEDED", "SUCCEEDED", 2, first, 20 * time.Second},
+		{"at once in a pause, twice", twice, 1, func(w *world) []*answer {
+			again := pipeline.StageCommand{Stage: "hook", Action: pipeline.SkipRemainingWait, By: delivery.Principal{Name: "ann"}}
+			return []*answer{w.send(updatePause, 5*time.Second), w.stageAction(10*time.Second, pipeline.StageCommand{Stage: "hook", Action: pipeline.SkipRemainingWait}),
+				w.stageAction(15*time.Second, again), w.send(updateResume, 200*time.Second)}
+		}, "SUCCEEDED", "SUCCEEDED", 2, first, 200 * time.Second},
+		{"left out after a skip in a pause", twice, 1, func(w *world) []*answer {
+			return []*answer{w.send(updatePause, 5*time.Second), w.stageAction(10*time.Second, pipeline.StageCommand{Stage: "hook", Action: pipeline.SkipRemainingWait}),
+				w.stageAction(15*time.Second, pipeline.StageCommand{Stage: "hook", Action: pipeline.ManualSkip}), w.send(updateResume, 20*time.Second)}
+		}, "SUCCEEDED", "SKIPPED", 0, first, 15 * time.Second},
+		{"canceled after a skip in a pause", twice, 1, func(w *world) []*answer {
+			return []*answer{w.send(updatePause, 5*time.Second), w.stageAction(10*time.Second, pipeline.StageCommand{Stage: "hook", Action: pipeline.SkipRemainingWait}), w.send(updateCancel, 20*time.Second)}
+		}, "CANCELED", "CANCELED", 0, first, 20 * time.Second},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := &jobServer{refusals: slices.Repeat([]int{500}, test.refusals)}
@@ -79,8 +91,8 @@ func TestRetries(t *testing.T) {
 				t.Errorf("the stage ended after %s, want %s", took, test.took)
 			}
 			for _, a := range answers {
-				if !a.ok() {
-					t.Errorf("%s: %+v", a.name, a)
+				if !a.ok() || a.took() > time.Second {
+					t.Errorf("%s after %s: %+v", a.name, a.took(), a)
 				}
 			}
 			if tries := max(hook.Attempt, 1); len(s.keys) != tries || len(slices.Compact(slices.Sorted(slices.Values(s.keys)))) != tries {

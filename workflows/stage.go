@@ -96,6 +96,7 @@ func (x *execution) carryOut(ctx workflow.Context, refID string) stageResult {
 	case begun.Failure != nil:
 		return stageResult{failure: begun.Failure}
 	case begun.Skipped != "":
+		x.leaveWindow(ctx, refID, begun.Skipped)
 		return stageResult{skipped: true, reason: begun.Skipped}
 	case x.halting():
 		return stageResult{canceled: true}
@@ -119,10 +120,14 @@ func (x *execution) perform(ctx workflow.Context, refID string, begun BegunStage
 // begin evaluates the stage's context, once, and records that the stage runs.
 func (x *execution) begin(ctx workflow.Context, refID string, read ReadURLs) (BegunStage, error) {
 	var begun BegunStage
-	if err := x.record.Lock(ctx); err != nil {
+	defer x.hasBegun(refID)
+	if err := x.lockRecord(ctx); err != nil {
 		return begun, err
 	}
 	defer x.record.Unlock()
+	if err := x.breathe(ctx); err != nil || x.paced && x.halting() {
+		return begun, err
+	}
 	var a *Activities
 	ctx = workflow.WithLocalActivityOptions(ctx, beginOptions)
 	err := workflow.ExecuteLocalActivity(ctx, a.BeginStage, x.nextVersion(), refID, workflow.Now(ctx), read).Get(ctx, &begun)

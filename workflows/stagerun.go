@@ -21,11 +21,15 @@ type stageRun struct {
 	judged   *pipeline.Judged
 	// skipped is why the stage is left out, goesOn why its wait ended early.
 	skipped, goesOn string
+	// held is true when goesOn was said in a pause: the wait ends with that.
+	held bool
 	// reading is true while the URLs of the stage's expressions are read, before it begins.
 	reading bool
 	// timedOut is set by the stage's own limit, over when it has ended, recorded when
 	// that is in the store.
 	timedOut, over, recorded bool
+	// leftWindow is true when the wait for the stage's window ends with the stage.
+	leftWindow bool
 	// limited is when the limit was set.
 	limited time.Time
 }
@@ -46,6 +50,27 @@ func runOf(ctx workflow.Context) *stageRun {
 func (x *execution) stopping(ctx workflow.Context) bool {
 	run := runOf(ctx)
 	return run.timedOut || run.skipped != "" || x.halting()
+}
+
+// goesOnNow reports whether the wait of a run ended early. What somebody said in a pause
+// counts from its end on, for a pause begins nothing.
+func (x *execution) goesOnNow(run *stageRun) bool {
+	return run.goesOn != "" && !(run.held && x.Status == delivery.StatusPaused)
+}
+
+// goOn notes that the wait of a run ends early. In a pause it goes on for what only waits
+// to begin, its window or its next attempt; the note is recorded at once, and done is nil.
+// Executions that took such a skip before began at once.
+func (x *execution) goOn(ctx workflow.Context, run *stageRun, why string) (done func() bool, err error) {
+	stage := x.stage(run.refID)
+	begins := stage.Type == pipeline.WindowType || stage.AwaitsRetry()
+	run.held = begins && x.Status == delivery.StatusPaused && workflow.GetVersion(ctx, "skip-in-pause", workflow.DefaultVersion, 1) == 1
+	run.goesOn = why
+	if !run.held {
+		return func() bool { return run.recorded }, nil
+	}
+	stage.StatusReason = why
+	return nil, x.project(ctx) // the event comes when the wait ends
 }
 
 // limit ends the stage when its deadline comes. While the execution is paused no
@@ -133,6 +158,9 @@ func (x *execution) begins(c pipeline.StageCommand) error {
 		return delivery.Errorf(delivery.Conflict, "stage %s has not begun: it reads what its expressions need", c.Stage)
 	}
 	if before := x.known(pipeline.BeforeRef(c.Stage)); before != nil && before.Status == delivery.StatusRunning {
+		if run := x.runs[before.RefID]; run != nil && run.held {
+			return delivery.Errorf(delivery.Conflict, "stage %s begins when the execution is resumed: its execution window was skipped", c.Stage)
+		}
 		return delivery.Errorf(delivery.Conflict, "stage %s waits for its execution window; skipRemainingWait to stage %s, with the id %s, opens it", c.Stage, before.RefID, before.ID)
 	}
 	return nil
@@ -152,7 +180,7 @@ func (x *execution) act(ctx workflow.Context, c pipeline.StageCommand) (done fun
 	case pipeline.ManualSkip:
 		run.skipped = c.SkipReason()
 	case pipeline.SkipRemainingWait:
-		run.goesOn = c.By.Name + " skipped the remaining wait"
+		return x.goOn(ctx, run, c.By.Name+" skipped the remaining wait")
 	case pipeline.Judge:
 		// Its window may close only now: no command behind this one may wait for that.
 		var notYet error

@@ -15,7 +15,7 @@ import (
 
 // stageAction sends an action on a stage after a time.
 func (w *world) stageAction(after time.Duration, c pipeline.StageCommand) *answer {
-	a := &answer{name: string(c.Action)}
+	a := &answer{name: string(c.Action), now: w.env.Now}
 	if c.By.Name == "" {
 		c.By.Name = "joe"
 	}

@@ -38,7 +38,7 @@ func (x *execution) awaitWindow(ctx workflow.Context, refID string, begun BegunS
 	case runOf(ctx).skipped != "" && !x.halting():
 		before.Status, before.StatusReason = delivery.StatusSkipped, runOf(ctx).skipped
 	default:
-		before.Status = delivery.StatusCanceled
+		before.Status, before.StatusReason = delivery.StatusCanceled, ""
 	}
 	if err := x.project(ctx, stageEvent(before)); err != nil && ok {
 		return failed("record the window", err), false
@@ -47,11 +47,22 @@ func (x *execution) awaitWindow(ctx workflow.Context, refID string, begun BegunS
 	return result, ok
 }
 
+// leaveWindow ends the wait for the window of a stage that does not run, before it began.
+func (x *execution) leaveWindow(ctx workflow.Context, refID, why string) {
+	before := x.known(pipeline.BeforeRef(refID))
+	if before == nil || before.Status != delivery.StatusNotStarted {
+		return
+	}
+	now := workflow.Now(ctx)
+	before.Status, before.StartTime, before.EndTime, before.StatusReason = delivery.StatusSkipped, now, now, why
+	runOf(ctx).leftWindow = true
+}
+
 func (x *execution) untilOpen(ctx workflow.Context, run *stageRun, before *delivery.Stage, refID string) (stageResult, bool) {
 	if err := x.project(ctx, stageEvent(before)); err != nil {
 		return failed("record the window", err), false
 	}
-	over := func() bool { return run.goesOn != "" || x.stopping(ctx) }
+	over := func() bool { return x.goesOnNow(run) || x.stopping(ctx) }
 	for {
 		left := before.ScheduledTime.Sub(workflow.Now(ctx))
 		if left > 0 {

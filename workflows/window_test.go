@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -71,6 +72,12 @@ func TestWindow(t *testing.T) {
 			least: 24*time.Hour + 59*time.Minute, most: 25 * time.Hour},
 		{name: "paused into the window", after: time.Hour, pause: [2]time.Duration{time.Minute, 90 * time.Minute}, each: "SUCCEEDED SUCCEEDED",
 			least: 90 * time.Minute, most: 90 * time.Minute},
+		{name: "skipped in a pause", after: 3 * time.Hour, pause: [2]time.Duration{40 * time.Second, 20 * time.Minute}, skip: time.Minute, each: "SUCCEEDED SUCCEEDED",
+			least: 20 * time.Minute, most: 20 * time.Minute},
+		{name: "skipped in a pause beyond the window", after: time.Hour, pause: [2]time.Duration{40 * time.Second, 4 * time.Hour}, skip: time.Minute, each: "SUCCEEDED SUCCEEDED",
+			least: 4 * time.Hour, most: 4 * time.Hour},
+		{name: "canceled after a skip in a pause", after: 3 * time.Hour, pause: [2]time.Duration{40 * time.Second, 20 * time.Minute}, skip: time.Minute, cancel: 2 * time.Minute,
+			each: "CANCELED CANCELED", least: 2 * time.Minute, most: 2 * time.Minute},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t, `{"stages":[]}`, calm())
@@ -102,7 +109,7 @@ func TestWindow(t *testing.T) {
 			if test.least > 0 && (during.Stages[1].Status != delivery.StatusRunning || during.Stages[0].Status != delivery.StatusRunning || !during.Stages[1].ScheduledTime.After(during.StartTime)) {
 				t.Errorf("while it waited %+v", during.Stages)
 			}
-			if skipped != nil && (!skipped.ok() || before.StatusReason != "joe skipped the remaining wait") {
+			if skipped != nil && (!skipped.ok() || skipped.took() > time.Second || (before.StatusReason == "joe skipped the remaining wait") != (test.cancel == 0)) {
 				t.Errorf("skipped %+v: %q", skipped, before.StatusReason)
 			}
 		})
@@ -129,6 +136,27 @@ func TestStageEnabled(t *testing.T) {
 		if each(e) != test.status+" SUCCEEDED" || !strings.HasPrefix(e.Stages[0].StatusReason, test.reason) || test.reason == "" && e.Stages[0].StatusReason != "" {
 			t.Errorf("%s: %s, %q", test.condition, each(e), e.Stages[0].StatusReason)
 		}
+	}
+}
+
+// TestSkippedStageNeedsNoWindow: the wait for the window of a stage that is left out is left
+// out with it, and told so.
+func TestSkippedStageNeedsNoWindow(t *testing.T) {
+	w := newWorld(t, `{"stages":[]}`, calm())
+	w.add(t, testExecution, strings.Replace(windowed(w, 3*time.Hour, ""), `"type":"wait"`, `"type":"wait","stageEnabled":{"type":"expression","expression":"false"}`, 1))
+	e := w.run(t)
+	if before := e.Stages[1]; e.Status != delivery.StatusSucceeded || each(e) != "SKIPPED SKIPPED" || before.StatusReason != "stageEnabled is false: false" || before.EndTime.IsZero() {
+		t.Errorf("execution %s: %+v", e.Status, e.Stages)
+	}
+	told := 0
+	for _, event := range w.store.events {
+		var of StageEvent
+		if event.Type == delivery.EventStage && json.Unmarshal(event.Data, &of) == nil && of.RefID == "1<1" && of.Status == delivery.StatusSkipped {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("told %d times", told)
 	}
 }
 

@@ -126,7 +126,7 @@ func (w *world) deployment() delivery.Deployment {
 
 // send sends a command after a time and returns where its answer will be.
 func (w *world) send(name string, after time.Duration) *answer {
-	a := &answer{name: name}
+	a := &answer{name: name, now: w.env.Now}
 	w.env.RegisterDelayedCallback(func() {
 		a.sent = w.env.Now()
 		w.env.UpdateWorkflow(name, fmt.Sprintf("%s-%s", name, after), a, Command{By: "joe", Reason: "a test"})
@@ -155,6 +155,8 @@ func (w *world) disturb(rt *rapid.T, cancelAt, pauseAt, pauseFor int) (cancel *a
 type answer struct {
 	name     string
 	sent     time.Time
+	answered time.Time
+	now      func() time.Time
 	accepted bool
 	refused  error
 	done     bool
@@ -165,7 +167,13 @@ func (a *answer) Accept()          { a.accepted = true }
 func (a *answer) Reject(err error) { a.refused = err }
 func (a *answer) Complete(_ any, err error) {
 	a.done, a.err = true, err
+	if a.now != nil {
+		a.answered = a.now()
+	}
 }
+
+// took is how long the answer took, in the workflow's time.
+func (a *answer) took() time.Duration { return a.answered.Sub(a.sent) }
 
 // locks is the lock of the test's cluster: the queue of ClusterLock without its
 // workflow, which has tests of its own.

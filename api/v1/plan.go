@@ -19,6 +19,13 @@ type PlannedStage struct {
 	MaxAttempts int `json:"maxAttempts,omitempty"`
 	// WaitMs is how long a wait stage waits.
 	WaitMs int64 `json:"waitMs,omitempty"`
+	// Window is when the stage may begin, for people; absent when it may at any time.
+	Window string `json:"window,omitempty"`
+	// OnFailure is what a failure of the stage leads to, absent for haltPipeline, which
+	// ends the execution: haltBranch, haltBranchThenFail or ignore.
+	OnFailure string `json:"onFailure,omitempty"`
+	// Skipped says why the stage is left out.
+	Skipped string `json:"skipped,omitempty"`
 	// Unplanned says why nothing can be said of the stage beforehand.
 	Unplanned   string              `json:"unplanned,omitempty"`
 	Deployments []PlannedDeployment `json:"deployments,omitempty"`

@@ -288,6 +288,16 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
+// TestVariablesInTexts: a variable in whose text something has no value is read by the next
+// one; one that is nothing but that is not.
+func TestVariablesInTexts(t *testing.T) {
+	list := []Variable{{Key: "x", Value: json.RawMessage(`"v:${none}-${1+1}"`)}, {Key: "y", Value: json.RawMessage(`"${none}"`)}, {Key: "z", Value: json.RawMessage(`"${x}${y}"`)}}
+	got, problems := Variables(list, testEnv())
+	if last := string(got[2].Value); last != `"v:${none}-2${y}"` || len(problems) != 3 {
+		t.Errorf("%s, %+v", last, problems)
+	}
+}
+
 // TestSequenceSharesTheBounds: what one document of a sequence used up the next ones
 // lack, and what is known to one is not to the next.
 func TestSequenceSharesTheBounds(t *testing.T) {

@@ -120,6 +120,7 @@ func (r *run) replace(text string) (json.RawMessage, []Problem) {
 func (r *run) whole(p part) (json.RawMessage, []Problem) {
 	v, problem := r.part(p)
 	if problem != nil {
+		problem.Whole = true
 		return nil, []Problem{*problem}
 	}
 	raw, err := encode(v)

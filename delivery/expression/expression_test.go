@@ -225,7 +225,7 @@ func TestKeysAreEvaluated(t *testing.T) {
 	}
 	wrong := []Problem{
 		{Pointer: "/a/${parameters.n}", Expression: "${parameters.n}", Message: `the key ${parameters.n} becomes "3", which the object has already`},
-		{Pointer: "/a/${none}", Expression: "none", Message: "${none}: there is no variable none", Absent: true},
+		{Pointer: "/a/${none}", Expression: "none", Message: "${none}: there is no variable none", Absent: true, Whole: true},
 		{Pointer: "/a/x${1 ~1 0}", Expression: "1 / 0", Message: "${1 / 0}: 1 / 0 is no number"},
 	}
 	if diff := cmp.Diff(wrong, problems); diff != "" {

@@ -17,6 +17,8 @@ type Problem struct {
 	Message string
 	// Absent means that nothing is wrong but that it has no value.
 	Absent bool
+	// Whole means that the expression is all of its text: nothing is around it.
+	Whole bool
 	// Later means that the stage's beginning decides whether it can be evaluated.
 	Later bool
 }

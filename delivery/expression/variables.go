@@ -3,8 +3,10 @@ package expression
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/slipway-cd/slipway/delivery"
+	"github.com/slipway-cd/slipway/delivery/pipeline"
 )
 
 // Variable is one of a list that is evaluated in order.
@@ -43,11 +45,18 @@ func Variables(list []Variable, env Env) ([]EvaluatedVariable, []Problem) {
 			value = v.Value
 		}
 		out[i] = EvaluatedVariable{Key: v.Key, Value: value, SourceValue: v.Value, Description: v.Description}
-		if len(wrong) == 0 {
+		if hasValue(wrong) {
 			run.scope.name(v.Key, value)
 		}
 	}
 	return out, problems
+}
+
+// hasValue reports whether a variable can be read although some of its expressions were
+// not evaluated: what has no value stays in a text around which the rest is evaluated. An
+// expression that fails leaves no value, and neither does one that is all of its text.
+func hasValue(problems []Problem) bool {
+	return !slices.ContainsFunc(problems, func(p Problem) bool { return !p.Absent || p.Whole })
 }
 
 // name adds a variable to the scope, before the outputs of all stages.
@@ -60,17 +69,46 @@ func (s *scope) name(key string, value json.RawMessage) {
 // one document together. known are outputs that go before those of all stages, nil for
 // none. Its errors are those of Evaluate.
 func Sequence(env Env) func(document, known json.RawMessage) (json.RawMessage, error) {
-	run := newRun(env)
-	return func(document, known json.RawMessage) (json.RawMessage, error) {
-		run.scope.outputs = env.Outputs
-		if known != nil {
-			run.scope.outputs = append([]json.RawMessage{known}, env.Outputs...)
+	return newSequence(env).strict
+}
+
+// VariablesStage evaluates a stage of pipeline.EvaluateVariablesType within the bounds of
+// one document.
+func VariablesStage(stage json.RawMessage, env Env) (json.RawMessage, error) {
+	s := newSequence(env)
+	variable := func(value, known json.RawMessage) pipeline.EvaluatedVariable {
+		out, problems := s.next(value, known)
+		if out == nil {
+			out = value
 		}
-		clear(run.scope.known)
-		out, problems := run.document(document)
-		if err := delivery.InvalidError("evaluate expressions", findings(problems)); err != nil {
-			return nil, err
-		}
-		return out, nil
+		return pipeline.EvaluatedVariable{Value: out, Known: hasValue(problems), Summary: SummaryOf(problems, env.Now)}
 	}
+	rest := func(rest json.RawMessage) (json.RawMessage, error) { return s.strict(rest, nil) }
+	return pipeline.EvaluateVariables(stage, variable, rest)
+}
+
+// sequence evaluates documents one after the other.
+type sequence struct {
+	env Env
+	run *run
+}
+
+func newSequence(env Env) sequence { return sequence{env, newRun(env)} }
+
+func (s sequence) next(document, known json.RawMessage) (json.RawMessage, []Problem) {
+	scope := s.run.scope
+	scope.outputs = s.env.Outputs
+	if known != nil {
+		scope.outputs = append([]json.RawMessage{known}, s.env.Outputs...)
+	}
+	clear(scope.known)
+	return s.run.document(document)
+}
+
+func (s sequence) strict(document, known json.RawMessage) (json.RawMessage, error) {
+	out, problems := s.next(document, known)
+	if err := delivery.InvalidError("evaluate expressions", findings(problems)); err != nil {
+		return nil, err
+	}
+	return out, nil
 }

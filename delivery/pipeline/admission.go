@@ -1,6 +1,10 @@
 package pipeline
 
-import "github.com/slipway-cd/slipway/delivery"
+import (
+	"fmt"
+
+	"github.com/slipway-cd/slipway/delivery"
+)
 
 // Limits are how many executions of a pipeline run at once. The zero value is no limit.
 type Limits struct {
@@ -44,6 +48,15 @@ func (l Limits) Admit(running int, waiting []delivery.ExecutionID) (begin, cance
 		rest := len(waiting) - free
 		return waiting[rest:], waiting[:rest]
 	}
+}
+
+// Overtaken is why an execution that waited was canceled for one that came after it and
+// began. A restart comes when it is asked for, however old its execution is.
+func Overtaken(by delivery.Execution) string {
+	if by.Restarts > 0 {
+		return fmt.Sprintf("an execution of the pipeline that was restarted later began in its place: %s", by.ID)
+	}
+	return fmt.Sprintf("a newer execution of the pipeline began in its place: %s", by.ID)
 }
 
 // limits reads the limits of a pipeline document.

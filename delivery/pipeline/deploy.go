@@ -153,6 +153,7 @@ func readCluster(o object, raw json.RawMessage, index int) []DeployCluster {
 	if !base.UseSourceCapacity {
 		refuseOversized(o, base.Strategy, base.Spec.Capacity)
 	}
+	refuseEmptyDark(o, base)
 	if provider == cloudRun && base.Spec.LoadBalancer == "" {
 		base.Spec.LoadBalancer = base.Cluster.Name() // the service is the load balancer
 	}
@@ -172,6 +173,20 @@ func readCluster(o object, raw json.RawMessage, index int) []DeployCluster {
 		o.r.missing = append(o.r.missing, base.missingIn(o, after))
 	}
 	return out
+}
+
+// refuseEmptyDark refuses a dark release without an instance, to which nothing can lead.
+// Every other strategy can deploy such a group where none takes traffic yet.
+func refuseEmptyDark(o object, c DeployCluster) {
+	if c.Strategy.Kind != rollout.Dark || c.Cluster.Provider == cloudRun || c.UseSourceCapacity || o.dynamic("useSourceCapacity") {
+		return
+	}
+	var capacity struct {
+		Desired any `json:"desired"`
+	}
+	if raw := o.fields["capacity"]; json.Unmarshal(raw, &capacity) == nil && (capacity.Desired == 0.0 || capacity.Desired == "0") {
+		o.r.refuse(o.pointer("capacity")+"/desired", "is 0; strategy dark needs an instance that its match can lead to")
+	}
 }
 
 // readProvider returns cloudProvider, or its older name provider, or Spinnaker's
@@ -248,6 +263,9 @@ func readCapacity(o object) delivery.Capacity {
 		if n < 0 {
 			o.refuse("targetSize", "is %d; must not be negative", n)
 		}
+		if n > delivery.MaxInstances {
+			o.refuse("targetSize", "is %d; a server group has at most %d instances", n, delivery.MaxInstances)
+		}
 		return delivery.Pinned(max(n, 0))
 	}
 	o.require("capacity")
@@ -270,10 +288,12 @@ func readCapacity(o object) delivery.Capacity {
 			known = false
 		}
 	}
+	wrong := out.TooLarge()
 	if known {
-		for _, f := range out.Validate() {
-			c.r.refuse(c.at+f.Pointer, "%s", f.Message)
-		}
+		wrong = append(wrong, out.Validate()...)
+	}
+	for _, f := range wrong {
+		c.r.refuse(c.at+f.Pointer, "%s", f.Message)
 	}
 	return out
 }

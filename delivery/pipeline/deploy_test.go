@@ -103,6 +103,13 @@ func TestParseDeployFindings(t *testing.T) {
 			{Pointer: "/clusters/0/capacity/max", Message: "is 1e12; must be within 2147483647"},
 			{Pointer: "/clusters/0/capacity/desired", Message: `must be a whole number, not "NaN"`},
 		}},
+		"capacity beyond all": {deploy(with(t, "capacity", `{"min":0,"max":1500000,"desired":1500000}`)), []delivery.Finding{
+			{Pointer: "/clusters/0/capacity/max", Message: "is 1500000; a server group has at most 10000 instances"},
+			{Pointer: "/clusters/0/capacity/desired", Message: "is 1500000; a server group has at most 10000 instances"},
+		}},
+		"nothing in the dark": {deploy(with(t, "capacity", `{"min":0,"max":3,"desired":0}`, "strategy", `"dark"`, "match", `{"cookie":"canary","value":"always"}`, "maxSurge", "null")), []delivery.Finding{
+			{Pointer: "/clusters/0/capacity/desired", Message: "is 0; strategy dark needs an instance that its match can lead to"},
+		}},
 		"capacity in the wrong order": {deploy(with(t, "capacity", `{"min":3,"max":0,"desired":2}`)), []delivery.Finding{
 			{Pointer: "/clusters/0/capacity/min", Message: "is 3, more than max 0"},
 			{Pointer: "/clusters/0/capacity/desired", Message: "is 2, outside min 3 and max 0"},

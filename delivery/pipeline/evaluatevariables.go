@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/slipway-cd/slipway/delivery"
 )
@@ -27,6 +26,8 @@ type Variable struct {
 	Value json.RawMessage
 	// at is the entry's place in the stage.
 	at string
+	// unevaluated is what of an evaluated value is not; the zero value for nothing.
+	unevaluated unevaluated
 }
 
 // readVariables reads the list as far as it is known before it is evaluated.
@@ -52,15 +53,40 @@ func readVariables(o object) []Variable {
 		if _, ok := entry.fields["value"]; !ok {
 			entry.refuse("value", "is required")
 		}
-		out = append(out, Variable{Key: entry.requiredText("key"), Value: entry.fields["value"], at: entry.at})
+		v := Variable{Key: entry.requiredText("key"), Value: entry.fields["value"], at: entry.at}
+		if raw, ok := entry.fields[unevaluatedField]; ok && json.Unmarshal(raw, &v.unevaluated) != nil {
+			v.unevaluated = unevaluated{} // somebody else's field of that name
+		}
+		out = append(out, v)
 	}
 	return out
 }
 
-// EvaluateVariables evaluates the variables of a stage in their order. evaluate sees
-// the variables before as a JSON object; at is the time of the summary. One that cannot be evaluated is left as it
-// is and told in the summary; the variables after it do not see it.
-func EvaluateVariables(context json.RawMessage, at time.Time, evaluate func(value, known json.RawMessage) (json.RawMessage, error)) (json.RawMessage, error) {
+// EvaluatedVariable is what came of the value of a variable.
+type EvaluatedVariable struct {
+	// Value is the value with what could not be evaluated in place.
+	Value json.RawMessage
+	// Known is false when the variable has no value that others may read.
+	Known bool
+	// Summary tells what was not evaluated; empty when all was.
+	Summary EvaluationSummary
+}
+
+// unevaluatedField says in an evaluated variable what of its value is not.
+const unevaluatedField = "unevaluated"
+
+// unevaluated is the content of unevaluatedField.
+type unevaluated struct {
+	Description string `json:"description"`
+	// Known is EvaluatedVariable's.
+	Known bool `json:"known"`
+}
+
+// EvaluateVariables evaluates the variables of a stage in their order, and then the rest
+// of it. evaluate sees the variables before as a JSON object. What cannot be evaluated
+// stays in place and is told in the summary; the variables after it do not see one that
+// is not known.
+func EvaluateVariables(context json.RawMessage, evaluate func(value, known json.RawMessage) EvaluatedVariable, rest Evaluator) (json.RawMessage, error) {
 	r := &reader{deferred: true}
 	o, ok := r.document(context)
 	if ok {
@@ -76,23 +102,24 @@ func EvaluateVariables(context json.RawMessage, at time.Time, evaluate func(valu
 		if err != nil {
 			return nil, fmt.Errorf("encode variables: %w", err)
 		}
-		fields := maps.Clone(entry.fields)
-		value, err := evaluate(fields["value"], seen)
-		if err != nil {
-			summary.add(fields["value"], err, at)
-		} else {
-			fields["value"], known[entry.text("key")] = value, value
+		got, fields := evaluate(entry.fields["value"], seen), maps.Clone(entry.fields)
+		fields["value"] = got.Value
+		delete(fields, unevaluatedField)
+		if why := got.Summary.first(); why != "" {
+			fields[unevaluatedField] = encoded(unevaluated{why, got.Known})
 		}
+		if got.Known {
+			known[entry.text("key")] = got.Value
+		}
+		summary.addAll(got.Summary)
 		list = append(list, fields)
 	}
-	return evaluateApart(maps.Clone(o.fields), "variables", list, summary, func(rest json.RawMessage) (json.RawMessage, error) {
-		return evaluate(rest, nil)
-	})
+	return evaluateApart(maps.Clone(o.fields), "variables", list, summary, rest)
 }
 
-// ParseVariables returns the variables of an evaluated stage, without those that
-// could not be evaluated. With failOnFailedExpressions these make it Invalid, with
-// the pointers of their values.
+// ParseVariables returns the variables of an evaluated stage, without those that have no
+// value. With failOnFailedExpressions all that was not evaluated makes it Invalid, with
+// the pointers of the values.
 func ParseVariables(context json.RawMessage) (map[string]json.RawMessage, error) {
 	r := &reader{}
 	o, ok := r.document(context)
@@ -102,12 +129,15 @@ func ParseVariables(context json.RawMessage) (map[string]json.RawMessage, error)
 	strict, summary := o.flag("failOnFailedExpressions", false), readSummary(o)
 	out := map[string]json.RawMessage{}
 	for _, v := range readVariables(o) {
-		problem := summary.of(v.Value)
+		problem := v.unevaluated
+		if problem.Description == "" && isExpression(v.Value) { // as it was recorded before variables said so themselves
+			problem.Description = summary.of(v.Value)
+		}
 		switch {
-		case problem == "":
+		case problem.Description == "" || problem.Known && !strict:
 			out[v.Key] = v.Value
 		case strict:
-			r.refuse(v.at+"/value", "%s", problem)
+			r.refuse(v.at+"/value", "%s", problem.Description)
 		}
 	}
 	return out, delivery.InvalidError("evaluateVariables stage is not valid", r.findings)

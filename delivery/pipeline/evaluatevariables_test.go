@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -29,24 +28,34 @@ func TestWrongVariables(t *testing.T) {
 	}
 }
 
-// TestEvaluateVariables sees what was evaluated before, and nothing of what failed.
+// TestEvaluateVariables sees what was evaluated before, and nothing of what failed. What
+// only lacks a value stays in a text, which is a variable all the same.
 func TestEvaluateVariables(t *testing.T) {
-	evaluate := func(value, known json.RawMessage) (json.RawMessage, error) {
+	at := time.UnixMilli(7)
+	evaluate := func(value, known json.RawMessage) EvaluatedVariable {
 		var seen map[string]json.RawMessage
-		if known != nil && json.Unmarshal(known, &seen) != nil {
+		if json.Unmarshal(known, &seen) != nil {
 			t.Fatalf("known is %s", known)
 		}
-		_, name, isName := strings.Cut(unquote(value), "${")
-		if !isName || known == nil {
-			return value, nil
+		before, name, isName := strings.Cut(strings.TrimSuffix(unquote(value), "}"), "${")
+		summary := EvaluationSummary{}
+		switch v, ok := seen[name]; {
+		case !isName:
+			return EvaluatedVariable{Value: value, Known: true}
+		case ok && before == "":
+			return EvaluatedVariable{Value: v, Known: true}
+		case name == "bad":
+			summary.Add(name, "bad fails", false, at)
+			return EvaluatedVariable{Value: value, Summary: summary}
+		default:
+			summary.Add(name, name+" has no value", true, at)
+			return EvaluatedVariable{Value: value, Known: before != "", Summary: summary}
 		}
-		if v, ok := seen[strings.TrimSuffix(name, "}")]; ok {
-			return v, nil
-		}
-		return nil, delivery.InvalidError("evaluate", []delivery.Finding{{Message: name + " has no value"}})
 	}
-	const list = `"variables":[{"key":"a","value":{"x":1}},{"key":"b","value":"${a}","description":"d"},{"key":"c","value":"${z}"},{"key":"d","value":"${c}"},{"key":"a","value":2},{"key":"e","value":"${a}"}]`
-	out, err := EvaluateVariables(json.RawMessage(`{`+list+`,"comments":"kept"}`), time.UnixMilli(7), evaluate)
+	rest := func(rest json.RawMessage) (json.RawMessage, error) { return rest, nil }
+	const list = `"variables":[{"key":"a","value":{"x":1}},{"key":"b","value":"${a}","description":"d"},{"key":"c","value":"${z}"},{"key":"d","value":"${c}"},{"key":"a","value":2},{"key":"e","value":"${a}"},
+		{"key":"f","value":"v:${bad}"},{"key":"g","value":"v:${z}","unevaluated":{"description":"from somewhere"}},{"key":"h","value":"${g}","unevaluated":{"description":"from somewhere"}},{"key":"i","value":"z"}]`
+	out, err := EvaluateVariables(json.RawMessage(`{`+list+`,"comments":"kept"}`), evaluate, rest)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +63,7 @@ func TestEvaluateVariables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]json.RawMessage{"a": json.RawMessage("2"), "b": json.RawMessage(`{"x":1}`), "e": json.RawMessage("2")}
+	want := map[string]json.RawMessage{"a": json.RawMessage("2"), "b": json.RawMessage(`{"x":1}`), "e": json.RawMessage("2"), "g": json.RawMessage(`"v:${z}"`), "h": json.RawMessage(`"v:${z}"`), "i": json.RawMessage(`"z"`)}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("%s\n%s", diff, out)
 	}
@@ -62,24 +71,26 @@ func TestEvaluateVariables(t *testing.T) {
 		Comments string
 		Summary  map[string][]struct{ Level, Description string } `json:"expressionEvaluationSummary"`
 	}
-	if err := json.Unmarshal(out, &context); err != nil || context.Comments != "kept" || context.Summary["z"][0].Level != "ERROR" {
+	if err := json.Unmarshal(out, &context); err != nil || context.Comments != "kept" || len(context.Summary["z"]) != 2 || context.Summary["z"][0].Level != "INFO" || context.Summary["bad"][0].Level != "ERROR" {
 		t.Errorf("%v: %s", err, out)
 	}
-	long := strings.Repeat("x", 2000)
-	alike := fmt.Sprintf(`{"variables":[{"key":"good","value":%q},{"key":"bad","value":"%s${z}"}]}`, long, long)
-	if out, err = EvaluateVariables(json.RawMessage(alike), time.UnixMilli(7), evaluate); err != nil {
-		t.Fatal(err)
-	}
-	if got, err = ParseVariables(out); err != nil || len(got) != 1 || unquote(got["good"]) != long {
-		t.Errorf("of two long texts that begin alike: %v %d %.100s", err, len(got), got["bad"])
-	}
-	out, err = EvaluateVariables(json.RawMessage(`{`+list+`,"failOnFailedExpressions":true}`), time.UnixMilli(7), evaluate)
+	out, err = EvaluateVariables(json.RawMessage(`{`+list+`,"failOnFailedExpressions":true}`), evaluate, rest)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = ParseVariables(out)
-	findings := []delivery.Finding{{Pointer: "/variables/2/value", Message: "z} has no value"}, {Pointer: "/variables/3/value", Message: "c} has no value"}}
+	findings := []delivery.Finding{{Pointer: "/variables/2/value", Message: "z has no value"}, {Pointer: "/variables/3/value", Message: "c has no value"},
+		{Pointer: "/variables/6/value", Message: "bad fails"}, {Pointer: "/variables/7/value", Message: "z has no value"}}
 	if diff := cmp.Diff(findings, delivery.FindingsOf(err)); diff != "" || delivery.KindOf(err) != delivery.Invalid {
+		t.Errorf("%v: %s", err, diff)
+	}
+}
+
+// TestVariablesRecordedBefore: of a stage that began before variables said themselves what
+// was not evaluated, the summary does.
+func TestVariablesRecordedBefore(t *testing.T) {
+	got, err := ParseVariables(json.RawMessage(`{"variables":[{"key":"a","value":"${z}"},{"key":"b","value":"z"}],"expressionEvaluationSummary":{"z":[{"level":"ERROR","description":"z has no value"}]}}`))
+	if diff := cmp.Diff(map[string]json.RawMessage{"b": json.RawMessage(`"z"`)}, got); err != nil || diff != "" {
 		t.Errorf("%v: %s", err, diff)
 	}
 }

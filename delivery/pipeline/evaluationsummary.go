@@ -3,6 +3,8 @@ package pipeline
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,6 +72,30 @@ func (s EvaluationSummary) add(value json.RawMessage, err error, at time.Time) {
 		description = findings[0].Message
 	}
 	s.Add(textOf(value), description, false, at)
+}
+
+// addAll adds what another summary tells.
+func (s EvaluationSummary) addAll(other EvaluationSummary) {
+	for text, problems := range other {
+		s[text] = append(s[text], problems...)
+	}
+}
+
+// first returns why the first expression by its text was not evaluated, one that failed
+// before one without a value; empty when all were.
+func (s EvaluationSummary) first() string {
+	absent := ""
+	for _, text := range slices.Sorted(maps.Keys(s)) {
+		for _, p := range s[text] {
+			if p.ExceptionType != nil {
+				return p.Description
+			}
+			if absent == "" {
+				absent = p.Description
+			}
+		}
+	}
+	return absent
 }
 
 // of returns why a value did not evaluate; empty when it did.

@@ -139,7 +139,7 @@ func readManifest(o object) manifest {
 		}
 	}
 	m.capacity.Desired = max(m.capacity.Min, 1)
-	for _, f := range m.capacity.Validate() {
+	for _, f := range append(m.capacity.Validate(), m.capacity.TooLarge()...) {
 		spec.refuse("metadata", "scales from %d to %d instances: %s", m.capacity.Min, m.capacity.Max, f.Message)
 	}
 	m.image = readContainerImage(spec)

@@ -38,6 +38,10 @@ func ParseManualJudgment(context json.RawMessage) (ManualJudgment, error) {
 func readManualJudgment(o object) ManualJudgment {
 	j := ManualJudgment{Instructions: o.text("instructions"), Roles: o.texts("selectedStageRoles")}
 	for _, input := range o.objects("judgmentInputs") {
+		if text, ok := scalar(input.fields["value"]); ok && kindOf(input.fields["value"]) != "string" {
+			j.Inputs = append(j.Inputs, text)
+			continue
+		}
 		j.Inputs = append(j.Inputs, input.requiredText("value"))
 	}
 	return j

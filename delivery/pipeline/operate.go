@@ -291,10 +291,22 @@ func readScale(o object) rollout.Amount {
 	if n < 1 {
 		o.refuse(name, "is %d; must be at least 1", n)
 	}
+	if most := mostScale(name); n > most {
+		o.refuse(name, "is %d; must be at most %d, since a server group has at most %d instances", n, most, delivery.MaxInstances)
+	}
 	if name == "scalePct" {
 		return rollout.Percentage(n)
 	}
 	return rollout.Instances(n)
+}
+
+// mostScale is the most that can make sense: what makes the largest group of nothing or,
+// in percent, of one instance.
+func mostScale(name string) int {
+	if name == "scalePct" {
+		return 100 * delivery.MaxInstances
+	}
+	return delivery.MaxInstances
 }
 
 // readTimeouts reads what an operation has of a strategy.

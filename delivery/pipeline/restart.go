@@ -70,8 +70,11 @@ func downstream(d Definition, refID string) map[string]bool {
 
 // Reopen is an execution that has ended, before it begins again at a stage. The stage may
 // be one that would have begun next, had the execution not been canceled before. The
-// errors are those of Restart.
+// errors are those of Restart; Conflict for a dry run, too, which is never to do anything.
 func Reopen(d Definition, e delivery.Execution, refID, reason string) (delivery.Execution, error) {
+	if dryRun(e.Trigger) {
+		return e, delivery.Errorf(delivery.Conflict, "execution %s is a dry run, whose stages are never carried out: start the pipeline again, with dryRun for another dry run or without", e.ID)
+	}
 	stages, err := Restart(d, e.Stages, refID, reason)
 	if next := isNext(d, e, refID); err != nil && next >= 0 {
 		stages, err = slices.Clone(e.Stages), nil

@@ -114,6 +114,24 @@ func TestReopen(t *testing.T) {
 	}
 }
 
+// TestDryRunIsNotReopened: what a dry run said of its stages, it never did.
+func TestDryRunIsNotReopened(t *testing.T) {
+	d, err := Parse(json.RawMessage(`{"stages":[{"refId":"1","requisiteStageRefIds":[],"type":"wait","waitTime":1},{"refId":"2","requisiteStageRefIds":["1"],"type":"wait","waitTime":1}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for document, refused := range map[string]bool{`{"dryRun":true}`: true, `{"dryRun":"true"}`: true, `{"dryRun":false}`: false, `{}`: false, ``: false} {
+		for _, status := range []delivery.Status{delivery.StatusSucceeded, delivery.StatusTerminal, delivery.StatusSkipped, delivery.StatusNotStarted} {
+			e := delivery.Execution{ID: "x", Status: delivery.StatusTerminal, Trigger: delivery.Trigger{Document: json.RawMessage(document)}, Stages: NewStages(d, func() string { return "id" })}
+			e.Stages[0].Status = status
+			again, err := Reopen(d, e, "1", "joe restarted it")
+			if (delivery.KindOf(err) == delivery.Conflict && strings.Contains(err.Error(), "dry run")) != refused || (again.Restarts > 0) == refused {
+				t.Errorf("trigger %s, stage %s: %v, restarts %d", document, status, err, again.Restarts)
+			}
+		}
+	}
+}
+
 // TestReopenAtTheNextStage: an execution that was canceled between two stages begins again
 // at the second one; a stage whose turn it was not does not.
 func TestReopenAtTheNextStage(t *testing.T) {

@@ -60,11 +60,11 @@ func TestSkipReason(t *testing.T) {
 
 func TestManualJudgmentAnswers(t *testing.T) {
 	at := time.UnixMilli(1_795_000_000_000)
-	judgment, err := ParseManualJudgment(json.RawMessage(`{"instructions":"look","judgmentInputs":[{"value":"a"},{"value":"b"}],"selectedStageRoles":["ops"]}`))
+	judgment, err := ParseManualJudgment(json.RawMessage(`{"instructions":"look","judgmentInputs":[{"value":"a"},{"value":"b"},{"value":7},{"value":true}],"selectedStageRoles":["ops"]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(ManualJudgment{Instructions: "look", Inputs: []string{"a", "b"}, Roles: []string{"ops"}}, judgment); diff != "" {
+	if diff := cmp.Diff(ManualJudgment{Instructions: "look", Inputs: []string{"a", "b", "7", "true"}, Roles: []string{"ops"}}, judgment); diff != "" {
 		t.Error(diff)
 	}
 	for _, test := range []struct {

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/slipway-cd/slipway/delivery"
@@ -63,4 +64,13 @@ func FailedStart(p delivery.Pipeline, d Definition, t delivery.Trigger, newID fu
 	e.Status, e.EndTime, e.CanceledBy = delivery.StatusTerminal, now, delivery.System.Name
 	e.CancellationReason = "Failed on startup: " + reason.Error()
 	return n
+}
+
+// dryRun reports whether a trigger only asked what the pipeline would do: its execution
+// was over when it was recorded, and did nothing.
+func dryRun(t delivery.Trigger) bool {
+	var doc struct {
+		DryRun any `json:"dryRun"`
+	}
+	return json.Unmarshal(t.Document, &doc) == nil && (doc.DryRun == true || doc.DryRun == "true")
 }

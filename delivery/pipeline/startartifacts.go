@@ -26,6 +26,9 @@ const PriorLooks = 10
 func (d Definition) WithPrior(earlier []delivery.Execution) Definition {
 	d.prior = map[string]Artifact{}
 	for _, e := range earlier {
+		if dryRun(e.Trigger) { // it started nothing that others go on from
+			continue
+		}
 		for id, bound := range boundIn(e.Trigger.Document) {
 			if _, newer := d.prior[id]; !newer {
 				d.prior[id] = bound
@@ -38,14 +41,13 @@ func (d Definition) WithPrior(earlier []delivery.Execution) Definition {
 // boundIn are the artifacts of a trigger by the ids of the expected ones.
 func boundIn(trigger json.RawMessage) map[string]Artifact {
 	var doc struct {
-		DryRun   bool `json:"dryRun"` // it started nothing that others go on from
 		Resolved []struct {
 			ID            string          `json:"id"`
 			BoundArtifact json.RawMessage `json:"boundArtifact"`
 		} `json:"resolvedExpectedArtifacts"`
 	}
 	out := map[string]Artifact{}
-	if len(trigger) == 0 || json.Unmarshal(trigger, &doc) != nil || doc.DryRun {
+	if len(trigger) == 0 || json.Unmarshal(trigger, &doc) != nil {
 		return out
 	}
 	for _, r := range doc.Resolved {

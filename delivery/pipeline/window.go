@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"strconv"
 	"strings"
 	"time"
 
@@ -89,11 +90,12 @@ func readZone(o object, otherwise string) *time.Location {
 func readDays(o object) []time.Weekday {
 	var days []time.Weekday
 	for i, raw := range o.list("days") {
-		var day int
 		if o.r.deferred && isExpression(raw) {
 			continue
 		}
-		if json.Unmarshal(raw, &day) != nil || day < 1 || day > 7 {
+		text, _ := scalar(raw)
+		day, err := strconv.Atoi(text)
+		if err != nil || day < 1 || day > 7 {
 			o.r.refuse(o.pointer("days")+fmt.Sprintf("/%d", i), "must be a day from 1 (Sunday) to 7 (Saturday)")
 			continue
 		}
@@ -136,6 +138,32 @@ func readJitter(o object) jitter {
 		o.refuse("maxDelay", "is %d; must not be below minDelay, %d", j.max, j.min)
 	}
 	return j
+}
+
+// String says for people when the stage may begin, for example "Mon, Tue, 09:00 to
+// 17:30, Europe/Berlin".
+func (w Window) String() string {
+	days, spans := []string{}, []string{}
+	for _, day := range w.Weekly.Days {
+		days = append(days, day.String()[:3])
+	}
+	for _, s := range w.Weekly.Spans {
+		spans = append(spans, fmt.Sprintf("%02d:%02d to %02d:%02d", s.From/60, s.From%60, s.To/60, s.To%60))
+	}
+	if len(days) == 0 {
+		days = append(days, "every day")
+	}
+	if len(spans) == 0 {
+		spans = append(spans, "all day")
+	}
+	text := strings.Join(days, ", ") + ", " + strings.Join(spans, " or ") + ", " + w.Zone.String()
+	if w.jitter.max > 0 {
+		text += fmt.Sprintf(", %d s to %d s later", w.jitter.min, w.jitter.max)
+	}
+	if w.jitter.max > 0 && w.jitter.skipManual {
+		text += " unless started by hand"
+	}
+	return text
 }
 
 // delay follows from a text, so that asking again gives the same.

@@ -21,6 +21,7 @@ func TestWindowFindings(t *testing.T) {
 		{`{"days":[2,3,4,5,6],"whitelist":[{"startHour":9,"startMin":30,"endHour":17,"endMin":0},{"startHour":22,"endHour":2}],"jitter":{"enabled":true,"minDelay":0,"maxDelay":60}}`, nil},
 		{`{"whitelist":[{"startHour":0,"endHour":24}],"timezone":"Europe/Berlin"}`, nil},
 		{`{}`, nil},
+		{`{"days":["2","7"],"whitelist":[{"startHour":"9","endHour":"17"}]}`, nil},
 		{`{"days":["${parameters.day}"],"whitelist":[{"startHour":"${parameters.hour}","endHour":0}]}`, nil},
 		{`{"whitelist":[{"startHour":9,"startMin":0,"endHour":9,"endMin":0}]}`, []delivery.Finding{
 			{Pointer: at + "/whitelist/0", Message: "never opens: it ends where it begins; leave the whitelist out for whole days"}}},

@@ -72,10 +72,10 @@ func healthOf(sources []string, state delivery.HealthState) []delivery.Health {
 }
 
 // instances counts those of all groups.
-func (f *forecast) instances() int {
+func instances(seen delivery.Snapshot) int {
 	n := 0
-	for _, g := range f.seen.Groups {
-		n += len(f.present(g.Instances))
+	for _, g := range seen.Groups {
+		n += len(g.Instances)
 	}
 	return n
 }

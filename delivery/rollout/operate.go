@@ -68,6 +68,15 @@ func (s Scale) from(c delivery.Capacity) delivery.Capacity {
 	return delivery.Capacity{Min: scaled(c.Min), Max: scaled(c.Max), Desired: scaled(c.Desired)}
 }
 
+// tooMuch refuses what a group scaled up would have when that is more than any may have.
+func (s Scale) tooMuch(group string, to delivery.Capacity) error {
+	if s.Down || to.Max <= delivery.MaxInstances {
+		return nil
+	}
+	return delivery.Errorf(delivery.Invalid, "%s would have min %d, max %d and desired %d; a server group has at most %d instances: scale it up by less",
+		group, to.Min, to.Max, to.Desired, delivery.MaxInstances)
+}
+
 // Refused tells why a target of these capabilities cannot do the operation at
 // all; empty when nothing speaks against it.
 func (o Operation) Refused(can delivery.Capabilities) string {
@@ -113,8 +122,11 @@ func (s State) prepareOperation(seen delivery.Snapshot, now time.Time) (State, *
 		s.Input.Group, s.Problems = g.Name, problemIDs(&g)
 		if op := *s.Input.Operation; op.Scale != nil {
 			to := op.Scale.from(g.Capacity)
+			err = op.Scale.tooMuch(g.Name, to)
 			op.Capacity, s.Input.Spec.Capacity, s.Input.Operation = &to, to, &op
 		}
+	}
+	if err == nil {
 		err = s.impossible(seen, g)
 	}
 	if err == nil {

@@ -96,8 +96,7 @@ func TestRelativeResize(t *testing.T) {
 		{rollout.Scale{By: rollout.Instances(2), Down: true}, delivery.Capacity{Min: 0, Max: 7, Desired: 2}},
 		{rollout.Scale{By: rollout.Percentage(30), Down: true}, delivery.Capacity{Min: 0, Max: 6, Desired: 2}},
 	} {
-		in := operation(t, rollout.ResizeOperation, "current")
-		in.Operation.Scale = &test.by
+		in := scaled(t, test.by)
 		config := calm()
 		config.Seed, config.Faults = 7, fakecloud.Faults{Before: 0.3, After: 0.5}
 		d := newOperation(in, config, existing("v001", 4, 100))
@@ -108,6 +107,13 @@ func TestRelativeResize(t *testing.T) {
 			t.Errorf("%+v: %+v, want %+v", test.by, got, test.want)
 		}
 	}
+}
+
+// scaled is a resize of the current group by an amount.
+func scaled(t *testing.T, by rollout.Scale) rollout.Input {
+	in := operation(t, rollout.ResizeOperation, "current")
+	in.Operation.Scale = &by
+	return in
 }
 
 // TestRefusedOperations are refused with the reason and without a write.
@@ -133,6 +139,7 @@ func TestRefusedOperations(t *testing.T) {
 		{"destroy what is not ours", operation(t, rollout.DestroyOperation, "oldest"), nil, []fakecloud.Existing{foreign, existing("v002", 2, 100)}, delivery.Guarded, "no ownership tag"},
 		{"resize the last one to nothing", operation(t, rollout.ResizeOperation, "current", delivery.Pinned(0)), nil, alone, delivery.Guarded, "resize of shop-prod-v001 to 0 refused"},
 		{"resize what has no size", operation(t, rollout.ResizeOperation, "current", delivery.Pinned(3)), func(c *fakecloud.Config) { c.Unsized = true }, alone, delivery.Invalid, "cannot be changed"},
+		{"resize to more than any has", scaled(t, rollout.Scale{By: rollout.Percentage(1_000_000)}), nil, alone, delivery.Invalid, "would have min 10001, max 50005 and desired 20002; a server group has at most 10000 instances"},
 		{"enable without instances", operation(t, rollout.EnableOperation, "oldest"), nil, standby, delivery.Guarded, "no healthy instance"},
 		{"disable behind no router", operation(t, rollout.DisableOperation, "current"), func(c *fakecloud.Config) { c.Router = false }, alone, delivery.Invalid, "behind no load balancer"},
 		{"a group that is not there", operation(t, rollout.EnableOperation, "shop-prod-v009"), nil, alone, delivery.NotFound, "no server group shop-prod-v009"},
@@ -144,12 +151,16 @@ func TestRefusedOperations(t *testing.T) {
 				test.config(&config)
 			}
 			d := newOperation(test.in, config, test.groups...)
+			plan, _ := rollout.PlanOf(d.state.Input, d.cloud.Truth(), rollout.Estimates{})
 			got := d.run(t)
 			if got.Status != delivery.DeploymentFailed || got.Failure.Kind != test.kind.String() || !strings.Contains(got.Failure.Message, test.reason) {
 				t.Errorf("outcome %+v %v", got, got.Failure)
 			}
 			if len(d.cloud.Writes()) > 0 {
 				t.Errorf("writes: %s", describe(d.cloud.Writes()))
+			}
+			if diff := cmp.Diff(got.Failure, plan.Failure); diff != "" {
+				t.Errorf("failure (-run +plan):\n%s", diff)
 			}
 		})
 	}

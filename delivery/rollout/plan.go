@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -83,30 +84,52 @@ const maxPlannedLooks = 50_000
 
 // PlanOf predicts what a deployment with this input will do to the cluster that
 // was seen, as if everything went well: instances become healthy, writes have
-// their effect at once, gates and checks pass. after is the cluster as it will be.
+// their effect at once, gates and checks pass. A write that the traffic guard refuses
+// fails, and the way back is predicted. after is the cluster as it will be.
 func PlanOf(in Input, seen delivery.Snapshot, e Estimates) (plan Plan, after delivery.Snapshot) {
+	plan, after, _ = PlanWithin(context.Background(), in, seen, e) // which never ends
+	return plan, after
+}
+
+// PlanWithin is PlanOf for as long as somebody waits for the plan. The error is that
+// of the context.
+func PlanWithin(ctx context.Context, in Input, seen delivery.Snapshot, e Estimates) (plan Plan, after delivery.Snapshot, err error) {
 	e = e.withDefaults()
 	plan = Plan{Cluster: in.Cluster, ServerGroup: in.Group, Strategy: in.Strategy.Kind, Checks: in.Strategy.Checks, Actions: []PlannedAction{}}
 	f := newForecast(in, seen, e)
 	began, state := f.now, Start(in)
 	plan.Floor = inRotation(seen)
 	for range maxPlannedLooks {
+		if err := ctx.Err(); err != nil {
+			return plan, seen, fmt.Errorf("plan %s: %w", in.Cluster.Key(), err)
+		}
 		var d Decision
+		is := f.look()
 		state = state.passing(f.now)
-		state, d = Next(state, f.look(), f.now)
+		state, d = Next(state, is, f.now)
 		at := f.now.Sub(began)
 		if in.Capabilities.Resize {
-			plan.Peak = max(plan.Peak, f.instances())
-			plan.Floor = min(plan.Floor, inRotation(f.look()))
+			plan.Peak = max(plan.Peak, instances(is))
+			plan.Floor = min(plan.Floor, inRotation(is))
 		} else {
 			plan.Floor = 0
 		}
 		switch {
 		case d.Done != nil:
 			plan.Duration, plan.Failure, plan.ServerGroup = at, d.Done.Failure, state.Input.Group
-			plan.Hash = hashOf(plan, seen)
-			return plan, f.look()
+			plan.Hash = hashOf(plan, in, seen)
+			return plan, is, nil
+		case d.Apply != nil && tooMany(*d.Apply):
+			plan.Failure = &delivery.Failure{Kind: delivery.Quota.String(), Step: "plan", Message: fmt.Sprintf(
+				"%s: a plan counts at most %d instances of a server group", d.Apply, delivery.MaxInstances)}
+			plan.Hash = hashOf(plan, in, seen)
+			return plan, is, nil
 		case d.Apply != nil:
+			if err := delivery.Guard(is, *d.Apply); err != nil { // who carries a change out asks as well
+				state = state.Fail(*delivery.FailureOf(d.Apply.String(), err))
+				f.now = f.now.Add(e.Look)
+				continue
+			}
 			plan.Actions = append(plan.Actions, PlannedAction{At: at, Change: planned(*d.Apply)})
 			f.apply(*d.Apply)
 			f.now = f.now.Add(e.Look)
@@ -120,8 +143,13 @@ func PlanOf(in Input, seen delivery.Snapshot, e Estimates) (plan Plan, after del
 		}
 	}
 	plan.Failure = &delivery.Failure{Kind: delivery.Internal.String(), Step: "plan", Message: fmt.Sprintf("no end is in sight after %d looks", maxPlannedLooks)}
-	plan.Hash = hashOf(plan, seen)
-	return plan, f.look()
+	plan.Hash = hashOf(plan, in, seen)
+	return plan, f.look(), nil
+}
+
+// tooMany reports whether a change gives a group more instances than a plan counts.
+func tooMany(c delivery.Change) bool {
+	return c.Capacity != nil && c.Capacity.Desired > delivery.MaxInstances
 }
 
 // planned is a change as a plan shows it: without what is known only when it is
@@ -151,9 +179,10 @@ func inRotation(seen delivery.Snapshot) int {
 	return n
 }
 
-// hashOf covers what was seen and what is intended. Estimates and what differs
-// between two runs of the same intention are left out.
-func hashOf(p Plan, seen delivery.Snapshot) string {
+// hashOf covers what was seen and what is intended, also what only counts when
+// something goes wrong. Estimates and what differs between two runs of the same
+// intention are left out.
+func hashOf(p Plan, in Input, seen delivery.Snapshot) string {
 	type group struct {
 		Name, Image string
 		Capacity    delivery.Capacity
@@ -164,8 +193,11 @@ func hashOf(p Plan, seen delivery.Snapshot) string {
 		Spec   *delivery.GroupSpec `json:",omitempty"`
 		Wait   string              `json:",omitempty"`
 		Takes  time.Duration       `json:",omitempty"`
-		Gate   *Gate               `json:",omitempty"`
+		// OnTimeout is for waits that have a limit, which is in Takes.
+		OnTimeout Action `json:",omitempty"`
+		Gate      *Gate  `json:",omitempty"`
 	}
+	st := in.Strategy
 	base := struct {
 		Cluster  delivery.Cluster
 		Strategy Kind
@@ -173,9 +205,19 @@ func hashOf(p Plan, seen delivery.Snapshot) string {
 		Actions  []action
 		Checks   []Check `json:",omitempty"`
 		Failure  *delivery.Failure
+		// The rest of the strategy shows in the actions.
+		HealthTimeout, Deadline time.Duration
+		Concurrency             Concurrency
+		KeepOnFailure           bool
+		// HealthyPercent is a rollback's.
+		HealthyPercent int `json:",omitempty"`
 		// Previews are those of rules: addresses come and go with their groups.
 		Previews []delivery.Preview `json:",omitempty"`
-	}{Cluster: p.Cluster, Strategy: p.Strategy, Checks: p.Checks, Failure: p.Failure}
+	}{Cluster: p.Cluster, Strategy: p.Strategy, Checks: p.Checks, Failure: p.Failure,
+		HealthTimeout: st.HealthTimeout, Deadline: st.Deadline, Concurrency: st.Concurrency, KeepOnFailure: st.KeepOnFailure}
+	if in.Operation != nil && in.Operation.Rollback != nil {
+		base.HealthyPercent = in.Operation.Rollback.HealthyPercent
+	}
 	for _, g := range seen.Groups {
 		base.Groups = append(base.Groups, group{g.Name, g.Image, g.Capacity, seen.Routing.Percent(g.Name)})
 		if led := seen.Routing.Preview(g.Name); led != nil {
@@ -189,9 +231,11 @@ func hashOf(p Plan, seen delivery.Snapshot) string {
 		case a.Gate != nil:
 			base.Actions = append(base.Actions, action{Gate: a.Gate})
 		case a.Wait.Limit > 0:
-			base.Actions = append(base.Actions, action{Wait: a.Wait.For, Takes: a.Wait.Limit})
+			base.Actions = append(base.Actions, action{Wait: a.Wait.For, Takes: a.Wait.Limit, OnTimeout: a.Wait.OnTimeout})
 		case a.Wait.Exact:
 			base.Actions = append(base.Actions, action{Wait: a.Wait.For, Takes: a.Wait.Takes.Round(time.Second)})
+		default:
+			base.Actions = append(base.Actions, action{Wait: a.Wait.For})
 		}
 	}
 	text, err := json.Marshal(base)

@@ -1,6 +1,8 @@
 package rollout_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -111,6 +113,10 @@ func TestPlanHash(t *testing.T) {
 		"checked":          plan(`{"strategy":"canary","steps":[{"weight":5,"bake":60}],"checks":[{"name":"e","query":"errorRate","max":1}]}`, "new", v000(4)),
 		"another bound":    plan(`{"strategy":"canary","steps":[{"weight":5,"bake":60}],"checks":[{"name":"e","query":"errorRate","max":2}]}`, "new", v000(4)),
 		"another size":     plan(rolling, "new", v000(5)),
+		"less patient":     plan(`{"strategy":"rolling","maxSurge":1,"healthTimeoutSec":60}`, "new", v000(4)),
+		"until tomorrow":   plan(`{"strategy":"rolling","maxSurge":1,"deadlineSec":7200}`, "new", v000(4)),
+		"or not at all":    plan(`{"strategy":"rolling","maxSurge":1,"concurrency":"reject"}`, "new", v000(4)),
+		"left as it fails": plan(`{"strategy":"rolling","maxSurge":1,"rollback":{"onFailure":false}}`, "new", v000(4)),
 		"another weight":   plan(rolling, "new", shifted),
 	} {
 		if other, taken := hashes[hash]; taken {
@@ -120,12 +126,90 @@ func TestPlanHash(t *testing.T) {
 	}
 }
 
+// TestPlanHashOfRollback: how many healthy instances are waited for is part of what is
+// intended, also where they are there already.
+func TestPlanHashOfRollback(t *testing.T) {
+	for _, how := range []string{`{"strategy":"rolling"}`, `{"strategy":"bluegreen"}`} {
+		l := newLineage(calm())
+		l.deploy(t, "good", "v001", `{"strategy":"bluegreen"}`, 3)
+		l.deploy(t, "bad", "v002", how, 3)
+		hashes := map[string]int{}
+		for _, percent := range []int{100, 50, 34} {
+			if err := l.choose(t, "v003", rollout.RollbackRequest{HealthyPercent: percent}); err != nil {
+				t.Fatal(err)
+			}
+			plan, _ := rollout.PlanOf(l.state.Input, l.cloud.Truth(), rollout.Estimates{})
+			again, _ := rollout.PlanOf(l.state.Input, l.cloud.Truth(), rollout.Estimates{Boot: 5 * time.Minute})
+			if plan.Hash != again.Hash {
+				t.Errorf("%s, %d %%: hashes %s and %s of the same intention", how, percent, plan.Hash, again.Hash)
+			}
+			if other, taken := hashes[plan.Hash]; taken {
+				t.Errorf("%s: %d %% and %d %% have the same hash", how, other, percent)
+			}
+			hashes[plan.Hash] = percent
+		}
+	}
+}
+
 // TestPlanIsRefused: what the run would refuse, the plan says.
 func TestPlanIsRefused(t *testing.T) {
 	d := newDrive(rollout.Input{Spec: delivery.GroupSpec{Image: "new", Capacity: delivery.Pinned(4)}, Strategy: strategy(t, `{"strategy":"rolling"}`)}, calm(), v000(4))
 	plan, _ := rollout.PlanOf(d.state.Input, d.cloud.Truth(), rollout.Estimates{})
 	if plan.Failure == nil || plan.Failure.Kind != "invalid" || len(changesOf(plan)) != 0 {
 		t.Errorf("plan %+v", plan)
+	}
+}
+
+// TestPlanAsksTheGuard: what the traffic guard refuses in the run it refuses in the
+// plan, which then shows the way back.
+func TestPlanAsksTheGuard(t *testing.T) {
+	for _, text := range []string{
+		`{"strategy":"bluegreen"}`, `{"strategy":"highlander"}`, `{"strategy":"rollingredblack"}`, `{"strategy":"rolling"}`,
+		`{"strategy":"canary","steps":[{"weight":10}]}`, `{"strategy":"none"}`,
+		`{"strategy":"dark","match":{"cookie":"canary","value":"always"}}`,
+	} {
+		for _, old := range []int{0, 3} {
+			var existing []fakecloud.Existing
+			if old > 0 {
+				existing = append(existing, v000(old))
+			}
+			spec := delivery.GroupSpec{Image: "new", LoadBalancer: "lb", Capacity: delivery.Capacity{Max: 3}}
+			d := newDrive(rollout.Input{Spec: spec, Strategy: strategy(t, text)}, calm(), existing...)
+			plan, after := rollout.PlanOf(d.state.Input, d.cloud.Truth(), rollout.Estimates{})
+			got := d.run(t)
+			if diff := cmp.Diff(got.Failure, plan.Failure); diff != "" {
+				t.Errorf("%s over %d: failure (-run +plan):\n%s", text, old, diff)
+			}
+			if diff := cmp.Diff(madeBy(d.cloud.Writes()), changesOf(plan)); diff != "" {
+				t.Errorf("%s over %d: changes (-made +planned):\n%s", text, old, diff)
+			}
+			if diff := cmp.Diff(settled(d.cloud.Truth()), settled(after)); diff != "" {
+				t.Errorf("%s over %d: cluster (-is +planned):\n%s", text, old, diff)
+			}
+			succeeds := strings.Contains(text, "none") || !strings.Contains(text, "dark") && old == 0 // it has no traffic to take then
+			if succeeds != (plan.Failure == nil) {
+				t.Errorf("%s over %d: failure %v", text, old, plan.Failure)
+			}
+		}
+	}
+}
+
+// TestPlanIsBounded: a plan ends with who waits for it, and counts no group that is
+// larger than any is.
+func TestPlanIsBounded(t *testing.T) {
+	in := rollout.Input{Spec: delivery.GroupSpec{Image: "new", LoadBalancer: "lb", Capacity: delivery.Pinned(1_500_000)}, Strategy: strategy(t, `{"strategy":"bluegreen"}`)}
+	d := newDrive(in, calm(), v000(4))
+	plan, after := rollout.PlanOf(d.state.Input, d.cloud.Truth(), rollout.Estimates{})
+	if plan.Failure == nil || plan.Failure.Kind != "quota" || plan.Peak > 4 || plan.Hash == "" {
+		t.Errorf("plan %+v, failure %v", plan, plan.Failure)
+	}
+	if g := after.Group("shop-prod-v001"); g == nil || len(g.Instances) > 0 {
+		t.Errorf("group %+v", g)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := rollout.PlanWithin(ctx, d.state.Input, d.cloud.Truth(), rollout.Estimates{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a plan that nobody waits for: %v", err)
 	}
 }
 

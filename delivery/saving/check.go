@@ -58,12 +58,24 @@ func Check(document json.RawMessage, look Lookups) (delivery.Pipeline, []deliver
 	}
 	if len(wrong) == 0 {
 		if wrong = delivery.FindingsOf(CheckDefinition(planned.Document)); len(wrong) == 0 {
+			wrong = checkCircle(p, planned.Document)
+		}
+		if len(wrong) == 0 {
 			wrong = delivery.FindingsOf(CheckSuited(planned.Document, look))
 		}
 		wrong = planned.Findings(wrong)
 		p.Document = planned.WithTriggers(p.Document)
 	}
 	return p, delivery.InOrder(append(findings, wrong...)), nil
+}
+
+// checkCircle refuses stages that would start the pipeline itself and wait for it.
+func checkCircle(p delivery.Pipeline, document json.RawMessage) []delivery.Finding {
+	d, err := pipeline.Parse(document)
+	if err != nil {
+		return delivery.FindingsOf(err)
+	}
+	return d.WaitsForItself(p)
 }
 
 // Plan returns the pipeline that a document stands for: itself, or what its template

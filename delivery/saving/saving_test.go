@@ -74,6 +74,7 @@ func TestDecide(t *testing.T) {
 		{"nothing to update", "updatePipeline", `{"application":"shop","name":"x","id":"C"}`, false, Order{}, delivery.NotFound, nil},
 		{"all that is wrong", "savePipeline", `{"application":"sh/op","index":"first","stages":[{"refId":"1","type":"wait","waitTime":-1,"name":"${1 +}","stageEnabled":{"type":"expression","expression":"1 +"}}]}`, false, Order{}, delivery.Invalid,
 			[]string{"/pipeline/application", "/pipeline/index", "/pipeline/name", "/pipeline/stages/0/name", "/pipeline/stages/0/stageEnabled/expression", "/pipeline/stages/0/waitTime"}},
+		{"a stage that waits for the pipeline itself", "savePipeline", `{"application":"shop","name":"x","id":"D","stages":[{"refId":"1","type":"wait","waitTime":1},{"refId":"2","type":"pipeline","pipeline":"D"}]}`, false, Order{}, delivery.Invalid, []string{"/pipeline/stages/1/pipeline"}},
 		{"a template that is gone", "savePipeline", templated("gone"), false, Order{}, delivery.Invalid, []string{"/pipeline/template/reference"}},
 		{"a template that nobody knows", "savePipeline", templated("silent"), false, Order{}, delivery.Unavailable, nil},
 		{"a template with a trigger", "savePipeline", templated("waits"), false, Order{PipelineSave: saved("", "x", "shop",

@@ -197,8 +197,8 @@ func (s *Simulator) open(ctx context.Context) error {
 	return writeEndpoints(s.options.Dir, s.endpoints)
 }
 
-// settleStep and settlePause: the clock is moved by one for each of the other in real time, in which the health checks
-// run.
+// settleStep and settlePause: the clock is moved by one at most for each of the other in real time, while no health check
+// is under way.
 const (
 	settleStep  = 500 * time.Millisecond
 	settlePause = 2 * time.Millisecond
@@ -212,16 +212,23 @@ const (
 func (s *Simulator) settle(ctx context.Context) error {
 	tick := time.NewTicker(settlePause)
 	defer tick.Stop()
-	for !s.settled() {
+	for caughtUp := false; ; {
+		switch {
+		case !s.World.Quiet(): // a health check is under way, in real time
+		case !s.settled():
+			s.World.Clock.Advance(settleStep)
+		case !caughtUp:
+			caughtUp = true
+			s.World.Clock.Advance(time.Since(s.World.Clock.Now()))
+		default:
+			return nil
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
-			s.World.Clock.Advance(settleStep)
 		}
 	}
-	s.World.Clock.Advance(time.Since(s.World.Clock.Now()))
-	return nil
 }
 
 func (s *Simulator) settled() bool {

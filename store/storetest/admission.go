@@ -72,6 +72,34 @@ func admission(t *testing.T, open Opener) {
 	}
 }
 
+// overtakenByRestart: what waits is canceled for an older execution that was restarted
+// after it came, and is told so.
+func overtakenByRestart(t *testing.T, open Opener) {
+	s, ctx := open(t), t.Context()
+	end := func(n int, version int64) delivery.Execution {
+		t.Helper()
+		e, err := s.Execution(ctx, execution(n).ID)
+		noError(t, err)
+		e.Status, e.Version, e.EndTime = delivery.StatusTerminal, version, after(time.Hour)
+		_, err = s.ProjectExecution(ctx, e, nil)
+		noError(t, err)
+		markStarted(t, s, e.ID)
+		return e
+	}
+	create(t, s, limited(1, false))
+	old := end(1, 2)
+	create(t, s, limited(2, false))
+	create(t, s, limited(3, false)) // waits for the second
+	old.Status, old.Version, old.Restarts = delivery.StatusNotStarted, 3, 1
+	noError(t, s.ReopenExecution(ctx, old, delivery.Event{Execution: old.ID, Key: "execution/3/0", At: after(time.Hour), Type: delivery.EventExecution, Data: []byte(`{}`)}))
+	end(2, 2)
+	e, err := s.Execution(ctx, execution(3).ID)
+	noError(t, err)
+	if e.Status != delivery.StatusCanceled || e.CancellationReason != "an execution of the pipeline that was restarted later began in its place: "+string(old.ID) {
+		t.Errorf("overtaken: %s, %q", e.Status, e.CancellationReason)
+	}
+}
+
 // waitingCanceled: a cancel of what waits works at once and once, frees no place, and
 // leaves alone what does not wait.
 func waitingCanceled(t *testing.T, open Opener) {

@@ -47,6 +47,7 @@ func Run(t *testing.T, open Opener) {
 		{"Outbox", outbox},
 		{"Admission", admission},
 		{"WaitingCanceled", waitingCanceled},
+		{"OvertakenByRestart", overtakenByRestart},
 		{"AdmissionAtOnce", admissionAtOnce},
 		{"Reopening", reopening},
 		{"TriggerIndex", triggerIndex},
