@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -58,6 +59,12 @@ func (s *Server) checkChild(ctx context.Context, by delivery.Principal, applicat
 	if p.Disabled {
 		return []delivery.Finding{{Pointer: "/pipeline", Message: fmt.Sprintf("pipeline %s of application %s is disabled", p.Name, p.Application)}}, nil
 	}
+	return s.checkStartable(ctx, p, child.Parameters, "/pipeline")
+}
+
+// checkStartable tells why a pipeline that another one names in a field cannot be
+// started with its parameters.
+func (s *Server) checkStartable(ctx context.Context, p delivery.Pipeline, parameters json.RawMessage, field string) ([]delivery.Finding, error) {
 	document, err := s.planned(ctx, p.Document)
 	if err == nil {
 		p.Document = document
@@ -66,9 +73,9 @@ func (s *Server) checkChild(ctx context.Context, by delivery.Principal, applicat
 	}
 	definition, err := pipeline.Parse(p.Document)
 	if err != nil {
-		return []delivery.Finding{{Pointer: "/pipeline", Message: fmt.Sprintf("pipeline %s of application %s is not valid: %s", p.Name, p.Application, messageOf(err))}}, nil
+		return []delivery.Finding{{Pointer: field, Message: fmt.Sprintf("pipeline %s of application %s is not valid: %s", p.Name, p.Application, messageOf(err))}}, nil
 	}
-	_, err = definition.ResolveParameters(child.Parameters)
+	_, err = definition.ResolveParameters(parameters)
 	return under("/pipelineParameters", delivery.FindingsOf(err)), nil
 }
 

@@ -222,14 +222,17 @@ func (c *cloud) listed() int {
 }
 
 func (c *cloud) Describe() delivery.Descriptor {
-	return delivery.Descriptor{Kind: "aws/asg", Capabilities: delivery.Capabilities{Weighted: true, Resize: true}}
+	return delivery.Descriptor{Kind: "aws/asg", Capabilities: delivery.Capabilities{Weighted: true, Resize: true, MaxDestinations: 5}}
 }
 
-func (c *cloud) Validate(_ context.Context, _ delivery.Cluster, spec delivery.GroupSpec) ([]delivery.Finding, error) {
+func (c *cloud) Validate(_ context.Context, cluster delivery.Cluster, spec delivery.GroupSpec) ([]delivery.Finding, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.failure != nil {
 		return nil, c.failure
+	}
+	if r := c.snapshots[cluster.Key()].Routing; r != nil && len(r.Weights) >= 5 {
+		return nil, delivery.Errorf(delivery.Quota, "the rule forwards to %d target groups already", len(r.Weights))
 	}
 	var settings struct{ SubnetType string }
 	if err := json.Unmarshal(spec.Settings, &settings); err != nil {

@@ -354,8 +354,11 @@ func (s *Server) deployedAnew(ctx context.Context, chosen rollout.Rollback) (*pi
 	if err := again.Redeployable(); err != nil {
 		return nil, chosen.Undeployable(err)
 	}
-	findings := s.checkDeployment(ctx, intended{DeployCluster: again})
-	if err := delivery.InvalidError("", findings); err != nil {
+	findings, err := s.checkDeployment(ctx, intended{DeployCluster: again})
+	if err == nil {
+		err = delivery.InvalidError("", findings)
+	}
+	if err != nil {
 		return nil, chosen.Undeployable(err)
 	}
 	return &again, nil

@@ -66,6 +66,11 @@ func (s *Server) checkStart(ctx context.Context, by delivery.Principal, applicat
 		return err
 	}
 	findings = append(findings, wrong...)
+	wrong, err = s.checkGates(ctx, by, d, env)
+	if err != nil {
+		return err
+	}
+	findings = append(findings, wrong...)
 	wrong, err = s.checkSaves(ctx, by, application, d, env)
 	if err != nil {
 		return err
@@ -73,16 +78,42 @@ func (s *Server) checkStart(ctx context.Context, by delivery.Principal, applicat
 	findings = append(findings, wrong...)
 	ctx, cancel := context.WithTimeout(ctx, validateTimeout)
 	defer cancel()
-	found := make([][]delivery.Finding, len(deployments))
+	found, full := make([][]delivery.Finding, len(deployments)), make([]error, len(deployments))
 	var all sync.WaitGroup
 	for i, one := range deployments {
-		all.Go(func() { found[i] = under(one.pointer, s.checkDeployment(ctx, one)) })
+		all.Go(func() {
+			found[i], full[i] = s.checkDeployment(ctx, one)
+			found[i] = under(one.pointer, found[i])
+		})
 	}
 	all.Wait()
 	for _, f := range found {
 		findings = append(findings, f...)
 	}
-	return delivery.InvalidError("the pipeline cannot be started", inOrder(findings))
+	if err := delivery.InvalidError("the pipeline cannot be started", inOrder(findings)); err != nil {
+		return err
+	}
+	return noRoom(deployments, full)
+}
+
+// noRoom is Quota where clouds have no room for one more server group; nil where they
+// have, or where earlier stages may make some.
+func noRoom(deployments []intended, full []error) error {
+	var findings []delivery.Finding
+	for i, one := range deployments {
+		if full[i] == nil || !one.first {
+			continue
+		}
+		at := one.pointer
+		if _, named := objectOf(one.Spec.Settings)["loadBalancers"]; named {
+			at += "/loadBalancers/0"
+		}
+		findings = append(findings, delivery.Finding{Pointer: at, Message: messageOf(full[i])})
+	}
+	if len(findings) == 0 {
+		return nil
+	}
+	return &delivery.Error{Kind: delivery.Quota, Message: "the pipeline cannot be started", Findings: inOrder(findings)}
 }
 
 // unconditional takes the types of the stages that change clouds, or start a pipeline,
@@ -188,8 +219,9 @@ func (one intendedOperation) fieldOf(pointer string) string {
 	}
 }
 
-// checkDeployment returns findings with pointers relative to the cluster object.
-func (s *Server) checkDeployment(ctx context.Context, one intended) []delivery.Finding {
+// checkDeployment returns findings with pointers relative to the cluster object. The
+// error is Quota where nothing else is wrong and the cloud has no room.
+func (s *Server) checkDeployment(ctx context.Context, one intended) ([]delivery.Finding, error) {
 	if finding, ok := s.checkPlace(one.Cluster); !ok {
 		fields := objectOf(one.Spec.Settings)
 		if _, zones := fields["availabilityZones"]; !zones && strings.HasPrefix(finding.Pointer, "/availabilityZones/") {
@@ -198,20 +230,20 @@ func (s *Server) checkDeployment(ctx context.Context, one intended) []delivery.F
 		if _, account := fields["account"]; !account && finding.Pointer == "/account" && one.Clones() {
 			finding.Pointer = "/credentials"
 		}
-		return []delivery.Finding{finding}
+		return []delivery.Finding{finding}, nil
 	}
 	target, err := s.targets.Target(one.Cluster)
 	if err != nil {
-		return []delivery.Finding{{Pointer: "/account", Message: messageOf(err)}}
+		return []delivery.Finding{{Pointer: "/account", Message: messageOf(err)}}, nil
 	}
 	if unsuited := one.Strategy.Unsuited(target.Describe().Capabilities, one.Spec.LoadBalancer != "" || one.MayBeRouted); len(unsuited) > 0 {
-		return unsuited
+		return unsuited, nil
 	}
 	if one.Spec.Image == "" && !one.Clones() {
-		return nil // an earlier stage finds it; the deployment checks the rest with it
+		return nil, nil // an earlier stage finds it; the deployment checks the rest with it
 	}
 	if one.Clones() && one.later {
-		return nil
+		return nil, nil
 	}
 	findings, err := validate(ctx, target, one.DeployCluster)
 	if err == nil && len(findings) == 0 && one.Strategy.InPlace && one.first {
@@ -219,14 +251,42 @@ func (s *Server) checkDeployment(ctx context.Context, one intended) []delivery.F
 	}
 	switch {
 	case err == nil:
-		return findings
+		return findings, nil
+	case delivery.KindOf(err) == delivery.Quota && s.supersedingFrees(ctx, target, one):
+		return nil, nil
+	case delivery.KindOf(err) == delivery.Quota:
+		return nil, err
 	case delivery.KindOf(err).Retryable():
 		// The cloud did not answer. The deployment asks again, with patience.
 		s.log.WarnContext(ctx, "deployment not validated", "cluster", one.Cluster.Key(), "error", err.Error())
-		return nil
+		return nil, nil
 	default:
-		return append([]delivery.Finding{{Message: messageOf(err)}}, delivery.FindingsOf(err)...)
+		return append([]delivery.Finding{{Message: messageOf(err)}}, delivery.FindingsOf(err)...), nil
 	}
+}
+
+// supersedingFrees reports whether there is room once the deployment that has the
+// cluster is superseded and has taken its server groups back.
+func (s *Server) supersedingFrees(ctx context.Context, target delivery.Target, one intended) bool {
+	limit := target.Describe().Capabilities.MaxDestinations
+	if one.Strategy.Concurrency != rollout.Supersede || limit == 0 {
+		return false
+	}
+	last, err := s.store.ClusterDeployments(ctx, one.Cluster.Key(), 1)
+	if err != nil || len(last) == 0 || last[0].Status.Complete() {
+		return false
+	}
+	seen, err := target.Observe(ctx, one.Cluster, one.Spec.LoadBalancer)
+	if err != nil || seen.Routing == nil {
+		return false
+	}
+	stay := 0
+	for _, w := range seen.Routing.Weights {
+		if g := seen.Group(w.ServerGroup); g == nil || g.Deployment != last[0].ID {
+			stay++
+		}
+	}
+	return stay < limit
 }
 
 // validate asks the target. What a clone is like only the cluster tells.
@@ -249,7 +309,7 @@ func checkUpdatable(ctx context.Context, target delivery.Target, one intended) (
 	if err != nil {
 		return nil, err
 	}
-	_, findings := rollout.Updatable(seen, one.Input(seen, target.Describe().Capabilities).Spec.Capacity)
+	_, findings := rollout.Updatable(seen, one.Input(seen, target.Describe().Capabilities).Spec.Capacity, one.Strategy.HealthTimeout)
 	return findings, nil
 }
 

@@ -158,6 +158,9 @@ type ServerGroup struct {
 	// RollUnit is the least number of instances, other than 0, by which the cloud lets
 	// the group be larger or smaller while it replaces them; zero means 1.
 	RollUnit int `json:"rollUnit,omitempty"`
+	// RollWait is how long the cloud waits with instances that it has just replaced, before
+	// it replaces the next; zero when it does not, or when that is not known.
+	RollWait time.Duration `json:"rollWait,omitempty"`
 	// NotInPlace says why the group must not be updated in place although its kind can
 	// be; empty when nothing speaks against it.
 	NotInPlace string `json:"notInPlace,omitempty"`

@@ -19,7 +19,8 @@ type Target interface {
 	// Validate checks a spec against the cloud: images, subnets, load balancer,
 	// quotas, permissions; with From, that the source is there and can be copied.
 	// Findings carry pointers into spec.Settings, those about the source AtSource.
-	// The error is for what could not be checked.
+	// The error is for what could not be checked, or Quota when nothing is wrong with
+	// the spec and the cloud has no room for one more server group.
 	Validate(ctx context.Context, cluster Cluster, spec GroupSpec) ([]Finding, error)
 	// Observe returns the truth of the cluster as of now. A cluster without
 	// groups is an empty snapshot, not an error. spec names the load balancer to

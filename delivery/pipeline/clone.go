@@ -81,6 +81,9 @@ func readClone(o object) DeployStage {
 		o.r.refuse(o.at, "is not an object: %v", err)
 	}
 	one.Spec.Settings, one.Strategy = settings, readStrategy(o, settings)
+	if !one.UseSourceCapacity {
+		refuseOversized(o, one.Strategy, one.Spec.Capacity)
+	}
 	return DeployStage{Clusters: []DeployCluster{one}}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/slipway-cd/slipway/delivery"
@@ -149,6 +150,9 @@ func readCluster(o object, raw json.RawMessage, index int) []DeployCluster {
 		Pointer:           fmt.Sprintf("/clusters/%d", index),
 	}
 	base.Spec.Match = base.Strategy.Match
+	if !base.UseSourceCapacity {
+		refuseOversized(o, base.Strategy, base.Spec.Capacity)
+	}
 	refuseEmptyDark(o, base)
 	if provider == cloudRun && base.Spec.LoadBalancer == "" {
 		base.Spec.LoadBalancer = base.Cluster.Name() // the service is the load balancer
@@ -346,6 +350,9 @@ func readStrategy(o object, raw json.RawMessage) rollout.Strategy {
 		}
 	}
 	strategy, findings := rollout.ParseStrategy(raw)
+	if hidden["strategy"] {
+		findings = underEveryStrategy(raw)
+	}
 	for _, f := range findings {
 		name, _, _ := strings.Cut(strings.TrimPrefix(f.Pointer, "/"), "/")
 		if f.Pointer == "/checks" && pausesHidden(hidden) {
@@ -357,6 +364,41 @@ func readStrategy(o object, raw json.RawMessage) rollout.Strategy {
 		}
 	}
 	return strategy
+}
+
+// refuseOversized refuses sizes of a strategy that a capacity does not have room for,
+// where it is known.
+func refuseOversized(o object, strategy rollout.Strategy, capacity delivery.Capacity) {
+	if capacity.Desired < 1 || o.dynamic("useSourceCapacity") {
+		return
+	}
+	for _, f := range strategy.Oversized(capacity.Desired) {
+		o.r.refuse(o.at+f.Pointer, "%s", f.Message)
+	}
+}
+
+// underEveryStrategy is what is wrong with a cluster object, without its strategy,
+// whichever that will be.
+func underEveryStrategy(raw json.RawMessage) []delivery.Finding {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(raw, &fields) != nil {
+		return nil
+	}
+	var common []delivery.Finding
+	for i, kind := range rollout.Kinds() {
+		fields["strategy"] = quoted(string(kind))
+		with, err := json.Marshal(fields)
+		if err != nil {
+			return nil
+		}
+		_, findings := rollout.ParseStrategy(with)
+		if i == 0 {
+			common = findings
+			continue
+		}
+		common = slices.DeleteFunc(common, func(f delivery.Finding) bool { return !slices.Contains(findings, f) })
+	}
+	return common
 }
 
 // pausesHidden reports whether it is not known yet if a step of the strategy lasts,

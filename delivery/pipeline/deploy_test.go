@@ -160,8 +160,9 @@ func TestParseLeavesExpressionsToTheStart(t *testing.T) {
 		"region":        deploy(with(t, "availabilityZones", "", "region", `"${parameters.region}"`)),
 		"load balancer": deploy(with(t, "loadBalancers", `["${parameters.lb}"]`)),
 		"strategy":      deploy(with(t, "strategy", `"${parameters.strategy}"`)),
+		"steps of it":   deploy(with(t, "strategy", `"${parameters.strategy}"`, "maxSurge", "", "steps", `[{"weight":5}]`)),
 		"surge":         deploy(with(t, "maxSurge", `"${parameters.surge}"`)),
-		"percentages":   deploy(with(t, "strategy", `"rollingredblack"`, "targetPercentages", `["${a}",100]`)),
+		"percentages":   deploy(with(t, "strategy", `"rollingredblack"`, "maxSurge", "", "targetPercentages", `["${a}",100]`)),
 		"instructions": deploy(with(t, "strategy", `"canary"`, "maxSurge", "", "steps", `[{"weight":5,"gate":{"manualJudgment":{"instructions":"look at ${parameters.image}"}}}]`,
 			"checks", `[{"name":"errors","query":"errorRate","max":1}]`)),
 		"pause":       deploy(with(t, "pauseBetweenBatches", `"${parameters.pause}"`, "checks", `[{"name":"errors","query":"errorRate","max":1}]`)),
@@ -180,7 +181,40 @@ func TestParseLeavesExpressionsToTheStart(t *testing.T) {
 	}
 }
 
+// TestSizesBeyondTheCapacity are refused where both are known.
+func TestSizesBeyondTheCapacity(t *testing.T) {
+	canary := func(changes ...string) string {
+		return with(t, append([]string{"strategy", `"canary"`, "maxSurge", "", "steps", `[{"weight":5,"size":4}]`}, changes...)...)
+	}
+	clone := func(more string) string {
+		return `{"type":"cloneServerGroup","credentials":"aws-sim","region":"us-east-1","targetCluster":"storefront-prod","target":"current_asg_dynamic","strategy":"canary","steps":[{"weight":5,"size":4}]` + more + `}`
+	}
+	promote := `{"type":"promoteServerGroup","credentials":"aws-sim","regions":["us-east-1"],"serverGroupName":"storefront-prod-v002","strategy":"canary","steps":[{"weight":5,"size":4}]`
+	const three = `"capacity":{"min":3,"max":3,"desired":3}`
+	for stage, pointer := range map[string]string{
+		deploy(canary()): "/stages/0/clusters/0/steps/0/size",
+		deploy(canary("useSourceCapacity", "true")):               "",
+		deploy(canary("capacity", `"${parameters.capacity}"`)):    "",
+		deploy(canary("steps", `[{"weight":5,"size":"${ 1 }"}]`)): "",
+		clone(`,` + three):          "/stages/0/steps/0/size",
+		clone(``):                   "",
+		promote + `,` + three + `}`: "/stages/0/steps/0/size",
+		promote + `}`:               "",
+	} {
+		_, err := Parse(stages(stage))
+		findings := delivery.FindingsOf(err)
+		if pointer == "" && err != nil || pointer != "" && (len(findings) != 1 || findings[0].Pointer != pointer) {
+			t.Errorf("%s: %v, want %q", stage, err, pointer)
+		}
+	}
+}
+
 func TestParseStillChecksBesideExpressions(t *testing.T) {
+	_, open := Parse(stages(deploy(with(t, "strategy", `"${parameters.strategy}"`, "steps", `[{"weights":5}]`))))
+	unknown := []delivery.Finding{{Pointer: "/stages/0/clusters/0/steps/0/weights", Message: "is not known; did you mean weight?"}}
+	if diff := cmp.Diff(unknown, delivery.FindingsOf(open)); diff != "" {
+		t.Errorf("whatever the strategy will be (-want +got):\n%s", diff)
+	}
 	_, err := Parse(stages(wait("a"), deployRef("b", with(t, "capacity", `{"min":"${x}","max":"many"}`, "maxSurge", `"${y}"`, "maxUnavailable", `"lots"`))))
 	want := []delivery.Finding{
 		{Pointer: "/stages/1/clusters/0/capacity/max", Message: `must be a whole number, not "many"`},

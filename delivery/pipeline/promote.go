@@ -38,6 +38,7 @@ func readPromotion(o object, one OperateCluster) OperateCluster {
 	}
 	capacity := readCapacity(o)
 	one.Promotion.Capacity = &capacity
+	refuseOversized(o, one.Strategy, capacity)
 	return one
 }
 

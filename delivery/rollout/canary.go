@@ -66,6 +66,7 @@ func (s Strategy) canaryFindings(in strategyJSON) []delivery.Finding {
 	if len(in.Steps) == 0 {
 		add("/steps", "is required: the weights of the canary, for example [{\"weight\": 5, \"bake\": 600}]")
 	}
+	largest := 0
 	for i, step := range in.Steps {
 		pointer := fmt.Sprintf("/steps/%d", i)
 		switch {
@@ -74,9 +75,13 @@ func (s Strategy) canaryFindings(in strategyJSON) []delivery.Finding {
 		case i > 0 && step.Weight <= in.Steps[i-1].Weight:
 			add(pointer+"/weight", "is %d, not more than the one before it", step.Weight)
 		}
-		if step.Size < 0 {
+		switch {
+		case step.Size < 0:
 			add(pointer+"/size", "is %d; must not be negative", step.Size)
+		case step.Size > 0 && step.Size < largest:
+			add(pointer+"/size", fewer, step.Size, largest)
 		}
+		largest = max(largest, step.Size)
 		if step.Bake < 0 || step.Bake > 365*24*3600 {
 			add(pointer+"/bake", "is %v; must be 0 s to a year", step.Bake)
 		}
@@ -86,6 +91,38 @@ func (s Strategy) canaryFindings(in strategyJSON) []delivery.Finding {
 		if gate != nil && s.PipelineBeforeCleanup != nil {
 			add(pointer+"/gate", "cannot be used together with pipelineBeforeCleanup; give each step its gate")
 		}
+	}
+	return out
+}
+
+// fewer is what is wrong with a size that falls.
+const fewer = "is %d, fewer than the %d of a step before it"
+
+// Oversized tells which sizes a deployment of that many instances cannot have: more
+// than there are to be, or fewer than the step before has as its share. Pointers are
+// relative to the cluster object.
+func (s Strategy) Oversized(desired int) []delivery.Finding {
+	var out []delivery.Finding
+	add := func(pointer, format string, args ...any) {
+		out = append(out, delivery.Finding{Pointer: pointer, Message: fmt.Sprintf(format, args...)})
+	}
+	const more = "is %d; must be at most the desired capacity, %d"
+	if s.Kind == Dark && s.Size > desired {
+		add("/size", more, s.Size, desired)
+	}
+	if s.Kind != Canary {
+		return out
+	}
+	steps, largest := canarySteps(s, desired, nil), 0
+	for i, c := range s.Canary {
+		pointer := fmt.Sprintf("/steps/%d/size", i)
+		switch {
+		case c.Size > desired:
+			add(pointer, more, c.Size, desired)
+		case i > 0 && c.Size > 0 && c.Size >= largest && c.Size < steps[i-1].New:
+			add(pointer, fewer, c.Size, steps[i-1].New)
+		}
+		largest = max(largest, c.Size)
 	}
 	return out
 }

@@ -1,9 +1,7 @@
 package rollout
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -108,7 +106,7 @@ func (r *checkReader) refuse(field, format string, args ...any) {
 
 func (r *checkReader) read(raw json.RawMessage) Check {
 	var in checkJSON
-	if err := r.strict(raw, &in, ""); err != nil {
+	if !r.strict(raw, &in, "") {
 		return Check{}
 	}
 	c := Check{Name: in.Name, Query: r.query(in.Query), Fold: in.Fold, Max: in.Max, Min: in.Min, MaxOverBaseline: in.MaxOverBaseline, MinSamples: in.MinSamples,
@@ -207,7 +205,7 @@ func (r *checkReader) query(raw json.RawMessage) delivery.MetricQuery {
 		CloudWatch      *delivery.CloudWatchQuery      `json:"cloudWatch"`
 		CloudMonitoring *delivery.CloudMonitoringQuery `json:"cloudMonitoring"`
 	}
-	if r.strict(raw, &own, "/query") != nil {
+	if !r.strict(raw, &own, "/query") {
 		return q
 	}
 	q.CloudWatch, q.CloudMonitoring = own.CloudWatch, own.CloudMonitoring
@@ -242,27 +240,9 @@ func presetNames() string {
 }
 
 // strict decodes an object of which every field is known: one with a slip in its
-// name would be a limit that does not hold.
-func (r *checkReader) strict(raw json.RawMessage, into any, at string) error {
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(into)
-	var typed *json.UnmarshalTypeError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &typed):
-		field := ""
-		if typed.Field != "" {
-			field = "/" + strings.ReplaceAll(typed.Field, ".", "/")
-		}
-		r.refuse(at+field, "is a JSON %s; must be a %s", typed.Value, typed.Type)
-	default:
-		if name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
-			r.refuse(at+"/"+strings.Trim(name, `"`), "is not known")
-			return err
-		}
-		r.refuse(at, "%s", err)
-	}
-	return err
+// name would be a limit that does not hold. It reports whether the object is right.
+func (r *checkReader) strict(raw json.RawMessage, into any, at string) bool {
+	findings := decode(raw, r.pointer+at, into, reading{strict: true})
+	r.findings = append(r.findings, findings...)
+	return len(findings) == 0
 }

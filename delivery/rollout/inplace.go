@@ -69,9 +69,9 @@ func (s Strategy) unsuitedInPlace(c delivery.Capabilities) []delivery.Finding {
 
 // Updatable returns the server group that an update in place is about: the one
 // that takes the traffic. want is its capacity as the cluster object has it; the
-// zero value leaves it. Findings say why there is no such group; their pointers
-// are relative to the cluster object.
-func Updatable(seen delivery.Snapshot, want delivery.Capacity) (delivery.ServerGroup, []delivery.Finding) {
+// zero value leaves it. limit is the health timeout. Findings say why there is no such
+// group; their pointers are relative to the cluster object.
+func Updatable(seen delivery.Snapshot, want delivery.Capacity, limit time.Duration) (delivery.ServerGroup, []delivery.Finding) {
 	refuse := func(pointer, format string, args ...any) (delivery.ServerGroup, []delivery.Finding) {
 		return delivery.ServerGroup{}, []delivery.Finding{{Pointer: pointer, Message: fmt.Sprintf(format, args...)}}
 	}
@@ -103,6 +103,9 @@ func Updatable(seen delivery.Snapshot, want delivery.Capacity) (delivery.ServerG
 	case want != delivery.Capacity{} && want != g.Capacity:
 		return refuse("/capacity", "is min %d, desired %d, max %d, and %s has min %d, desired %d, max %d: an update in place changes the version alone; leave capacity out, or resize first",
 			want.Min, want.Desired, want.Max, g.Name, g.Capacity.Min, g.Capacity.Desired, g.Capacity.Max)
+	case g.RollWait > 0 && limit <= g.RollWait:
+		return refuse("/healthTimeoutSec", "is %v; must be more than %v: the cloud waits so long with each batch of %s before it replaces the next instances, and a good version would be rolled back",
+			limit.Seconds(), g.RollWait.Seconds(), g.Name)
 	}
 	return g, nil
 }
@@ -129,7 +132,7 @@ func (s State) prepareInPlace(seen delivery.Snapshot, now time.Time) (State, *De
 	for i := range again.Groups {
 		again.Groups[i].Healthy = max(again.Groups[i].Healthy, first.Groups[i].Healthy)
 	}
-	g, findings := Updatable(seen, s.Input.Spec.Capacity)
+	g, findings := Updatable(seen, s.Input.Spec.Capacity, s.Input.Strategy.HealthTimeout)
 	if len(findings) > 0 {
 		return s.fail(&delivery.Failure{Kind: delivery.Invalid.String(), Step: "plan the deployment", Findings: findings,
 			Message: fmt.Sprintf("%s %s", strings.TrimPrefix(findings[0].Pointer, "/"), findings[0].Message)}), nil

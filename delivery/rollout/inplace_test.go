@@ -143,6 +143,7 @@ func TestInPlaceIsRefused(t *testing.T) {
 		capacity   delivery.Capacity
 		unsized    bool
 		unit       int
+		wait       time.Duration
 		existing   []fakecloud.Existing
 	}{
 		{name: "no group", says: "no server group of cluster shop-prod takes traffic"},
@@ -151,11 +152,12 @@ func TestInPlaceIsRefused(t *testing.T) {
 		{name: "not ours", says: "no ownership tag", existing: []fakecloud.Existing{foreign}},
 		{name: "another capacity", says: "resize first", capacity: delivery.Pinned(3), existing: []fakecloud.Existing{half("shop-prod-v000", 100)}},
 		{name: "all at once", says: "replaces 2 instances at a time", unit: 2, existing: []fakecloud.Existing{half("shop-prod-v000", 100)}},
+		{name: "too little time", says: "healthTimeoutSec is 900; must be more than 900", wait: 15 * time.Minute, existing: []fakecloud.Existing{half("shop-prod-v000", 100)}},
 		{name: "no versions", says: "never changes its version", unsized: true, existing: []fakecloud.Existing{half("shop-prod-v000", 100)}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			config := calm()
-			config.Unsized, config.RollUnit = test.unsized, test.unit
+			config.Unsized, config.RollUnit, config.RollWait = test.unsized, test.unit, test.wait
 			d := newDrive(rollout.Input{Spec: delivery.GroupSpec{Image: "new", LoadBalancer: "lb", Capacity: test.capacity},
 				Strategy: strategy(t, inPlace)}, config, test.existing...)
 			got := d.run(t)

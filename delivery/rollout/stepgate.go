@@ -50,7 +50,7 @@ func readGate(raw json.RawMessage, pointer string) (*StepGate, []delivery.Findin
 	}
 	r := checkReader{pointer: pointer}
 	var in gateJSON
-	if r.strict(raw, &in, "") != nil {
+	if !r.strict(raw, &in, "") {
 		return nil, r.findings
 	}
 	if (in.ManualJudgment == nil) == (in.Pipeline == nil) {

@@ -134,34 +134,37 @@ type strategyJSON struct {
 	MaxSurge              *Amount           `json:"maxSurge"`
 	MaxUnavailable        *Amount           `json:"maxUnavailable"`
 	PauseBetweenBatches   float64           `json:"pauseBetweenBatches"`
-	TargetPercentages     []int             `json:"targetPercentages"`
-	DelayBeforeCleanup    float64           `json:"delayBeforeCleanup"`
+	TargetPercentages     []int             `json:"targetPercentages" read:"text"`
+	DelayBeforeCleanup    float64           `json:"delayBeforeCleanup" read:"text"`
 	PipelineBeforeCleanup *PipelineRef      `json:"pipelineBeforeCleanup"`
-	Steps                 []canaryJSON      `json:"steps"`
+	Steps                 []canaryJSON      `json:"steps" read:"strict"`
 	InPlace               bool              `json:"inPlace"`
 	KeepOldFor            *float64          `json:"keepOldFor"`
 	Baseline              bool              `json:"baseline"`
-	Match                 *matchJSON        `json:"match"`
+	Match                 *matchJSON        `json:"match" read:"strict"`
 	Size                  int               `json:"size"`
-	DelayBeforeDisable    float64           `json:"delayBeforeDisableSec"`
-	ScaleDown             bool              `json:"scaleDown"`
-	DelayBeforeScaleDown  float64           `json:"delayBeforeScaleDownSec"`
-	MaxRemaining          *int              `json:"maxRemainingAsgs"`
+	DelayBeforeDisable    float64           `json:"delayBeforeDisableSec" read:"text"`
+	ScaleDown             bool              `json:"scaleDown" read:"text"`
+	DelayBeforeScaleDown  float64           `json:"delayBeforeScaleDownSec" read:"text"`
+	MaxRemaining          *int              `json:"maxRemainingAsgs" read:"text"`
 	HealthTimeout         float64           `json:"healthTimeoutSec"`
 	Concurrency           Concurrency       `json:"concurrency"`
 	Deadline              float64           `json:"deadlineSec"`
 	Checks                []json.RawMessage `json:"checks"`
-	Rollback              *struct {
-		OnFailure *bool `json:"onFailure"`
-	} `json:"rollback"`
+	Rollback              *rollbackJSON     `json:"rollback" read:"strict"`
+}
+
+// rollbackJSON is what follows a failure as the cluster object has it.
+type rollbackJSON struct {
+	OnFailure *bool `json:"onFailure" read:"text"`
 }
 
 // ParseStrategy reads the strategy of a deploy stage's cluster object. Findings
 // carry pointers relative to that object.
 func ParseStrategy(cluster json.RawMessage) (Strategy, []delivery.Finding) {
 	var in strategyJSON
-	if err := json.Unmarshal(cluster, &in); err != nil {
-		return Strategy{}, []delivery.Finding{decodeFinding(cluster, err)}
+	if findings := decode(cluster, "", &in, reading{}); len(findings) > 0 {
+		return Strategy{}, findings
 	}
 	s := Strategy{
 		Kind:                  Kind(strings.ToLower(in.Strategy)),
@@ -287,6 +290,7 @@ func (s Strategy) findings(in strategyJSON) []delivery.Finding {
 			add(pointer, "is %d, not more than the one before it", p)
 		}
 	}
+	out = append(out, s.idleFindings(in)...)
 	out = append(out, s.canaryFindings(in)...)
 	out = append(out, s.baselineFindings(in)...)
 	out = append(out, s.inPlaceFindings(in)...)
@@ -305,23 +309,21 @@ func (s Strategy) findings(in strategyJSON) []delivery.Finding {
 	return out
 }
 
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
-// decodeFinding names the field that does not fit. Amounts report their own
-// text, which carries no field name, so they are looked for one by one.
-func decodeFinding(cluster json.RawMessage, err error) delivery.Finding {
-	if typed, ok := err.(*json.UnmarshalTypeError); ok && typed.Field != "" {
-		return delivery.Finding{Pointer: "/" + strings.ReplaceAll(typed.Field, ".", "/"),
-			Message: fmt.Sprintf("is a JSON %s; must be a %s", typed.Value, typed.Type)}
-	}
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(cluster, &fields) == nil {
-		for _, name := range []string{"maxSurge", "maxUnavailable"} {
-			var a Amount
-			if raw, ok := fields[name]; ok && json.Unmarshal(raw, &a) != nil {
-				return delivery.Finding{Pointer: "/" + name, Message: fmt.Sprintf("%s is neither a number of instances nor a percentage like \"25%%\"", raw)}
-			}
+// idleFindings refuses fields of ours that have no effect with the strategy. Those of
+// Spinnaker are left alone: its editor leaves what it wrote for another strategy.
+func (s Strategy) idleFindings(in strategyJSON) []delivery.Finding {
+	var out []delivery.Finding
+	refuse := func(when bool, pointer, why string) {
+		if when && slices.Contains(Kinds(), s.Kind) {
+			out = append(out, delivery.Finding{Pointer: pointer, Message: fmt.Sprintf(why, s.Kind)})
 		}
 	}
-	return delivery.Finding{Message: err.Error()}
+	refuse(in.MaxSurge != nil && s.Kind != Rolling, "/maxSurge", "is that of strategy rolling, not of %s")
+	refuse(in.MaxUnavailable != nil && s.Kind != Rolling, "/maxUnavailable", "is that of strategy rolling, not of %s")
+	refuse(in.PauseBetweenBatches > 0 && s.Kind == Canary, "/pauseBetweenBatches", "has no effect with strategy %s; give each step its bake")
+	refuse(in.PauseBetweenBatches > 0 && s.Kind != Canary && s.Kind != Rolling && s.Kind != RollingRedBlack, "/pauseBetweenBatches",
+		"is that of strategies rolling and rollingredblack, not of %s")
+	return out
 }
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -82,24 +82,118 @@ func TestParseStrategyNamesTheField(t *testing.T) {
 		`{"strategy":"rollingredblack","pipelineBeforeCleanup":{}}`:  "/pipelineBeforeCleanup/application",
 		`{"strategy":"rolling","healthTimeoutSec":999999999}`:        "/healthTimeoutSec",
 		`{"strategy":"rolling","rollback":{"onFailure":"yes"}}`:      "/rollback/onFailure",
-		`{"strategy":"rollingredblack","targetPercentages":["a"]}`:   "/targetPercentages",
+		`{"strategy":"rollingredblack","targetPercentages":["a"]}`:   "/targetPercentages/0",
 		`{"strategy":"rolling","concurrency":"parallel"}`:            "/concurrency",
-		`{"strategy":7}`:                                                          "/strategy",
-		`{"strategy":"dark","match":{}}`:                                          "/match",
-		`{"strategy":"dark","match":{"header":"X-Canary"}}`:                       "/match/value",
-		`{"strategy":"dark","match":{"header":"X","cookie":"y","value":"z"}}`:     "/match/cookie",
-		`{"strategy":"dark","match":{"cookie":"a b","value":"z"}}`:                "/match/cookie",
-		`{"strategy":"dark","match":"X-Canary"}`:                                  "/match",
-		`{"strategy":"dark","size":-1}`:                                           "/size",
-		`{"strategy":"dark","scaleDown":true}`:                                    "/scaleDown",
-		`{"strategy":"dark","checks":[{"name":"e","query":"errorRate","max":1}]}`: "/checks",
-		`{"strategy":"rolling","match":{"header":"X","value":"y"}}`:               "/match",
-		`{"strategy":"canary","steps":[{"weight":5}],"size":2}`:                   "/size",
+		`{"strategy":7}`:                                                                             "/strategy",
+		`{"strategy":"dark","match":{}}`:                                                             "/match",
+		`{"strategy":"dark","match":{"header":"X-Canary"}}`:                                          "/match/value",
+		`{"strategy":"dark","match":{"header":"X","cookie":"y","value":"z"}}`:                        "/match/cookie",
+		`{"strategy":"dark","match":{"cookie":"a b","value":"z"}}`:                                   "/match/cookie",
+		`{"strategy":"dark","match":"X-Canary"}`:                                                     "/match",
+		`{"strategy":"dark","size":-1}`:                                                              "/size",
+		`{"strategy":"dark","scaleDown":true}`:                                                       "/scaleDown",
+		`{"strategy":"dark","checks":[{"name":"e","query":"errorRate","max":1}]}`:                    "/checks",
+		`{"strategy":"canary","steps":[{"weight":5,"size":3},{"weight":20},{"weight":50,"size":2}]}`: "/steps/2/size",
+		`{"strategy":"canary","steps":[{"weight":5}],"maxSurge":1}`:                                  "/maxSurge",
+		`{"strategy":"bluegreen","maxUnavailable":0}`:                                                "/maxUnavailable",
+		`{"strategy":"canary","steps":[{"weight":5,"bake":1}],"pauseBetweenBatches":5}`:              "/pauseBetweenBatches",
+		`{"strategy":"highlander","pauseBetweenBatches":5}`:                                          "/pauseBetweenBatches",
+		`{"maxSurge":1}`: "/maxSurge",
+		`{"strategy":"rolling","match":{"header":"X","value":"y"}}`: "/match",
+		`{"strategy":"canary","steps":[{"weight":5}],"size":2}`:     "/size",
 	} {
 		_, findings := rollout.ParseStrategy(json.RawMessage(in))
 		if len(findings) == 0 || findings[0].Pointer != pointer {
 			t.Errorf("%s: findings %v, want pointer %s", in, findings, pointer)
 		}
+	}
+}
+
+// TestParseStrategySaysWhatIsWrong: a slip in a name and a value of the wrong type are
+// told with their place and in words for people.
+func TestParseStrategySaysWhatIsWrong(t *testing.T) {
+	for in, want := range map[string]delivery.Finding{
+		`{"strategy":"canary","steps":[{"weight":5,"bakes":500}]}`:                                  {Pointer: "/steps/0/bakes", Message: "is not known; did you mean bake?"},
+		`{"strategy":"canary","steps":[{"weight":5,"pause":500}]}`:                                  {Pointer: "/steps/0/pause", Message: "is not known; known are weight, size, bake, minRequests, minRequestsTimeoutSec, gate"},
+		`{"strategy":"canary","steps":[{"weight":5},{"weight":"50"}]}`:                              {Pointer: "/steps/1/weight", Message: "must be a whole number, not a string"},
+		`{"strategy":"canary","steps":[{"weight":5.5}]}`:                                            {Pointer: "/steps/0/weight", Message: "must be a whole number, not 5.5"},
+		`{"strategy":"canary","steps":[{"weight":5,"bake":"600"}]}`:                                 {Pointer: "/steps/0/bake", Message: "must be a number, not a string"},
+		`{"strategy":"canary","steps":[5]}`:                                                         {Pointer: "/steps/0", Message: "must be an object, not a number"},
+		`{"strategy":"canary","steps":{"weight":5}}`:                                                {Pointer: "/steps", Message: "must be a list, not an object"},
+		`{"strategy":"canary","steps":[{"weight":5,"gate":7}]}`:                                     {Pointer: "/steps/0/gate", Message: "must be an object, not a number"},
+		`{"strategy":"canary","steps":[{"weight":5,"gate":{"manualJudgement":{}}}]}`:                {Pointer: "/steps/0/gate/manualJudgement", Message: "is not known; did you mean manualJudgment?"},
+		`{"strategy":"canary","steps":[{"weight":5,"gate":{"manualJudgment":{"timeoutSec":"1"}}}]}`: {Pointer: "/steps/0/gate/manualJudgment/timeoutSec", Message: "must be a number, not a string"},
+		`{"rollback":{"onFail":false}}`:                                                             {Pointer: "/rollback/onFail", Message: "is not known; did you mean onFailure?"},
+		`{"rollback":false}`:                                                                        {Pointer: "/rollback", Message: "must be an object, not a boolean"},
+		`{"strategy":"dark","match":{"heder":"X","value":"y"}}`:                                     {Pointer: "/match/heder", Message: "is not known; did you mean header?"},
+		`{"strategy":"dark","match":{"header":7,"value":"y"}}`:                                      {Pointer: "/match/header", Message: "must be a string, not a number"},
+		`{"strategy":7}`:                              {Pointer: "/strategy", Message: "must be a string, not a number"},
+		`{"concurrency":[]}`:                          {Pointer: "/concurrency", Message: "must be a string, not a list"},
+		`{"scaleDown":"perhaps"}`:                     {Pointer: "/scaleDown", Message: "must be a boolean, not a string"},
+		`{"inPlace":"true"}`:                          {Pointer: "/inPlace", Message: "must be a boolean, not a string"},
+		`{"healthTimeoutSec":{}}`:                     {Pointer: "/healthTimeoutSec", Message: "must be a number, not an object"},
+		`{"maxRemainingAsgs":"two"}`:                  {Pointer: "/maxRemainingAsgs", Message: "must be a whole number, not a string"},
+		`{"maxSurge":{}}`:                             {Pointer: "/maxSurge", Message: `{} is neither a number of instances nor a percentage like "25%"`},
+		`{"pipelineBeforeCleanup":{"application":7}}`: {Pointer: "/pipelineBeforeCleanup/application", Message: "must be a string, not a number"},
+		`{"strategy":"rolling","pauseBetweenBatches":5,"checks":[{"name":"e","query":"errorRate","max":"1"}]}`:                                                                        {Pointer: "/checks/0/max", Message: "must be a number, not a string"},
+		`{"strategy":"rolling","pauseBetweenBatches":5,"checks":[{"name":"e","query":"errorRate","max":1,"windows":60}]}`:                                                             {Pointer: "/checks/0/windows", Message: "is not known; did you mean window?"},
+		`{"strategy":"rolling","pauseBetweenBatches":5,"checks":[{"name":"e","max":1,"query":{"cloudWatch":{"namespace":"n","metric":"m","statistic":"Sum","dimensions":{"a":1}}}}]}`: {Pointer: "/checks/0/query/cloudWatch/dimensions/a", Message: "must be a string, not a number"},
+	} {
+		_, findings := rollout.ParseStrategy(json.RawMessage(in))
+		if len(findings) == 0 || findings[0] != want {
+			t.Errorf("%s:\n got %+v\nwant %+v", in, findings, want)
+		}
+	}
+	_, findings := rollout.ParseStrategy(json.RawMessage(`{"steps":[{"weight":"5","bakes":1},{"weight":true}],"strategy":7}`))
+	if len(findings) != 4 {
+		t.Errorf("found %+v, want all four", findings)
+	}
+}
+
+// TestOversized: a size has to be one that the deployment can have.
+func TestOversized(t *testing.T) {
+	for _, test := range []struct {
+		in      string
+		desired int
+		want    []delivery.Finding
+	}{
+		{`{"strategy":"canary","steps":[{"weight":5,"size":4},{"weight":50,"size":4}]}`, 4, nil},
+		{`{"strategy":"canary","steps":[{"weight":5,"size":5},{"weight":50,"size":9}]}`, 4, []delivery.Finding{
+			{Pointer: "/steps/0/size", Message: "is 5; must be at most the desired capacity, 4"}, {Pointer: "/steps/1/size", Message: "is 9; must be at most the desired capacity, 4"}}},
+		{`{"strategy":"canary","steps":[{"weight":50},{"weight":80,"size":3}]}`, 10, []delivery.Finding{{Pointer: "/steps/1/size", Message: "is 3, fewer than the 5 of a step before it"}}},
+		{`{"strategy":"dark","match":{"header":"x","value":"y"},"size":4}`, 4, nil},
+		{`{"strategy":"dark","match":{"header":"x","value":"y"},"size":5}`, 4, []delivery.Finding{{Pointer: "/size", Message: "is 5; must be at most the desired capacity, 4"}}},
+		{`{"strategy":"rolling"}`, 1, nil},
+	} {
+		s, findings := rollout.ParseStrategy(json.RawMessage(test.in))
+		if len(findings) > 0 {
+			t.Fatalf("%s: %v", test.in, findings)
+		}
+		if diff := cmp.Diff(test.want, s.Oversized(test.desired)); diff != "" {
+			t.Errorf("%s of %d (-want +got):\n%s", test.in, test.desired, diff)
+		}
+	}
+}
+
+// TestParseStrategyTakesSpinnakersText: its fields may be written as strings, and what a
+// cluster object has beside the strategy is not looked at.
+func TestParseStrategyTakesSpinnakersText(t *testing.T) {
+	read := func(in string) rollout.Strategy {
+		t.Helper()
+		s, findings := rollout.ParseStrategy(json.RawMessage(in))
+		if len(findings) > 0 {
+			t.Fatalf("%s: %v", in, findings)
+		}
+		return s
+	}
+	text := read(`{"strategy":"rollingredblack","maxRemainingAsgs":"3","targetPercentages":["25"," 50 "],"delayBeforeCleanup":"60","delayBeforeDisableSec":"5",
+		"scaleDown":"true","delayBeforeScaleDownSec":"30","rollback":{"onFailure":"false"},"targetHealthyDeployPercentage":100,"suspendedProcesses":[],"onFailure":null}`)
+	read(`{"strategy":"canary","steps":[{"weight":5}],"targetPercentages":[50],"delayBeforeDisableSec":5,"delayBeforeCleanup":5,"maxRemainingAsgs":2,"scaleDown":false,"delayBeforeScaleDownSec":9}`)
+	read(`{"strategy":"","maxRemainingAsgs":2,"scaleDown":true,"delayBeforeDisableSec":0,"targetHealthyDeployPercentage":100}`)
+	plain := read(`{"strategy":"rollingredblack","maxRemainingAsgs":3,"targetPercentages":[25,50],"delayBeforeCleanup":60,"delayBeforeDisableSec":5,
+		"scaleDown":true,"delayBeforeScaleDownSec":30,"rollback":{"onFailure":false}}`)
+	if diff := cmp.Diff(plain, text); diff != "" {
+		t.Errorf("(-numbers +text):\n%s", diff)
 	}
 }
 

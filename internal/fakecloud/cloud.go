@@ -35,8 +35,9 @@ type Config struct {
 	// Unsized groups cannot be resized: each shows one instance, whatever its
 	// capacity says.
 	Unsized bool
-	// RollUnit is reported for every group.
+	// RollUnit and RollWait are reported for every group.
 	RollUnit int
+	RollWait time.Duration
 	// KeepsVersions is reported in the capabilities; versions are never spare then.
 	KeepsVersions bool
 }

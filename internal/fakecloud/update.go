@@ -154,5 +154,5 @@ func (c *Cloud) presentVersions(g *group, out *delivery.ServerGroup) {
 		return
 	}
 	out.Version, out.VersionBy, out.Rolling = g.version, g.versions[g.version].by, g.outdated() > 0
-	out.RollUnit, out.Spare = c.config.RollUnit, c.spare(g)
+	out.RollUnit, out.RollWait, out.Spare = c.config.RollUnit, c.config.RollWait, c.spare(g)
 }

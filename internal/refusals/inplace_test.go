@@ -41,6 +41,7 @@ func TestUpdatesInPlaceThatCannotStart(t *testing.T) {
 	}{
 		{"a cluster without a group", stage("1", "[]", cluster("inPlace", "true", "stack", `"new"`, "loadBalancers", "")), "/stages/0/clusters/0/inPlace", 400},
 		{"another capacity", stage("1", "[]", cluster("inPlace", "true", "capacity", `{"min":7,"max":7,"desired":7}`)), "/stages/0/clusters/0/capacity", 400},
+		{"less time than a refresh waits", stage("1", "[]", cluster("inPlace", "true", "capacity", "", "healthTimeoutSec", "90")), "/stages/0/clusters/0/healthTimeoutSec", 400},
 		{"a group without an autohealing health check", stage("1", "[]", instanceGroup("inPlace", "true", "capacity", "")), "/stages/0/clusters/0/inPlace", 400},
 		{"after a deployment", stage("1", "[]", cluster()) + "," + stage("2", `["1"]`, cluster("inPlace", "true", "capacity", "")), "", 202},
 		{"as it should be", alone, "", 202},

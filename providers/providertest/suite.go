@@ -86,7 +86,7 @@ func createReadsBack(b *bench) {
 	if b.target.Describe().Capabilities.InPlace && (got.Version == "" || got.VersionBy != "" && got.VersionBy != c.Key) {
 		b.Errorf("version %q by %q; want one by %s or by nobody known", got.Version, got.VersionBy, c.Key)
 	}
-	got.Version, got.VersionBy, got.RollUnit, got.NotInPlace = "", "", 0, ""
+	got.Version, got.VersionBy, got.RollUnit, got.RollWait, got.NotInPlace = "", "", 0, 0, ""
 	got.CreatedAt, got.ImageID, got.HealthSources, got.Instances, got.Problems = seen.ObservedAt, "", nil, nil, nil
 	want := delivery.ServerGroup{
 		Name: c.Group, Sequence: 1, CreatedAt: seen.ObservedAt, Image: b.good, Capacity: delivery.Pinned(2),

@@ -154,7 +154,8 @@ func TestValidateNamesTheField(t *testing.T) {
 	}
 }
 
-// TestFullRule: a sixth target group is refused while validating, not while rolling.
+// TestFullRule: a sixth target group is refused while validating, not while rolling. It
+// is a limit and no mistake; mistakes are told first.
 func TestFullRule(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -162,8 +163,12 @@ func TestFullRule(t *testing.T) {
 		c.apply(t, c.create(shop.ServerGroup(i), "shop-1.1", 0))
 	}
 	findings, err := c.target.Validate(t.Context(), c.Cluster(shop), c.Spec("shop-1.1", 1, true))
-	if err != nil || len(findings) != 1 || !strings.Contains(findings[0].Message, "AWS allows 5") {
+	if delivery.KindOf(err) != delivery.Quota || len(findings) > 0 || !strings.Contains(err.Error(), "AWS allows 5") {
 		t.Errorf("findings %+v, %v", findings, err)
+	}
+	findings, err = c.target.Validate(t.Context(), c.Cluster(shop), c.Spec("no-such-image", 1, true))
+	if err != nil || len(findings) != 1 {
+		t.Errorf("with a mistake: %+v, %v", findings, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
@@ -292,6 +293,7 @@ func (t *Target) presentVersion(ctx context.Context, p *pieces, out *delivery.Se
 	if out.NotInPlace != "" {
 		return nil
 	}
+	out.RollWait = time.Duration(p.warmup()) * time.Second
 	if p.mixed(out.Version) {
 		active, err := t.activeRefresh(ctx, p.name)
 		if err != nil {

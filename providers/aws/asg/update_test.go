@@ -1,8 +1,10 @@
 package asg
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -50,6 +52,23 @@ func TestNotInPlace(t *testing.T) {
 	} {
 		if got := good(change).notInPlace(); (got == "") != (says == "") || !strings.Contains(got, says) {
 			t.Errorf("%q; want %q", got, says)
+		}
+	}
+}
+
+// TestRollWait: a refresh waits with each batch for the group's own grace period and
+// what comes after it, or for its warm-up where that is longer.
+func TestRollWait(t *testing.T) {
+	for _, test := range []struct {
+		grace, warmup int32
+		want          time.Duration
+	}{{300, 0, 330 * time.Second}, {0, 0, 30 * time.Second}, {20, 600, 10 * time.Minute}} {
+		p := &pieces{name: "shop-v001", template: &ec2types.LaunchTemplate{LaunchTemplateId: ptr("lt-1")}, group: &astypes.AutoScalingGroup{
+			HealthCheckType: ptr("ELB"), TargetGroupARNs: []string{"arn"}, HealthCheckGracePeriod: ptr(test.grace), DefaultInstanceWarmup: ptr(test.warmup),
+			LaunchTemplate: &astypes.LaunchTemplateSpecification{LaunchTemplateId: ptr("lt-1"), Version: ptr(firstVersion)}}}
+		var got delivery.ServerGroup
+		if err := new(Target).presentVersion(context.Background(), p, &got); err != nil || got.RollWait != test.want {
+			t.Errorf("grace period %d s, warm-up %d s: %s, error %v; want %s", test.grace, test.warmup, got.RollWait, err, test.want)
 		}
 	}
 }

@@ -35,8 +35,12 @@ func (t *Target) Validate(ctx context.Context, cluster delivery.Cluster, spec de
 		return findings, err
 	}
 	vpc := ""
+	var full error // what else is wrong is told first
 	if s.balancer() != "" {
 		found, problems, err := t.checkBalancer(ctx, cluster, s, spec.Match)
+		if delivery.KindOf(err) == delivery.Quota {
+			full, err = err, nil
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -61,11 +65,15 @@ func (t *Target) Validate(ctx context.Context, cluster delivery.Cluster, spec de
 	}
 	findings = append(findings, problems...)
 	_, problems, err = t.resolveSecurityGroups(ctx, s.SecurityGroups, vpc)
-	return append(findings, problems...), err
+	if findings = append(findings, problems...); err == nil && len(findings) == 0 {
+		err = full
+	}
+	return findings, err
 }
 
 // checkBalancer checks load balancer, listener and rule, and returns the load
-// balancer's VPC; empty when it does not exist.
+// balancer's VPC; empty when it does not exist. The error is Quota when the rule is
+// full.
 func (t *Target) checkBalancer(ctx context.Context, cluster delivery.Cluster, s settings, match *delivery.Match) (string, []delivery.Finding, error) {
 	balancer, err := t.loadBalancer(ctx, s.balancer())
 	if delivery.KindOf(err) == delivery.NotFound {
@@ -92,7 +100,7 @@ func (t *Target) checkBalancer(ctx context.Context, cluster delivery.Cluster, s 
 	if elsewhere != "" {
 		return vpc, finding(atBalancer, "server groups of cluster %s are behind load balancer %s; a cluster has one", cluster.Name(), elsewhere), nil
 	}
-	return vpc, nil, nil
+	return vpc, nil, found.full(s)
 }
 
 const atBalancer = "/loadBalancers/0"
@@ -118,18 +126,23 @@ func (found *survey) checkRule(s settings, match *delivery.Match) []delivery.Fin
 		return finding(atBalancer, "two rules of %s, of ports %d and %d, forward to cluster %s; weights can be moved in one only: let the other redirect or remove it",
 			s.balancer(), chosen.port, other.port, found.cluster.Name())
 	}
-	destinations := chosen.destinations()
-	for _, d := range destinations {
+	for _, d := range chosen.destinations() {
 		if found.ownerOf(deref(d.TargetGroupArn)) == nil {
 			return finding(atBalancer, "the rule of port %d forwards to target group %s, which is not of cluster %s",
 				chosen.port, nameOfTargetGroup(deref(d.TargetGroupArn)), found.cluster.Name())
 		}
 	}
-	if len(destinations) >= maxDestinations {
-		return finding(atBalancer, "the rule of port %d forwards to %d target groups already; AWS allows %d: destroy old server groups first",
-			chosen.port, len(destinations), maxDestinations)
-	}
 	return found.checkPreview(match, chosen)
+}
+
+// full returns Quota when the rule has no room for one more target group.
+func (found *survey) full(s settings) error {
+	chosen := found.pickRule(s.ListenerPort)
+	if chosen == nil || len(chosen.destinations()) < maxDestinations {
+		return nil
+	}
+	return delivery.Errorf(delivery.Quota, "the rule of port %d of load balancer %s forwards to %d target groups already; AWS allows %d: destroy old server groups first, or let maxRemainingAsgs do it",
+		chosen.port, s.balancer(), len(chosen.destinations()), maxDestinations)
 }
 
 // elsewhere returns the name of another load balancer that a group with
