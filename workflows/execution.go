@@ -61,8 +61,9 @@ type execution struct {
 	// next is what the next projection records; nil for nothing yet.
 	next *projection
 	// records counts what was recorded since the last breath, waiting those who wait for
-	// record.
+	// record; breathed is when there was the last breath, or nobody waited.
 	records, waiting int
+	breathed         time.Time
 	// beginning are the stages that have their turn and did not record yet that they run.
 	beginning map[string]bool
 	// command lets one command after the other in, in the order of their arrival:
@@ -281,18 +282,18 @@ func (x *execution) lockRecord(ctx workflow.Context) error {
 	return x.record.Lock(ctx)
 }
 
-// breathe ends the workflow task after some records in a row, so that commands are heard:
-// sooner when there is more to record. Nothing else is recorded meanwhile.
+// breathe ends the workflow task after some records in a row, or some time of them, so
+// that commands are heard. Nothing else is recorded meanwhile.
 func (x *execution) breathe(ctx workflow.Context) error {
-	most := maxRecords
 	if x.waiting == 0 {
-		most = maxRecordsAlone
+		x.breathed = workflow.Now(ctx)
 	}
-	if x.records++; !x.paced || x.records < most {
+	if x.records++; !x.paced || x.records < maxRecords && workflow.Now(ctx).Sub(x.breathed) < maxRecording {
 		return nil
 	}
-	x.records = 0
-	return workflow.Sleep(ctx, keepTime)
+	err := workflow.Sleep(ctx, keepTime)
+	x.records, x.breathed = 0, workflow.Now(ctx)
+	return err
 }
 
 // nextVersion returns a copy of the progress under a new version.

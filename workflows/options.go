@@ -25,11 +25,11 @@ const (
 	// maxBeginning is how many stages of an execution begin side by side: a pause or a
 	// cancel is in time for all others.
 	maxBeginning = 5
-	// maxRecords is how many times in a row an execution is recorded in one workflow task
-	// while there is more to record, and maxRecordsAlone while there is not. Commands
-	// arrive between two tasks, and are to be answered within seconds.
-	maxRecords      = 10
-	maxRecordsAlone = 30
+	// maxRecords is how many times in a row an execution is recorded in one workflow task,
+	// and maxRecording for how long while there is more to record. Commands arrive between
+	// two tasks, and are to be answered within seconds.
+	maxRecords   = 50
+	maxRecording = 500 * time.Millisecond
 	// lockRenewal is how often a queued deployment asks for the lock again, in
 	// case the lock's workflow was terminated with its queue.
 	lockRenewal = 5 * time.Minute

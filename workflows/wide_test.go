@@ -51,7 +51,7 @@ func TestWideExecution(t *testing.T) {
 // is heard.
 func TestWideExecutionIsSteered(t *testing.T) {
 	// In virtual time only the ends of workflow tasks take any: each lets in what has come.
-	const wide, soon, most = 200, 5 * keepTime, 7*maxRecords + maxBeginning
+	const wide, soon, most = 300, 2 * keepTime, 5*maxRecords + maxBeginning
 	begun := func(e delivery.Execution) (n int) {
 		for _, s := range e.Stages {
 			if s.Status != delivery.StatusNotStarted {
