@@ -49,7 +49,7 @@ workflows: ## workflow code must be deterministic
 
 .PHONY: race
 race: ## tests with the race detector; the import rules (internal/layers) are among them
-	go test -race -short $(RACE_PACKAGES)
+	go test -race -short -timeout 30m $(RACE_PACKAGES)
 
 .PHONY: demo-rolling
 demo-rolling: ## a rolling deploy of 12 instances under 200 requests a second
