@@ -44,6 +44,8 @@ type memory struct {
 	onDeployment func(delivery.Deployment)
 	// onCreate is told of every new execution; nil for nobody.
 	onCreate func(delivery.Execution)
+	// onProject is told of every progress of an execution; nil for nobody.
+	onProject func(delivery.Execution)
 	// onEvent is told of every new event; nil for nobody.
 	onEvent func(delivery.Event)
 }
@@ -172,6 +174,9 @@ func (m *memory) ProjectExecution(_ context.Context, e delivery.Execution, event
 			m.breach("execution %s ended %s with a running stage", e.ID, e.Status)
 		}
 		m.executions[e.ID], stored = e, true
+		if m.onProject != nil {
+			m.onProject(e)
+		}
 		return nil
 	})
 }

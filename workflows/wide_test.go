@@ -47,32 +47,54 @@ func TestWideExecution(t *testing.T) {
 	}
 }
 
-// TestWideExecutionIsSteered: of many stages that may begin only a few do before a command
-// is heard.
-func TestWideExecutionIsSteered(t *testing.T) {
-	// In virtual time only the ends of workflow tasks take any: each lets in what has come.
-	const wide, soon, most = 300, 2 * keepTime, 5*maxRecords + maxBeginning
-	begun := func(e delivery.Execution) (n int) {
-		for _, s := range e.Stages {
-			if s.Status != delivery.StatusNotStarted {
-				n++
-			}
+// hasBegun counts the stages that have begun.
+func hasBegun(e delivery.Execution) (n int) {
+	for _, s := range e.Stages {
+		if s.Status != delivery.StatusNotStarted {
+			n++
 		}
-		return n
 	}
+	return n
+}
+
+// whenBegun sends a command once so many stages have begun. What it returns is nil
+// before that.
+func (w *world) whenBegun(stages int, command string) (sent func() *answer) {
+	var out *answer
+	w.store.onProject = func(e delivery.Execution) { // under the store's lock
+		if out == nil && hasBegun(e) >= stages {
+			out = w.send(command, 0)
+		}
+	}
+	return func() *answer {
+		w.store.mu.Lock()
+		defer w.store.mu.Unlock()
+		return out
+	}
+}
+
+// TestWideExecutionIsSteered: of many stages that may begin only those do that did before
+// a command was heard.
+func TestWideExecutionIsSteered(t *testing.T) {
+	// A command is heard when the workflow task ends: after so many records at the latest.
+	const wide, before, most = 300, 20, 20 + 2*maxRecords + maxBeginning
 	w := newWorld(t, wideDocument(wide, `"type":"wait","waitTime":60`), calm())
-	cancel := w.send(updateCancel, soon)
+	sent := w.whenBegun(before, updateCancel)
 	e := w.run(t)
-	if n := begun(e); !cancel.accepted || e.Status != delivery.StatusCanceled || n == 0 || n > most {
+	if n, cancel := hasBegun(e), sent(); cancel == nil || !cancel.accepted || e.Status != delivery.StatusCanceled || n < before || n > most {
 		t.Errorf("cancel %+v, execution %s, %d stages began", cancel, e.Status, n)
 	}
 
-	w = newWorld(t, wideDocument(wide, `"type":"wait","waitTime":60`), calm())
-	w.send(updatePause, soon)
+	w = newWorld(t, wideDocument(wide, `"type":"wait","waitTime":7200`), calm())
+	w.whenBegun(before, updatePause)
 	paused := 0
-	w.env.RegisterDelayedCallback(func() { paused = begun(w.store.executions[testExecution]) }, 30*time.Minute)
-	w.send(updateResume, time.Hour)
-	if e = w.run(t); e.Status != delivery.StatusSucceeded || begun(e) != wide+1 || paused == 0 || paused > most {
-		t.Errorf("execution %s, %d stages began, %d before the pause", e.Status, begun(e), paused)
+	w.env.RegisterDelayedCallback(func() {
+		w.store.mu.Lock()
+		defer w.store.mu.Unlock()
+		paused = hasBegun(w.store.executions[testExecution])
+	}, time.Hour)
+	w.send(updateResume, 90*time.Minute)
+	if e = w.run(t); e.Status != delivery.StatusSucceeded || hasBegun(e) != wide+1 || paused < before || paused > most {
+		t.Errorf("execution %s, %d stages began, %d before the pause", e.Status, hasBegun(e), paused)
 	}
 }
