@@ -17,8 +17,8 @@ func isDryRun(t delivery.Trigger) bool {
 
 // dryRun carries a start out without changing anything: it becomes an execution that
 // is over, whose stages have their plans as outputs. A stage of which nothing can be
-// said beforehand, or that its condition leaves out, is SKIPPED; one whose deployment would not succeed is TERMINAL, and
-// so is the execution then.
+// said beforehand, or that its condition leaves out, is SKIPPED; one whose deployment
+// would not succeed is TERMINAL, and so is the execution then.
 func (s *Server) dryRun(ctx context.Context, start delivery.NewExecution) (delivery.NewExecution, error) {
 	plan, err := s.planOf(ctx, start)
 	if err != nil {

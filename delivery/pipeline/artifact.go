@@ -37,7 +37,7 @@ func (a Artifact) MarshalJSON() ([]byte, error) {
 // ParseArtifacts reads a list of artifacts; nothing and null are an empty one. An
 // Invalid error carries findings with pointers relative to the list.
 func ParseArtifacts(list json.RawMessage) ([]Artifact, error) {
-	if kindOf(list) == "null" {
+	if delivery.JSONKind(list) == "null" {
 		return nil, nil
 	}
 	r := &reader{}

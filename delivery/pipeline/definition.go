@@ -246,7 +246,7 @@ func condition(o object) string {
 	if kind := child.text("type"); kind != "" && kind != "expression" {
 		child.refuse("type", "is %q; must be expression", kind)
 	}
-	if raw := child.fields["expression"]; kindOf(raw) == "boolean" {
+	if raw := child.fields["expression"]; delivery.JSONKind(raw) == "boolean" {
 		return string(raw)
 	}
 	if child.dynamic("expression") {

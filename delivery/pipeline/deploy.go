@@ -126,7 +126,7 @@ func readDeploy(o object) DeployStage {
 			stage.Clusters = append(stage.Clusters, readCluster(cluster, raw, i)...)
 		}
 	}
-	if raw, ok := o.fields["clusters"]; ok && kindOf(raw) == "list" && len(o.list("clusters")) == 0 {
+	if raw, ok := o.fields["clusters"]; ok && delivery.JSONKind(raw) == "list" && len(o.list("clusters")) == 0 {
 		o.refuse("clusters", "is empty; there is nothing to deploy")
 	}
 	refuseRepeated(o, stage)
@@ -224,7 +224,7 @@ func readImage(o object, provider string) (image string, known bool) {
 		if image := o.text(name); image != "" {
 			return image, true
 		}
-		if o.given(name) && (o.dynamic(name) || kindOf(o.fields[name]) != "string") {
+		if o.given(name) && (o.dynamic(name) || delivery.JSONKind(o.fields[name]) != "string") {
 			known = false
 		}
 	}

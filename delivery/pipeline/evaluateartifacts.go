@@ -38,7 +38,7 @@ func readContents(o object) EmbeddedArtifacts {
 	for _, content := range o.objects("artifactContents") {
 		name, raw := content.requiredText("name"), content.fields["contents"]
 		text := []byte(raw)
-		switch kindOf(raw) {
+		switch delivery.JSONKind(raw) {
 		case "string":
 			text = []byte(unquote(raw))
 		case "null":

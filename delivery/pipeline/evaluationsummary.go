@@ -109,7 +109,7 @@ func (s EvaluationSummary) of(value json.RawMessage) string {
 // textOf is a value as its entry of the summary is called.
 func textOf(value json.RawMessage) string {
 	text := string(value)
-	if kindOf(value) == "string" {
+	if delivery.JSONKind(value) == "string" {
 		text = unquote(value)
 	}
 	if inner, ok := strings.CutPrefix(text, "${"); ok && strings.Count(text, "${") == 1 && strings.HasSuffix(inner, "}") {

@@ -51,7 +51,7 @@ func readFindArtifact(o object) FindArtifact {
 // readExpected reads what a stage looks for: a list, or one in its older form.
 func readExpected(o object) []ExpectedArtifact {
 	name, fields := "expectedArtifacts", o.fields
-	if raw, older := o.fields["expectedArtifact"]; older && !o.given(name) && kindOf(raw) == "object" {
+	if raw, older := o.fields["expectedArtifact"]; older && !o.given(name) && delivery.JSONKind(raw) == "object" {
 		fields = map[string]json.RawMessage{name: json.RawMessage("[" + string(raw) + "]")}
 	}
 	if o.r.deferredIn(fields[name]) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/slipway-cd/slipway/delivery"
 )
 
 // parseRefID reads a reference to a stage: a string or a number.
@@ -25,13 +27,13 @@ func parseRefID(o object, name string) string {
 const maxRefID = 100
 
 func refID(raw json.RawMessage) (id, problem string) {
-	switch kindOf(raw) {
+	switch delivery.JSONKind(raw) {
 	case "number":
 		id = strings.TrimSpace(string(raw))
 	case "string":
 		id = unquote(raw)
 	default:
-		return "", "must be a string or a number, not " + article(kindOf(raw))
+		return "", "must be a string or a number, not " + delivery.WithArticle(delivery.JSONKind(raw))
 	}
 	switch {
 	case id == "":

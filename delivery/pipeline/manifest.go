@@ -57,7 +57,7 @@ func readManifests(o object) (manifest, bool) {
 	o.require("manifests")
 	all := o.objects("manifests")
 	switch n := len(o.list("manifests")); {
-	case n == 0 && o.given("manifests") && !o.dynamic("manifests") && kindOf(o.fields["manifests"]) == "list":
+	case n == 0 && o.given("manifests") && !o.dynamic("manifests") && delivery.JSONKind(o.fields["manifests"]) == "list":
 		o.refuse("manifests", "is empty; there is nothing to deploy")
 	case n > 1:
 		o.refuse("manifests", "has %d manifests; a stage deploys one service", n)

@@ -38,7 +38,7 @@ func ParseManualJudgment(context json.RawMessage) (ManualJudgment, error) {
 func readManualJudgment(o object) ManualJudgment {
 	j := ManualJudgment{Instructions: o.text("instructions"), Roles: o.texts("selectedStageRoles")}
 	for _, input := range o.objects("judgmentInputs") {
-		if text, ok := scalar(input.fields["value"]); ok && kindOf(input.fields["value"]) != "string" {
+		if text, ok := scalar(input.fields["value"]); ok && delivery.JSONKind(input.fields["value"]) != "string" {
 			j.Inputs = append(j.Inputs, text)
 			continue
 		}

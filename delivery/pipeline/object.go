@@ -65,8 +65,8 @@ func malformed(raw []byte, err error) string {
 
 func (r *reader) object(at string, raw json.RawMessage) (object, bool) {
 	o := object{r: r, at: at}
-	if kind := kindOf(raw); kind != "object" {
-		r.refuse(at, "must be an object, not %s", article(kind))
+	if kind := delivery.JSONKind(raw); kind != "object" {
+		r.refuse(at, "must be an object, not %s", delivery.WithArticle(kind))
 		return o, false
 	}
 	if err := json.Unmarshal(raw, &o.fields); err != nil {
@@ -86,7 +86,7 @@ func (o object) refuse(name, format string, args ...any) {
 // given reports whether the field is there and not null.
 func (o object) given(name string) bool {
 	raw, ok := o.fields[name]
-	return ok && kindOf(raw) != "null"
+	return ok && delivery.JSONKind(raw) != "null"
 }
 
 // dynamic reports whether the field's value will be known only when its
@@ -102,8 +102,8 @@ func (o object) value(name, kind string) (json.RawMessage, bool) {
 		return nil, false
 	}
 	raw := o.fields[name]
-	if got := kindOf(raw); got != kind {
-		o.refuse(name, "must be %s, not %s", article(kind), article(got))
+	if got := delivery.JSONKind(raw); got != kind {
+		o.refuse(name, "must be %s, not %s", delivery.WithArticle(kind), delivery.WithArticle(got))
 		return nil, false
 	}
 	return raw, true
@@ -128,7 +128,7 @@ func (o object) text(name string) string {
 // requiredText is text for a field that must be given and not empty.
 func (o object) requiredText(name string) string {
 	text := o.text(name)
-	if text == "" && (!o.given(name) || kindOf(o.fields[name]) == "string") && !o.dynamic(name) {
+	if text == "" && (!o.given(name) || delivery.JSONKind(o.fields[name]) == "string") && !o.dynamic(name) {
 		o.refuse(name, "is required")
 	}
 	return text
@@ -146,7 +146,7 @@ func (o object) flag(name string, otherwise bool) bool {
 	case "false":
 		return false
 	default:
-		o.refuse(name, "must be a boolean, not %s", article(kindOf(o.fields[name])))
+		o.refuse(name, "must be a boolean, not %s", delivery.WithArticle(delivery.JSONKind(o.fields[name])))
 		return otherwise
 	}
 }
@@ -164,12 +164,12 @@ func (o object) wholeWithin(name string, limit int) (n int, ok bool) {
 	}
 	raw := o.fields[name]
 	text := string(raw)
-	switch kindOf(raw) {
+	switch delivery.JSONKind(raw) {
 	case "number":
 	case "string":
 		text = strings.TrimSpace(unquote(raw))
 	default:
-		o.refuse(name, "must be a whole number, not %s", article(kindOf(raw)))
+		o.refuse(name, "must be a whole number, not %s", delivery.WithArticle(delivery.JSONKind(raw)))
 		return 0, false
 	}
 	f, err := strconv.ParseFloat(text, 64)
@@ -219,8 +219,8 @@ func (o object) texts(name string) []string {
 	for i, raw := range o.list(name) {
 		switch {
 		case o.r.deferred && isExpression(raw):
-		case kindOf(raw) != "string":
-			o.r.refuse(fmt.Sprintf("%s/%d", o.pointer(name), i), "must be a string, not %s", article(kindOf(raw)))
+		case delivery.JSONKind(raw) != "string":
+			o.r.refuse(fmt.Sprintf("%s/%d", o.pointer(name), i), "must be a string, not %s", delivery.WithArticle(delivery.JSONKind(raw)))
 		default:
 			out = append(out, unquote(raw))
 		}
@@ -247,41 +247,8 @@ func (o object) names() []string {
 	return out
 }
 
-// kindOf names the kind of a valid JSON value in the words of findings.
-func kindOf(raw json.RawMessage) string {
-	trimmed := bytes.TrimLeft(raw, " \t\r\n")
-	if len(trimmed) == 0 {
-		return "null"
-	}
-	switch trimmed[0] {
-	case '{':
-		return "object"
-	case '[':
-		return "list"
-	case '"':
-		return "string"
-	case 't', 'f':
-		return "boolean"
-	case 'n':
-		return "null"
-	default:
-		return "number"
-	}
-}
-
-func article(kind string) string {
-	switch kind {
-	case "null":
-		return kind
-	case "object":
-		return "an " + kind
-	default:
-		return "a " + kind
-	}
-}
-
 func isExpression(raw json.RawMessage) bool {
-	return kindOf(raw) == "string" && strings.Contains(unquote(raw), "${")
+	return delivery.JSONKind(raw) == "string" && strings.Contains(unquote(raw), "${")
 }
 
 // unquote decodes a JSON string that is known to be valid.

@@ -98,7 +98,7 @@ func readCondition(o object) *Condition {
 
 // scalar is the text of a JSON string, number or boolean.
 func scalar(raw json.RawMessage) (string, bool) {
-	switch kindOf(raw) {
+	switch delivery.JSONKind(raw) {
 	case "string":
 		return unquote(raw), true
 	case "number", "boolean":
@@ -132,7 +132,7 @@ func encodeParameters(values map[string]json.RawMessage) (json.RawMessage, error
 func (d Definition) resolve(given json.RawMessage) (values map[string]json.RawMessage, defaults map[string]bool, err error) {
 	values, defaults = make(map[string]json.RawMessage), make(map[string]bool)
 	r := &reader{}
-	if kindOf(given) != "null" {
+	if delivery.JSONKind(given) != "null" {
 		o, ok := r.document(given)
 		if !ok {
 			return nil, nil, delivery.InvalidError("parameters are not valid", r.findings)
@@ -148,7 +148,7 @@ func (d Definition) resolve(given json.RawMessage) (values map[string]json.RawMe
 	}
 	var missing []Parameter
 	for _, p := range d.Parameters {
-		if value, ok := values[p.Name]; ok && kindOf(value) != "null" {
+		if value, ok := values[p.Name]; ok && delivery.JSONKind(value) != "null" {
 			p.check(r, value)
 			continue
 		}

@@ -90,7 +90,7 @@ func readPreconditions(o object) []Precondition {
 
 func readConditionExpression(o object, p *Precondition, summary EvaluationSummary) {
 	raw := o.fields["expression"]
-	switch kindOf(raw) {
+	switch delivery.JSONKind(raw) {
 	case "null":
 		o.refuse("expression", "is required")
 	case "string":
@@ -100,7 +100,7 @@ func readConditionExpression(o object, p *Precondition, summary EvaluationSummar
 	case "boolean":
 		p.Expression = string(raw)
 	default:
-		o.refuse("expression", "must be a string, not %s", article(kindOf(raw)))
+		o.refuse("expression", "must be a string, not %s", delivery.WithArticle(delivery.JSONKind(raw)))
 	}
 	p.Result, p.Problem = o.fields["expressionResult"], summary.of(raw)
 }
@@ -155,7 +155,7 @@ func EvaluatePreconditions(context json.RawMessage, at time.Time, evaluate Evalu
 	if !ok {
 		return nil, delivery.InvalidError("checkPreconditions stage is not valid", r.findings)
 	}
-	if o.dynamic("preconditions") || kindOf(o.fields["preconditions"]) != "list" {
+	if o.dynamic("preconditions") || delivery.JSONKind(o.fields["preconditions"]) != "list" {
 		return evaluate(context)
 	}
 	summary, list := EvaluationSummary{}, o.list("preconditions")
@@ -201,7 +201,7 @@ func evaluatePrecondition(raw json.RawMessage, at time.Time, summary EvaluationS
 
 // asExpression writes a condition as a template: people leave the ${} out.
 func asExpression(text json.RawMessage) json.RawMessage {
-	if kindOf(text) != "string" || isExpression(text) {
+	if delivery.JSONKind(text) != "string" || isExpression(text) {
 		return text
 	}
 	out, err := json.Marshal("${" + unquote(text) + "}")

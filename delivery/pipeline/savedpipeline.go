@@ -40,7 +40,7 @@ func ReadSaved(document json.RawMessage, newID func() string) (delivery.Pipeline
 		return delivery.Pipeline{}, r.findings
 	}
 	text := func(name string) string {
-		if kindOf(o.fields[name]) != "string" {
+		if delivery.JSONKind(o.fields[name]) != "string" {
 			return "" // Parse complains of another kind
 		}
 		return unquote(o.fields[name])
@@ -58,7 +58,7 @@ func ReadSaved(document json.RawMessage, newID func() string) (delivery.Pipeline
 		o.refuse("application", "%q is not the name of an application", p.Application)
 	}
 	if raw := o.fields["index"]; len(raw) > 0 && json.Unmarshal(raw, &p.Index) != nil {
-		o.refuse("index", "must be a whole number, not %s", article(kindOf(raw)))
+		o.refuse("index", "must be a whole number, not %s", delivery.WithArticle(delivery.JSONKind(raw)))
 	}
 	p.Document = encoded(WithTriggerIDs(o.fields, newID))
 	return p, r.findings
@@ -66,7 +66,7 @@ func ReadSaved(document json.RawMessage, newID func() string) (delivery.Pipeline
 
 // absentOrText is false for a value whose kind alone is wrong, which is said once.
 func absentOrText(raw json.RawMessage) bool {
-	kind := kindOf(raw)
+	kind := delivery.JSONKind(raw)
 	return kind == "null" || kind == "string"
 }
 
@@ -82,7 +82,7 @@ func WithTriggerIDs(fields map[string]json.RawMessage, newID func() string) map[
 		if json.Unmarshal(raw, &trigger) != nil || trigger == nil || unquote(trigger["type"]) != CronType {
 			continue
 		}
-		if id := trigger["id"]; kindOf(id) == "null" || string(id) == `""` {
+		if id := trigger["id"]; delivery.JSONKind(id) == "null" || string(id) == `""` {
 			trigger["id"] = quoted(newID())
 			triggers[i] = encoded(trigger)
 		}

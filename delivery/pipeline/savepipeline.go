@@ -69,7 +69,7 @@ const (
 // clients send it, or an object. Its own expressions are left alone.
 func readDocument(o object) (object, bool) {
 	raw := o.fields["pipeline"]
-	switch kind := kindOf(raw); {
+	switch kind := delivery.JSONKind(raw); {
 	case o.dynamic("pipeline"):
 		return object{}, false
 	case kind == "string":
@@ -210,5 +210,5 @@ func OutputsOf(stageType string, p delivery.Pipeline) PipelineOutputs {
 // Verbatim reports whether a field of a stage is handed on as it is: the expressions of
 // a pipeline that the stage saves are that pipeline's. A text is the stage's own.
 func (s StageSpec) Verbatim(field string, value json.RawMessage) bool {
-	return field == "pipeline" && (s.Type == SavePipelineType || s.Type == UpdatePipelineType) && kindOf(value) == "object"
+	return field == "pipeline" && (s.Type == SavePipelineType || s.Type == UpdatePipelineType) && delivery.JSONKind(value) == "object"
 }

@@ -72,7 +72,7 @@ func (d Definition) bindArtifacts(t delivery.Trigger) (delivery.Trigger, error) 
 		return t, delivery.InvalidError("artifacts are not valid", delivery.Under("/artifacts", delivery.FindingsOf(err)))
 	}
 	var ids []string
-	if kindOf(fields["expectedArtifactIds"]) == "list" && json.Unmarshal(fields["expectedArtifactIds"], &ids) != nil {
+	if delivery.JSONKind(fields["expectedArtifactIds"]) == "list" && json.Unmarshal(fields["expectedArtifactIds"], &ids) != nil {
 		return t, delivery.InvalidError("artifacts are not valid", []delivery.Finding{{Pointer: "/expectedArtifactIds", Message: "must be a list of strings"}})
 	}
 	if len(d.Artifacts) == 0 {

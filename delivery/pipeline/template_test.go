@@ -179,7 +179,7 @@ func TestPlannedVariablesHaveTheirType(t *testing.T) {
 		if want == "" {
 			want = kind
 		}
-		if got := kindOf(out.TemplateVariables["v"]); got != want && value != "null" {
+		if got := delivery.JSONKind(out.TemplateVariables["v"]); got != want && value != "null" {
 			t.Fatalf("%s as %s is %s", value, kind, out.TemplateVariables["v"])
 		}
 	})

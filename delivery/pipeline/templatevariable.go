@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/slipway-cd/slipway/delivery"
 )
 
 // variable is one that a template declares.
@@ -84,7 +86,7 @@ func (v variable) fit(raw json.RawMessage) (value json.RawMessage, problem strin
 	if isExpression(raw) {
 		return raw, ""
 	}
-	kind, text := kindOf(raw), string(raw)
+	kind, text := delivery.JSONKind(raw), string(raw)
 	if kind == "string" {
 		text = strings.TrimSpace(unquote(raw))
 	}
@@ -104,5 +106,5 @@ func (v variable) fit(raw json.RawMessage) (value json.RawMessage, problem strin
 			return json.RawMessage(text), ""
 		}
 	}
-	return raw, "must be of type " + v.kind + ", not " + article(kind)
+	return raw, "must be of type " + v.kind + ", not " + delivery.WithArticle(kind)
 }

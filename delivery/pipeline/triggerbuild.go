@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/json"
 	"strings"
+
+	"github.com/slipway-cd/slipway/delivery"
 )
 
 // buildTrigger waits for a build that succeeded.
@@ -97,7 +99,7 @@ func jobOf(url string) string {
 }
 
 func objectOrNil(raw json.RawMessage) json.RawMessage {
-	if kindOf(raw) != "object" {
+	if delivery.JSONKind(raw) != "object" {
 		return nil
 	}
 	return raw

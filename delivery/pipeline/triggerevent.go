@@ -88,7 +88,7 @@ func unknownEvent[T any](kind string, readers map[string]T) error {
 // a sender of type webhook writes for Slipway; what others have under these names is
 // their own, and counts where it has the right shape.
 func (e *Event) readStart() error {
-	if kindOf(e.Payload) != "object" {
+	if delivery.JSONKind(e.Payload) != "object" {
 		return nil
 	}
 	r := &reader{}

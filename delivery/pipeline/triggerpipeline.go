@@ -43,7 +43,7 @@ func readPipelineTrigger(o object, t *Trigger) {
 			o.r.refuse(fmt.Sprintf("%s/%d", o.pointer("status"), i), "is %q; must be %s", word, strings.Join(outcomes, ", "))
 		}
 	}
-	if kind := kindOf(o.fields["status"]); t.Enabled && len(p.outcomes) == 0 && (kind == "null" || kind == "list") {
+	if kind := delivery.JSONKind(o.fields["status"]); t.Enabled && len(p.outcomes) == 0 && (kind == "null" || kind == "list") {
 		o.refuse("status", "is required: which ends start the pipeline (%s)", strings.Join(outcomes, ", "))
 	}
 	if id := o.r.pipeline; id != "" && id == p.pipeline && t.Enabled {

@@ -157,9 +157,9 @@ func (o object) payload(name string, header map[string][]string) (map[string][]s
 	var body []byte
 	kind, given := "application/json", firstOf(header, contentType)
 	switch {
-	case kindOf(raw) == "string":
+	case delivery.JSONKind(raw) == "string":
 		kind, body = "text/plain; charset=utf-8", []byte(unquote(raw))
-	case kindOf(raw) == "object" && strings.HasPrefix(strings.ToLower(given), formType):
+	case delivery.JSONKind(raw) == "object" && strings.HasPrefix(strings.ToLower(given), formType):
 		body = o.form(name)
 	default:
 		var compact bytes.Buffer
@@ -185,7 +185,7 @@ func (o object) form(name string) []byte {
 	}
 	form := url.Values{}
 	for _, key := range fields.names() {
-		switch raw := fields.fields[key]; kindOf(raw) {
+		switch raw := fields.fields[key]; delivery.JSONKind(raw) {
 		case "string":
 			form.Set(key, unquote(raw))
 		case "number", "boolean":
@@ -193,7 +193,7 @@ func (o object) form(name string) []byte {
 		case "null":
 			form.Set(key, "")
 		default:
-			fields.refuse(key, "must be a string in a form, not %s", article(kindOf(raw)))
+			fields.refuse(key, "must be a string in a form, not %s", delivery.WithArticle(delivery.JSONKind(raw)))
 		}
 	}
 	return []byte(form.Encode())
@@ -217,7 +217,7 @@ func (o object) httpHeader(name string) map[string][]string {
 	out := map[string][]string{}
 	for _, header := range fields.names() {
 		var values []string
-		switch raw := fields.fields[header]; kindOf(raw) {
+		switch raw := fields.fields[header]; delivery.JSONKind(raw) {
 		case "list":
 			values = fields.texts(header)
 		case "number", "boolean":

@@ -47,7 +47,7 @@ func (d *decoder) value(at string, raw json.RawMessage, into reflect.Value, how 
 	switch own, isOwn := into.Addr().Interface().(json.Unmarshaler); {
 	case into.Type() == reflect.TypeFor[json.RawMessage]():
 		into.SetBytes(raw)
-	case kindOf(raw) == "null":
+	case delivery.JSONKind(raw) == "null":
 	case isOwn:
 		if err := own.UnmarshalJSON(raw); err != nil {
 			d.refuse(at, "%s", err)
@@ -68,8 +68,8 @@ func (d *decoder) value(at string, raw json.RawMessage, into reflect.Value, how 
 
 // expects refuses a value of another kind than the wanted one.
 func (d *decoder) expects(at string, raw json.RawMessage, kind string) bool {
-	if got := kindOf(raw); got != kind {
-		d.refuse(at, "must be %s, not %s", article(kind), article(got))
+	if got := delivery.JSONKind(raw); got != kind {
+		d.refuse(at, "must be %s, not %s", delivery.WithArticle(kind), delivery.WithArticle(got))
 		return false
 	}
 	return true
@@ -176,7 +176,7 @@ func (d *decoder) names(at string, raw json.RawMessage, into reflect.Value, how 
 
 // plain reads a string, a boolean or a number.
 func (d *decoder) plain(at string, raw json.RawMessage, into reflect.Value, how reading) {
-	text, kind := string(bytes.TrimSpace(raw)), kindOf(raw)
+	text, kind := string(bytes.TrimSpace(raw)), delivery.JSONKind(raw)
 	if kind == "string" && into.Kind() != reflect.String && how.text {
 		kind, text = textKind(into.Kind()), strings.TrimSpace(unquoted(raw))
 	}
@@ -221,8 +221,8 @@ func textKind(k reflect.Kind) string {
 
 // given is a refused value for people: a number as it is, of the others the kind.
 func given(raw json.RawMessage) string {
-	if kind := kindOf(raw); kind != "number" {
-		return article(kind)
+	if kind := delivery.JSONKind(raw); kind != "number" {
+		return delivery.WithArticle(kind)
 	}
 	return string(raw)
 }
@@ -233,37 +233,4 @@ func unquoted(raw json.RawMessage) string {
 		return ""
 	}
 	return out
-}
-
-// kindOf names the kind of a valid JSON value in the words of findings.
-func kindOf(raw json.RawMessage) string {
-	trimmed := bytes.TrimLeft(raw, " \t\r\n")
-	if len(trimmed) == 0 {
-		return "null"
-	}
-	switch trimmed[0] {
-	case '{':
-		return "object"
-	case '[':
-		return "list"
-	case '"':
-		return "string"
-	case 't', 'f':
-		return "boolean"
-	case 'n':
-		return "null"
-	default:
-		return "number"
-	}
-}
-
-func article(kind string) string {
-	switch kind {
-	case "null":
-		return kind
-	case "object":
-		return "an " + kind
-	default:
-		return "a " + kind
-	}
 }
